@@ -1,0 +1,534 @@
+//! One error per verb, its variants what a caller does differently. Each names the service and the key to change.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::receipt::Level;
+
+/// What became of the message: the one question a caller answers before sending it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// No byte left and none will: the message is in the error, and is never delivered later.
+    NotSent,
+    /// Some branches of a composite took it, some did not.
+    Partial,
+    /// It left; whether it arrived is not known.
+    Unknown,
+}
+
+/// Why [`send`](crate::MessageSink::send) did not do what was asked. One boxed pointer; gives the message back.
+pub struct SendError<M>(Box<Inner<M>>);
+
+struct Inner<M> {
+    kind: SendErrorKind,
+    message: Option<M>,
+}
+
+/// What happened to a send; what a caller does next depends on it.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendErrorKind {
+    /// The buffer stayed full for all of `waited`.
+    #[error("`{service}`: buffer full for {waited:?} ({held_messages} of {buffer_size} messages, {held_bytes} of {buffer_bytes} bytes; see buffer_size, buffer_bytes, when_full){}", Last(last))]
+    Full {
+        /// The service.
+        service: Arc<str>,
+        /// Messages held when it gave up.
+        held_messages: u64,
+        /// The registry's `buffer_size`.
+        buffer_size: u32,
+        /// Bytes held when it gave up.
+        held_bytes: u64,
+        /// The registry's `buffer_bytes`.
+        buffer_bytes: u64,
+        /// How long the call waited; zero for `try_send` and `when_full = "reject"`.
+        waited: Duration,
+        /// The last connection attempt's error, if the link is down.
+        last: Option<Arc<ConnectError>>,
+    },
+    /// Larger than the service allows.
+    #[error("`{service}`: message of {bytes} bytes is larger than {limit} ({key})")]
+    TooLarge {
+        /// The service.
+        service: Arc<str>,
+        /// The encoded size.
+        bytes: u64,
+        /// The limit it exceeds.
+        limit: u64,
+        /// The registry key that sets the limit.
+        key: &'static str,
+    },
+    /// The message did not encode.
+    #[error("`{service}`: message does not encode")]
+    Encode {
+        /// The service.
+        service: Arc<str>,
+        /// What the codec said.
+        #[source]
+        source: Arc<EncodeError>,
+    },
+    /// The level asked for by `confirm` was not reached in time.
+    #[error("`{service}`: not {wanted} within {waited:?} (confirm, send_timeout_ms){}", Last(last))]
+    Unconfirmed {
+        /// The service.
+        service: Arc<str>,
+        /// The level asked for.
+        wanted: Level,
+        /// How long the call waited.
+        waited: Duration,
+        /// The last connection attempt's error, if the link is down.
+        last: Option<Arc<ConnectError>>,
+        /// Whether the bytes may have arrived.
+        outcome: Outcome,
+    },
+    /// A `drop_*` policy dropped it while its sender waited for confirmation.
+    #[error("`{service}`: dropped while the buffer was full (when_full)")]
+    Dropped {
+        /// The service.
+        service: Arc<str>,
+    },
+    /// The service can never be reached as configured, or the attempts are used up.
+    #[error("`{service}`: cannot be reached")]
+    Connect {
+        /// The service.
+        service: Arc<str>,
+        /// Why.
+        #[source]
+        source: Arc<ConnectError>,
+    },
+    /// The sink was closed; `connect()` opens it again.
+    #[error("`{service}`: sink is closed (connect() opens it again)")]
+    Closed {
+        /// The service.
+        service: Arc<str>,
+    },
+    /// No tokio runtime drives this link, and the caller is outside any.
+    #[error("`{service}`: no tokio runtime to connect on (call from inside a runtime, or keep one running)")]
+    NoRuntime {
+        /// The service.
+        service: Arc<str>,
+    },
+    /// The registry has no such service, or it is not sound.
+    #[error("registry")]
+    Registry {
+        /// Why.
+        #[source]
+        source: Arc<RegistryError>,
+    },
+    /// Some branches of a composite took the message and some did not.
+    #[error("`{service}`: {failed} of {branches} branches did not take the message: {first}")]
+    Partial {
+        /// The composite.
+        service: Arc<str>,
+        /// How many branches failed.
+        failed: usize,
+        /// How many branches there are.
+        branches: usize,
+        /// The first failing branch's error, in one line.
+        first: Arc<str>,
+    },
+    /// A sink written outside this crate failed.
+    #[error("`{service}`: {text}")]
+    Other {
+        /// The service.
+        service: Arc<str>,
+        /// What it said.
+        text: Arc<str>,
+    },
+}
+
+/// Prints `; last attempt: …` where there was one.
+struct Last<'a>(&'a Option<Arc<ConnectError>>);
+
+impl fmt::Display for Last<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(error) => write!(f, "; last attempt: {error}"),
+            None => Ok(()),
+        }
+    }
+}
+
+// === impl SendErrorKind ===
+
+impl SendErrorKind {
+    /// What became of the message.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Unconfirmed { outcome, .. } => *outcome,
+            Self::Partial { .. } => Outcome::Partial,
+            Self::Dropped { .. } => Outcome::NotSent,
+            _ => Outcome::NotSent,
+        }
+    }
+}
+
+// === impl SendError ===
+
+impl<M> SendError<M> {
+    /// An error that gives `message` back; for sinks written outside this crate.
+    #[must_use]
+    pub fn new(kind: SendErrorKind, message: Option<M>) -> Self {
+        Self(Box::new(Inner { kind, message }))
+    }
+
+    /// What happened.
+    #[must_use]
+    pub fn kind(&self) -> &SendErrorKind {
+        &self.0.kind
+    }
+
+    /// What became of the message.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        self.0.kind.outcome()
+    }
+
+    /// The message, where it was not taken.
+    #[must_use]
+    pub fn into_message(self) -> Option<M> {
+        self.0.message
+    }
+
+    /// The reason and the message.
+    #[must_use]
+    pub fn into_parts(self) -> (SendErrorKind, Option<M>) {
+        (self.0.kind, self.0.message)
+    }
+
+    /// Whether the buffer was full.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self.0.kind, SendErrorKind::Full { .. })
+    }
+
+    /// Whether the sink is closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        matches!(self.0.kind, SendErrorKind::Closed { .. })
+    }
+
+    /// The same error about another message; `map` is applied where the message came back.
+    pub fn map<N>(self, map: impl FnOnce(M) -> N) -> SendError<N> {
+        SendError(Box::new(Inner { kind: self.0.kind, message: self.0.message.map(map) }))
+    }
+}
+
+impl<M> fmt::Debug for SendError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendError").field("kind", &self.0.kind).field("outcome", &self.outcome()).finish_non_exhaustive()
+    }
+}
+
+impl<M> fmt::Display for SendError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.kind.fmt(f)
+    }
+}
+
+impl<M> std::error::Error for SendError<M> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.kind.source()
+    }
+}
+
+/// Why a connection could not be made, or is not wanted. Shared by all who joined the attempt.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// Nobody listens there yet; tried again by itself while there is something to send.
+    #[error("`{service}`: nobody listens on {endpoint} yet (attempt {attempt})")]
+    NotThereYet {
+        /// The service.
+        service: Arc<str>,
+        /// Where.
+        endpoint: Arc<str>,
+        /// How many attempts in a row have failed.
+        attempt: u32,
+        /// What the system said.
+        #[source]
+        source: Arc<io::Error>,
+    },
+    /// The attempt failed in another way.
+    #[error("`{service}`: cannot connect to {endpoint} (attempt {attempt})")]
+    Io {
+        /// The service.
+        service: Arc<str>,
+        /// Where.
+        endpoint: Arc<str>,
+        /// How many attempts in a row have failed.
+        attempt: u32,
+        /// What the system said.
+        #[source]
+        source: Arc<io::Error>,
+    },
+    /// The peer did not answer in time.
+    #[error("`{service}`: {endpoint} did not answer within {waited:?} (connect_timeout_ms)")]
+    TimedOut {
+        /// The service.
+        service: Arc<str>,
+        /// Where.
+        endpoint: Arc<str>,
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// The peer answered and refused; trying again at the longest delay, since a person must fix it.
+    #[error("`{service}`: {endpoint} refused: {reason}")]
+    Refused {
+        /// The service.
+        service: Arc<str>,
+        /// Where.
+        endpoint: Arc<str>,
+        /// What the peer said, escaped.
+        reason: Arc<str>,
+    },
+    /// The peer does not speak our protocol.
+    #[error("`{service}`: {endpoint} does not speak the sink protocol: {reason}")]
+    Protocol {
+        /// The service.
+        service: Arc<str>,
+        /// Where.
+        endpoint: Arc<str>,
+        /// What was wrong.
+        reason: Arc<str>,
+    },
+    /// An established connection was lost.
+    #[error("`{service}`: connection to {endpoint} lost: {reason}")]
+    Lost {
+        /// The service.
+        service: Arc<str>,
+        /// Where.
+        endpoint: Arc<str>,
+        /// How.
+        reason: Arc<str>,
+    },
+    /// `max_attempts` attempts have failed.
+    #[error("`{service}`: gave up after {attempts} attempts (max_attempts)")]
+    GaveUp {
+        /// The service.
+        service: Arc<str>,
+        /// How many.
+        attempts: u32,
+        /// The last attempt's error.
+        #[source]
+        last: Arc<ConnectError>,
+    },
+    /// The sink is closed.
+    #[error("`{service}`: sink is closed")]
+    Closed {
+        /// The service.
+        service: Arc<str>,
+    },
+    /// The caller is outside any tokio runtime.
+    #[error("`{service}`: no tokio runtime to connect on")]
+    NoRuntime {
+        /// The service.
+        service: Arc<str>,
+    },
+    /// The registry has no such service, or it is not sound.
+    #[error("registry")]
+    Registry {
+        /// Why.
+        #[source]
+        source: Arc<RegistryError>,
+    },
+    /// A sink written outside this crate failed to open.
+    #[error("`{service}`: {text}")]
+    Other {
+        /// The service.
+        service: Arc<str>,
+        /// What it said.
+        text: Arc<str>,
+    },
+}
+
+impl ConnectError {
+    /// Whether only a person can mend it: such a link redials at its longest delay.
+    #[must_use]
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Self::Refused { .. } | Self::Protocol { .. } | Self::Registry { .. } => true,
+            Self::Io { source, .. } => matches!(source.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported),
+            Self::GaveUp { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+/// Why a source could not hand up a message.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// Messages are missing, and none came behind them yet.
+    #[error("{0}")]
+    Gap(crate::source::Gap),
+    /// A message did not decode; it was counted and acked, the next one follows.
+    #[error("`{service}`: message {sequence} does not decode as `{message}`")]
+    Decode {
+        /// The service.
+        service: Arc<str>,
+        /// The Rust type expected.
+        message: &'static str,
+        /// The message's sequence number.
+        sequence: u64,
+        /// The bytes that did not decode.
+        raw: bytes::Bytes,
+        /// What the codec said.
+        #[source]
+        source: Arc<DecodeError>,
+    },
+    /// A producer sends another message type; its messages are passed over.
+    #[error("`{service}`: producer sends another type: {reason}")]
+    Mismatch {
+        /// The service.
+        service: Arc<str>,
+        /// Both fingerprints and the fields that differ.
+        reason: Arc<str>,
+    },
+    /// The endpoint could not be bound.
+    #[error("`{service}`: cannot listen on {endpoint}")]
+    Bind {
+        /// The service.
+        service: Arc<str>,
+        /// Where.
+        endpoint: Arc<str>,
+        /// What the system said.
+        #[source]
+        source: Arc<io::Error>,
+    },
+    /// The relay could not be reached; only from calls that wait for it, `recv` goes on trying.
+    #[error("`{service}`: cannot subscribe")]
+    Connect {
+        /// The service.
+        service: Arc<str>,
+        /// Why.
+        #[source]
+        source: Arc<ConnectError>,
+    },
+    /// The registry has no such service, or it is not sound.
+    #[error("registry")]
+    Registry {
+        /// Why.
+        #[source]
+        source: Arc<RegistryError>,
+    },
+    /// The caller is outside any tokio runtime.
+    #[error("`{service}`: no tokio runtime to receive on")]
+    NoRuntime {
+        /// The service.
+        service: Arc<str>,
+    },
+}
+
+/// Why a service could not be provisioned from the registry.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// No such service.
+    #[error("no service `{service}` in {registry}{}", Help(help))]
+    UnknownService {
+        /// The name asked for.
+        service: Arc<str>,
+        /// Where it was looked for.
+        registry: Arc<str>,
+        /// The nearest name, where there is one.
+        help: Option<Arc<str>>,
+    },
+    /// The service carries another message type than the program expects.
+    #[error("`{service}` carries `{registered}` in {registry}, the program expects `{expected}`")]
+    MessageMismatch {
+        /// The service.
+        service: Arc<str>,
+        /// Where it was looked for.
+        registry: Arc<str>,
+        /// The registry's type.
+        registered: Arc<str>,
+        /// The program's type.
+        expected: Arc<str>,
+    },
+    /// The registry has mistakes.
+    #[error("{count} mistake(s) in {registry}:\n{text}")]
+    Invalid {
+        /// Which registry.
+        registry: Arc<str>,
+        /// How many.
+        count: usize,
+        /// The rendered diagnostics.
+        text: Arc<str>,
+    },
+    /// The registry could not be read.
+    #[error("cannot read registry {registry}")]
+    Read {
+        /// Which registry.
+        registry: Arc<str>,
+        /// What the system said.
+        #[source]
+        source: Arc<io::Error>,
+    },
+    /// The registry did not answer in time.
+    #[error("registry did not answer within {waited:?}")]
+    TimedOut {
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// The service lacks a guarantee that was asked for.
+    #[error("`{service}` does not promise at-least-once delivery (set delivery = \"at_least_once\")")]
+    NotAtLeastOnce {
+        /// The service.
+        service: Arc<str>,
+    },
+    /// The service is what the call cannot serve.
+    #[error("`{service}`: {text}")]
+    Unsupported {
+        /// The service.
+        service: Arc<str>,
+        /// Why.
+        text: Arc<str>,
+    },
+}
+
+struct Help<'a>(&'a Option<Arc<str>>);
+
+impl fmt::Display for Help<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(name) => write!(f, "; did you mean `{name}`?"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A message that does not encode.
+#[derive(Debug, thiserror::Error)]
+#[error("{codec}: {text}")]
+pub struct EncodeError {
+    pub(crate) codec: &'static str,
+    pub(crate) text: String,
+}
+
+impl EncodeError {
+    /// For message types that encode themselves.
+    #[must_use]
+    pub fn new(codec: &'static str, text: impl Into<String>) -> Self {
+        Self { codec, text: text.into() }
+    }
+}
+
+/// Bytes that do not decode.
+#[derive(Debug, thiserror::Error)]
+#[error("{codec}: {text}")]
+pub struct DecodeError {
+    pub(crate) codec: &'static str,
+    pub(crate) text: String,
+}
+
+impl DecodeError {
+    /// For message types that decode themselves.
+    #[must_use]
+    pub fn new(codec: &'static str, text: impl Into<String>) -> Self {
+        Self { codec, text: text.into() }
+    }
+}

@@ -1,0 +1,3 @@
+//! Decisions: when to redial. Pure; the driver brings the clock.
+
+pub mod backoff;

@@ -1,0 +1,6 @@
+//! Where messages are received.
+
+/// stub
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("gap")]
+pub struct Gap;

@@ -1,0 +1,117 @@
+//! Byte streams: what a link needs of a connected stream, and how one is dialed or accepted. The kinds lie beneath.
+
+use std::fmt;
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::BytesMut;
+
+pub use sink_schema::Endpoint;
+
+pub mod memory;
+#[cfg(feature = "tcp")]
+pub mod tcp;
+#[cfg(feature = "unix")]
+pub mod unix;
+
+/// A connected byte stream. Any thread may try to write; one task alone waits for readiness.
+pub trait Wire: Send + Sync + fmt::Debug {
+    /// Reads what is there into `buffer`'s spare room; 0 is the end of the stream.
+    ///
+    /// # Errors
+    /// `WouldBlock` if nothing is there.
+    fn try_read(&self, buffer: &mut BytesMut) -> io::Result<usize>;
+    /// Writes as much as fits now.
+    ///
+    /// # Errors
+    /// `WouldBlock` if nothing fits.
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize>;
+    /// Writes as much as fits now of several slices.
+    ///
+    /// # Errors
+    /// `WouldBlock` if nothing fits.
+    fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        slices.iter().find(|slice| !slice.is_empty()).map_or(Ok(0), |slice| self.try_write(slice))
+    }
+    /// Waits until reading may succeed; only the last waker is kept.
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+    /// Waits until writing may succeed; only the last waker is kept.
+    fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+}
+
+/// A future on the heap: dialing is rare.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Makes connections; replaced in simulations.
+pub trait Dial: Send + Sync + 'static {
+    /// One attempt; the caller bounds it in time.
+    fn dial<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, io::Result<Arc<dyn Wire>>>;
+}
+
+/// Accepts connections.
+pub trait Listen: Send + fmt::Debug {
+    /// Waits for the next connection.
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Arc<dyn Wire>>>;
+    /// Where it listens, the port resolved.
+    fn local_endpoint(&self) -> Endpoint;
+}
+
+/// Where to dial or listen, and who may be there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The address.
+    pub endpoint: Endpoint,
+    /// Uids besides our own that may be at the other end of a Unix socket.
+    pub allow_uids: Vec<u32>,
+    /// Whether TCP beyond this machine may go unencrypted.
+    pub insecure_plaintext: bool,
+}
+
+impl Target {
+    /// This address, our own uid only, encrypted beyond this machine.
+    #[must_use]
+    pub fn new(endpoint: Endpoint) -> Self {
+        Self { endpoint, allow_uids: Vec::new(), insecure_plaintext: false }
+    }
+}
+
+/// Dials by the endpoint's scheme.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemDial;
+
+impl Dial for SystemDial {
+    fn dial<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, io::Result<Arc<dyn Wire>>> {
+        Box::pin(async move {
+            match &target.endpoint {
+                #[cfg(feature = "unix")]
+                Endpoint::Unix(_) | Endpoint::UnixDefault(_) => unix::dial(target).await,
+                #[cfg(feature = "tcp")]
+                Endpoint::Tcp { host, port } => tcp::dial(host, *port, target.insecure_plaintext).await,
+                Endpoint::Inproc(name) => memory::dial(name),
+                other => Err(not_built_in(other)),
+            }
+        })
+    }
+}
+
+/// Listens by the endpoint's scheme.
+///
+/// # Errors
+/// If the address is taken, not permitted or not of a kind built in.
+pub async fn listen(target: &Target) -> io::Result<Box<dyn Listen>> {
+    match &target.endpoint {
+        #[cfg(feature = "unix")]
+        Endpoint::Unix(_) | Endpoint::UnixDefault(_) => Ok(Box::new(unix::UnixListen::bind(target)?)),
+        #[cfg(feature = "tcp")]
+        Endpoint::Tcp { host, port } => Ok(Box::new(tcp::TcpListen::bind(host, *port, target.insecure_plaintext).await?)),
+        Endpoint::Inproc(name) => Ok(Box::new(memory::MemoryListen::bind(name)?)),
+        other => Err(not_built_in(other)),
+    }
+}
+
+fn not_built_in(endpoint: &Endpoint) -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, format!("no carrier for {endpoint} is built in (a feature of sink-runtime)"))
+}

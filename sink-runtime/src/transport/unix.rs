@@ -1,0 +1,210 @@
+//! Unix-domain sockets: private directories, peer uids on both sides, and a live socket is never replaced (PROMISES §10).
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, IoSlice};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use rustix::fs::{FlockOperation, flock};
+use tokio::net::{UnixListener, UnixStream};
+
+use super::{Endpoint, Listen, Target, Wire};
+
+#[derive(Debug)]
+struct UnixWire(UnixStream);
+
+impl Wire for UnixWire {
+    fn try_read(&self, buffer: &mut BytesMut) -> io::Result<usize> {
+        self.0.try_read_buf(buffer)
+    }
+
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.try_write(bytes)
+    }
+
+    fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.try_write_vectored(slices)
+    }
+
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_read_ready(cx)
+    }
+
+    fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_write_ready(cx)
+    }
+}
+
+/// Connects, and makes sure of who is at the other end.
+pub(super) async fn dial(target: &Target) -> io::Result<Arc<dyn Wire>> {
+    let path = socket_path(&target.endpoint)?;
+    let stream = UnixStream::connect(&path).await?;
+    check_peer(&stream, &target.allow_uids, &path)?;
+    stream.writable().await?;
+    Ok(Arc::new(UnixWire(stream)))
+}
+
+fn own_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+fn check_peer(stream: &UnixStream, allow_uids: &[u32], path: &Path) -> io::Result<()> {
+    let uid = stream.peer_cred()?.uid();
+    if uid == own_uid() || allow_uids.contains(&uid) {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::PermissionDenied,
+        format!("uid {uid} is at the other end of {}, which is neither ours ({}) nor in allow_uids", path.display(), own_uid()),
+    ))
+}
+
+/// The socket's path: as written, or the private one of a service that names none (PROMISES 10.1).
+pub(crate) fn socket_path(endpoint: &Endpoint) -> io::Result<PathBuf> {
+    match endpoint {
+        Endpoint::Unix(path) => Ok(PathBuf::from(path)),
+        Endpoint::UnixDefault(service) => Ok(runtime_directory().join(format!("{service}.sock"))),
+        other => Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{other} is no Unix socket"))),
+    }
+}
+
+/// `$XDG_RUNTIME_DIR/sinks`, else `/run/user/<uid>/sinks`, else `/tmp/sinks-<uid>`.
+fn runtime_directory() -> PathBuf {
+    let uid = own_uid();
+    if let Some(directory) = std::env::var_os("XDG_RUNTIME_DIR").filter(|value| Path::new(value).is_absolute()) {
+        return PathBuf::from(directory).join("sinks");
+    }
+    let user = PathBuf::from(format!("/run/user/{uid}"));
+    if user.is_dir() { user.join("sinks") } else { PathBuf::from(format!("/tmp/sinks-{uid}")) }
+}
+
+/// Makes the private directory, or makes sure that an existing one is ours alone.
+fn private_directory(directory: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(directory) {
+        Ok(()) => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(io::Error::new(error.kind(), format!("cannot create {}: {error}", directory.display()))),
+    }
+    let metadata = fs::symlink_metadata(directory)?;
+    if !metadata.is_dir() || metadata.uid() != own_uid() || metadata.mode() & 0o077 != 0 {
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!("{} must be a directory of uid {} with mode 0700", directory.display(), own_uid()),
+        ));
+    }
+    Ok(())
+}
+
+/// Listens on a socket file that it alone owns.
+#[derive(Debug)]
+pub(super) struct UnixListen {
+    listener: UnixListener,
+    path: PathBuf,
+    endpoint: Endpoint,
+    allow_uids: Vec<u32>,
+    lock: Lock,
+}
+
+impl UnixListen {
+    pub(super) fn bind(target: &Target) -> io::Result<Self> {
+        let path = socket_path(&target.endpoint)?;
+        if let (Endpoint::UnixDefault(_), Some(directory)) = (&target.endpoint, path.parent()) {
+            private_directory(directory)?;
+        }
+        let lock = Lock::take(&path)?;
+        remove_dead(&path)?;
+        let listener = UnixListener::bind(&path).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(if target.allow_uids.is_empty() { 0o600 } else { 0o666 }))?;
+        let endpoint = Endpoint::Unix(path.display().to_string());
+        Ok(Self { listener, path, endpoint, allow_uids: target.allow_uids.clone(), lock })
+    }
+}
+
+impl Listen for UnixListen {
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Arc<dyn Wire>>> {
+        let (stream, _) = ready!(self.listener.poll_accept(cx))?;
+        Poll::Ready(check_peer(&stream, &self.allow_uids, &self.path).map(|()| Arc::new(UnixWire(stream)) as Arc<dyn Wire>))
+    }
+
+    fn local_endpoint(&self) -> Endpoint {
+        self.endpoint.clone()
+    }
+}
+
+impl Drop for UnixListen {
+    fn drop(&mut self) {
+        // The lock is still held, so this is our own socket file.
+        let _gone = fs::remove_file(&self.path);
+        self.lock.release();
+    }
+}
+
+/// The lock file beside a socket: who holds it owns the socket file.
+#[derive(Debug)]
+struct Lock {
+    path: PathBuf,
+    _file: File,
+}
+
+/// Retries when the lock file was removed between opening and locking it.
+const LOCK_ATTEMPTS: usize = 16;
+
+impl Lock {
+    fn take(socket: &Path) -> io::Result<Self> {
+        let mut path = socket.as_os_str().to_owned();
+        path.push(".lock");
+        let path = PathBuf::from(path);
+        for _ in 0..LOCK_ATTEMPTS {
+            let file = OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .mode(0o600)
+                .open(&path)
+                .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+            if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+                return Err(in_use(socket));
+            }
+            let still_there = fs::metadata(&path).is_ok_and(|now| file.metadata().is_ok_and(|ours| ours.ino() == now.ino()));
+            if still_there {
+                return Ok(Self { path, _file: file });
+            }
+        }
+        Err(in_use(socket))
+    }
+
+    fn release(&self) {
+        let _gone = fs::remove_file(&self.path);
+    }
+}
+
+fn in_use(socket: &Path) -> io::Error {
+    io::Error::new(io::ErrorKind::AddrInUse, format!("{} is served by another process", socket.display()))
+}
+
+/// Removes what a dead process of ours left behind; anything else in that place is an error.
+fn remove_dead(path: &Path) -> io::Result<()> {
+    let metadata = match fs::symlink_metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if !metadata.file_type().is_socket() {
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{} is not a socket and is left alone", path.display())));
+    }
+    if metadata.uid() != own_uid() {
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!("{} belongs to uid {}, not to ours ({})", path.display(), metadata.uid(), own_uid()),
+        ));
+    }
+    // Somebody without our lock file may still listen there: probe before removing.
+    match std::os::unix::net::UnixStream::connect(path) {
+        Ok(_) => Err(in_use(path)),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
+        Err(error) => Err(error),
+    }
+}
