@@ -455,7 +455,7 @@ impl Hello {
                 tag::MAX_FRAME => hello.max_frame_bytes = int(value)?,
                 tag::HEARTBEAT => hello.heartbeat_ms = int(value)?,
                 tag::FINGERPRINT => hello.fingerprint = long(value)?,
-                tag::ACCEPTS => hello.accepts = value.chunks_exact(8).take(MAX_ACCEPTS).filter_map(|eight| long(eight).ok()).collect(),
+                tag::ACCEPTS => hello.accepts = value.chunks_exact(8).take(MAX_ACCEPTS).filter_map(|eight| long(eight)).collect(),
                 tag::MESSAGE => hello.message = text(value)?,
                 tag::SHAPE => hello.shape = text(value)?,
                 tag::START if value.len() == 17 => {
