@@ -1,1 +1,29 @@
-//! Under construction.
+//! Generates typed sinks from `services.toml` in a build script.
+//!
+//! ```no_run
+//! // build.rs
+//! fn main() {
+//!     sink_codegen::Build::new("services.toml").run();
+//! }
+//! ```
+//!
+//! and, once, in a library: `sink_runtime::include_sinks!();`.
+//!
+//! # Map
+//!
+//! text → [`sink_schema::load`] → `Plan` → [`emit`](crate::emit()) → text. [`Build`] alone touches files and the environment.
+//!
+//! The build never fails here. A mistake in the registry is handed to `include_sinks!()`, which reports it as a
+//! compile error at the user's own line, next to the errors rustc finds in the rest of the crate.
+
+mod build;
+mod comments;
+mod emit;
+mod generate;
+mod read;
+mod text;
+
+pub use build::Build;
+pub use emit::emit;
+pub use generate::{Carrier, Generated, Options, Overlay, Registry, generate, load, mistake_text};
+pub use read::{find_overlays, read};

@@ -1,0 +1,59 @@
+//! Plan to Rust tokens: one function per kind of item, in the order in which they stand in the output.
+//!
+//! The output is dull on purpose: it calls public runtime API by `__sink_runtime::` paths, which `include_sinks!` binds to
+//! whatever name the user gave the runtime. Names from the registry become identifiers only here, after the schema checked them.
+
+mod accessors;
+mod docs;
+mod messages;
+mod names;
+mod registry;
+mod services;
+mod statics;
+mod stubs;
+mod types;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use sink_schema::Plan;
+
+use crate::generate::{Options, Registry};
+
+pub(crate) use messages::{MessageAlias, aliases as message_aliases};
+pub(crate) use stubs::everything as nothing_known;
+
+/// Emits the items that `include_sinks!` includes, or an error type for every name of a service that is broken.
+#[must_use]
+pub fn emit(plan: &Plan, registry: &Registry, options: &Options) -> TokenStream {
+    let runtime = options.runtime_path.as_deref().map(registry::runtime);
+    if unreadable(plan) {
+        return stubs::everything();
+    }
+    let messages = messages::aliases(plan);
+    let message_types = messages.iter().map(messages::emit);
+    let expectations = messages.iter().map(messages::expectation);
+    let services = services::emit(plan);
+    let registry = registry::emit(registry, options);
+    let types = types::emit(plan, &messages);
+    let statics = statics::emit(plan);
+    let sinks = accessors::sinks(plan, &messages);
+    let sources = accessors::sources(plan, &messages);
+    let stubs = stubs::emit(plan);
+    quote! {
+        #runtime
+        #(#message_types)*
+        #services
+        #registry
+        #types
+        #statics
+        #sinks
+        #sources
+        #stubs
+        #[doc(hidden)]
+        const __MESSAGES: &[__sink_runtime::Expect] = &[#(#expectations),*];
+    }
+}
+
+fn unreadable(_: &Plan) -> bool {
+    false
+}

@@ -1,0 +1,185 @@
+//! `Sinks::name()` and `Sources::name()`: inherent functions, because rustc then suggests the right name for a misspelt one.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use sink_schema::{Kind, Plan, ServicePlan};
+
+use super::{docs, messages, messages::MessageAlias, names, services, stubs};
+
+/// `pub struct Sinks` with an accessor per service, and what concerns all of them.
+pub(super) fn sinks(plan: &Plan, messages: &[MessageAlias]) -> TokenStream {
+    let accessors = plan.services.iter().map(|service| match service.runtime {
+        false => sink(plan, service),
+        true => sink_only_at_run_time(service, messages),
+    });
+    let stubs = stubs::sinks(plan);
+    let whole = whole();
+    quote! {
+        /// Where messages go: one function per service of the registry.
+        ///
+        /// An accessor does no work: nothing connects before the first message.
+        #[derive(Debug)]
+        #[allow(dead_code, unreachable_pub)]
+        pub struct Sinks {
+            _private: (),
+        }
+        #[allow(dead_code, unreachable_pub, clippy::all, clippy::pedantic)]
+        impl Sinks {
+            #(#accessors)*
+            #(#stubs)*
+            #whole
+        }
+    }
+}
+
+fn sink(plan: &Plan, service: &ServicePlan) -> TokenStream {
+    let ident = names::ident(&service.ident);
+    let alias = names::type_ident(service);
+    let docs = docs::service(plan, service);
+    let old_names = service.aliases.iter().map(|old| {
+        let old_ident = names::ident(&old.ident);
+        let note = renamed("Sinks", service);
+        let doc = format!(" The old name of [`Sinks::{}`].", service.ident);
+        quote! {
+            #[doc = #doc]
+            #[deprecated(note = #note)]
+            pub fn #old_ident() -> &'static #alias {
+                Self::#ident()
+            }
+        }
+    });
+    quote! {
+        #docs
+        #[inline]
+        pub fn #ident() -> &'static #alias {
+            &__statics::#ident
+        }
+        #(#old_names)*
+    }
+}
+
+fn renamed(owner: &str, service: &ServicePlan) -> String {
+    format!(
+        "renamed to `{owner}::{}()` ({})",
+        service.ident,
+        names::place(&service.location)
+    )
+}
+
+/// An accessor that exists to explain why it cannot be called; `for<'a>` keeps rustc from refusing its definition.
+fn sink_only_at_run_time(service: &ServicePlan, messages: &[MessageAlias]) -> TokenStream {
+    let ident = names::ident(&service.ident);
+    let message = messages::of(service, messages);
+    let explanation = services::explanation_ident(service);
+    let doc = format!(
+        " `{}` exists only at run time (`{}`): ask for it with [`Sinks::dynamic`].",
+        crate::text::one_line(&service.name),
+        names::place(&service.location)
+    );
+    quote! {
+        #[doc = #doc]
+        pub fn #ident() -> &'static __sink_runtime::DynSink<#message>
+        where
+            for<'a> services::#ident: services::#explanation,
+        {
+            loop {}
+        }
+    }
+}
+
+/// What concerns the registry as a whole.
+fn whole() -> TokenStream {
+    quote! {
+        /// The sink of a service by name, for names known only when the program runs.
+        ///
+        /// The same name gives the same link, shared with the accessor of that name if there is one.
+        ///
+        /// # Errors
+        ///
+        /// The registry has no such service, or it carries another message type.
+        pub fn dynamic<M: __sink_runtime::MessageType>(
+            name: &str,
+        ) -> ::core::result::Result<__sink_runtime::DynSink<M>, __sink_runtime::RegistryError> {
+            __REGISTRY.dynamic(name)
+        }
+
+        /// Reads the registry now instead of at the first message: file, profile overlay and environment.
+        ///
+        /// # Errors
+        ///
+        /// A layer does not pass the validation that the build does, with every mistake in it.
+        pub fn init() -> ::core::result::Result<(), __sink_runtime::RegistryError> {
+            __REGISTRY.init()
+        }
+
+        /// Compares the live registry with what this program was built for.
+        ///
+        /// # Errors
+        ///
+        /// A service is missing or carries another message type; names the service, both sides and the fix.
+        pub fn check() -> ::core::result::Result<(), __sink_runtime::RegistryError> {
+            __REGISTRY.check(__MESSAGES)
+        }
+
+        /// Closes every sink that was used, parents before children: the last line of a program.
+        pub async fn close_all(deadline: ::core::time::Duration) -> ::std::vec::Vec<__sink_runtime::DrainReport> {
+            __REGISTRY.close_all(deadline).await
+        }
+
+        /// A factory of sinks by name, over the same registry and the same links.
+        #[must_use]
+        pub fn factory() -> __sink_runtime::SinkFactory {
+            __REGISTRY.factory()
+        }
+    }
+}
+
+/// `pub struct Sources` with the receiving end of each leaf.
+pub(super) fn sources(plan: &Plan, messages: &[MessageAlias]) -> TokenStream {
+    let leaves = plan
+        .services
+        .iter()
+        .filter(|service| !service.runtime && matches!(service.kind, Kind::Leaf(_)));
+    let accessors = leaves.map(|service| source(service, messages));
+    let stubs = stubs::sources(plan);
+    quote! {
+        /// Where messages are received: one function per relay (subscribe) and direct service (bind and listen).
+        #[derive(Debug)]
+        #[allow(dead_code, unreachable_pub)]
+        pub struct Sources {
+            _private: (),
+        }
+        #[allow(dead_code, unreachable_pub, clippy::all, clippy::pedantic)]
+        impl Sources {
+            #(#accessors)*
+            #(#stubs)*
+        }
+    }
+}
+
+fn source(service: &ServicePlan, messages: &[MessageAlias]) -> TokenStream {
+    let ident = names::ident(&service.ident);
+    let message = messages::of(service, messages);
+    let docs = docs::source(service);
+    let old_names = service.aliases.iter().map(|old| {
+        let old_ident = names::ident(&old.ident);
+        let note = renamed("Sources", service);
+        let doc = format!(" The old name of [`Sources::{}`].", service.ident);
+        quote! {
+            #[doc = #doc]
+            #[deprecated(note = #note)]
+            #[must_use]
+            pub fn #old_ident() -> __sink_runtime::Source<#message> {
+                Self::#ident()
+            }
+        }
+    });
+    quote! {
+        #docs
+        #[must_use]
+        pub fn #ident() -> __sink_runtime::Source<#message> {
+            __sink_runtime::Source::compiled::<services::#ident>()
+        }
+        #(#old_names)*
+    }
+}

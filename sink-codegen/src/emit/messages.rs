@@ -1,0 +1,88 @@
+//! Message types of the registry, each named once by an alias that carries its line.
+//!
+//! A misspelt `message` is then one error of rustc, with rustc's own suggestion, in a line that reads
+//! `type services_toml_line_12 = crate::PoolEvnt; // services.toml:12: …`, however many services use it.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote;
+use sink_schema::{Kind, Plan, ServicePlan};
+
+use super::names;
+
+/// One message type and where it is written.
+#[derive(Clone, Debug)]
+pub(crate) struct MessageAlias {
+    /// The type as the registry writes it.
+    pub(crate) path: String,
+    /// `services_toml_line_12`.
+    pub(crate) ident: Ident,
+    /// Services that carry it, each with its place in the registry.
+    pub(crate) users: Vec<(String, String)>,
+}
+
+/// The distinct message types of all leaves, in registry order.
+pub(crate) fn aliases(plan: &Plan) -> Vec<MessageAlias> {
+    let mut aliases: Vec<MessageAlias> = Vec::new();
+    for service in &plan.services {
+        let Kind::Leaf(leaf) = &service.kind else {
+            continue;
+        };
+        let Some(path) = &leaf.message else { continue };
+        let location = &service.location;
+        let user = (service.name.clone(), names::place(location));
+        if let Some(alias) = aliases.iter_mut().find(|alias| alias.path == *path) {
+            alias.users.push(user);
+            continue;
+        }
+        let ident = unused(&aliases, &names::line_ident(location));
+        aliases.push(MessageAlias {
+            path: path.clone(),
+            ident,
+            users: vec![user],
+        });
+    }
+    aliases
+}
+
+/// A line may name several types when tables are written inline.
+fn unused(aliases: &[MessageAlias], wanted: &str) -> Ident {
+    let taken = |name: &str| aliases.iter().any(|alias| alias.ident == name);
+    let numbered = (2..).map(|n| format!("{wanted}_{n}"));
+    let name = std::iter::once(wanted.to_owned())
+        .chain(numbered)
+        .find(|name| !taken(name))
+        .expect("names do not end");
+    Ident::new(&name, Span::call_site())
+}
+
+/// `type services_toml_line_12 = crate::Tick;`
+pub(super) fn emit(alias: &MessageAlias) -> TokenStream {
+    let ident = &alias.ident;
+    let path: TokenStream = alias.path.parse().unwrap_or_default();
+    quote! {
+        #[allow(non_camel_case_types)]
+        type #ident = #path;
+    }
+}
+
+/// The row that `Sinks::check()` compares with the live registry.
+pub(super) fn expectation(alias: &MessageAlias) -> TokenStream {
+    let ident = &alias.ident;
+    let services = alias.users.iter().map(|(name, _)| name);
+    quote! { __sink_runtime::Expect::of::<#ident>(&[#(#services),*]) }
+}
+
+/// The type that a service carries; `Message` if the registry names none.
+pub(super) fn of(service: &ServicePlan, aliases: &[MessageAlias]) -> TokenStream {
+    let message = match &service.kind {
+        Kind::Leaf(leaf) => &leaf.message,
+        Kind::Composite(composite) => &composite.message,
+    };
+    let alias = message
+        .as_ref()
+        .and_then(|path| aliases.iter().find(|alias| alias.path == *path));
+    match alias {
+        Some(MessageAlias { ident, .. }) => quote! { #ident },
+        None => quote! { __sink_runtime::Message },
+    }
+}

@@ -1,0 +1,57 @@
+//! The registry as it was when the program was built, carried in the program.
+
+use proc_macro2::{Literal, TokenStream, TokenTree};
+use quote::quote;
+
+use crate::generate::{Options, Overlay, Registry};
+
+/// `use ::sink_runtime as __sink_runtime;`, for code that `include_sinks!` does not include.
+pub(super) fn runtime(path: &str) -> TokenStream {
+    let path: TokenStream = path.parse().unwrap_or_default();
+    quote! {
+        #[allow(unused_imports)]
+        use #path as __sink_runtime;
+    }
+}
+
+/// `static __REGISTRY: CompiledRegistry = …`
+pub(super) fn emit(registry: &Registry, options: &Options) -> TokenStream {
+    let path = &registry.base.path;
+    let text = text(&registry.base.text);
+    let overlays = registry.overlays.iter().map(|Overlay { profile, file }| {
+        let path = &file.path;
+        let text = self::text(&file.text);
+        quote! { (#profile, #path, #text) }
+    });
+    let carriers = options.carriers.iter().map(|carrier| {
+        let krate = super::names::ident(&carrier.krate);
+        quote! { &::#krate::CARRIER }
+    });
+    quote! {
+        static __REGISTRY: __sink_runtime::CompiledRegistry = __sink_runtime::CompiledRegistry::new(
+            #path,
+            #text,
+            &[#(#overlays),*],
+            &[#(#carriers),*],
+        );
+    }
+}
+
+/// The text as a raw string that reads like the file, or escaped if it holds anything that does not show as itself.
+fn text(text: &str) -> TokenTree {
+    let plain =
+        text.lines().all(|line| crate::text::one_line(line) == line) && !text.contains('\r');
+    let hashes = "#".repeat(longest_run_of_hashes(text) + 1);
+    let raw = format!("r{hashes}\"{text}\"{hashes}");
+    match raw.parse::<Literal>() {
+        Ok(literal) if plain && hashes.len() < 200 => literal.into(),
+        _ => Literal::string(text).into(),
+    }
+}
+
+fn longest_run_of_hashes(text: &str) -> usize {
+    text.split(|c| c != '#')
+        .map(str::len)
+        .max()
+        .unwrap_or_default()
+}

@@ -1,0 +1,84 @@
+//! Names of broken services, so that a mistake in the registry does not become a mistake at every use.
+//!
+//! Their type is `__Broken`, which `include_sinks!` defines as an array whose length is the compile error itself: rustc
+//! knows such a type to be in error already and says nothing about what is done with it.
+
+use std::collections::HashSet;
+
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+use sink_schema::Plan;
+
+use super::names;
+
+/// `pub type StrategyA = __Broken;`
+pub(super) fn emit(plan: &Plan) -> TokenStream {
+    let mut taken: HashSet<&str> = plan
+        .services
+        .iter()
+        .map(|service| service.type_ident.as_str())
+        .collect();
+    let types = plan
+        .broken
+        .iter()
+        .filter(|service| taken.insert(&service.type_ident));
+    types
+        .map(|service| {
+            let ident = names::ident(&service.type_ident);
+            let doc = format!(
+                " Broken: see the mistakes at `{}`.",
+                names::place(&service.location)
+            );
+            quote! {
+                #[doc = #doc]
+                #[allow(dead_code, unreachable_pub)]
+                pub type #ident = __Broken;
+            }
+        })
+        .collect()
+}
+
+/// What a registry leaves that cannot be read at all: nobody knows its names, so every name is right.
+pub(crate) fn everything() -> TokenStream {
+    quote! {
+        #[doc(hidden)]
+        #[allow(dead_code, unreachable_pub)]
+        pub type Sinks = __Broken;
+        #[doc(hidden)]
+        #[allow(dead_code, unreachable_pub)]
+        pub type Sources = __Broken;
+    }
+}
+
+/// Accessors that return the error.
+pub(super) fn sinks(plan: &Plan) -> Vec<TokenStream> {
+    idents(plan)
+        .into_iter()
+        .map(|ident| quote! { pub fn #ident() -> &'static __Broken { loop {} } })
+        .collect()
+}
+
+/// Receiving ends that are the error.
+pub(super) fn sources(plan: &Plan) -> Vec<TokenStream> {
+    idents(plan)
+        .into_iter()
+        .map(|ident| quote! { pub fn #ident() -> __Broken { loop {} } })
+        .collect()
+}
+
+/// Names and old names of broken services that no sound service has.
+fn idents(plan: &Plan) -> Vec<Ident> {
+    let sound = plan.services.iter().flat_map(|service| {
+        std::iter::once(service.ident.as_str())
+            .chain(service.aliases.iter().map(|alias| alias.ident.as_str()))
+    });
+    let mut taken: HashSet<&str> = sound.collect();
+    let broken = plan.broken.iter().flat_map(|service| {
+        std::iter::once(service.ident.as_str())
+            .chain(service.aliases.iter().map(|alias| alias.ident.as_str()))
+    });
+    broken
+        .filter(|ident| taken.insert(ident))
+        .map(names::ident)
+        .collect()
+}

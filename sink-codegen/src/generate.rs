@@ -1,0 +1,134 @@
+//! Text to text: a registry and its overlays in, Rust and mistakes out. Reads no files, prints nothing.
+
+use sink_schema::{Capabilities, Color, Diagnostic, Diagnostics, Format, Layers, Plan, SourceFile};
+
+use crate::{comments, emit::emit};
+
+/// A registry as it was read: the base file and the overlays found beside it.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    /// `services.toml`.
+    pub base: SourceFile,
+    /// `services.<profile>.toml`, in the order of their profiles' names.
+    pub overlays: Vec<Overlay>,
+}
+
+/// One `services.<profile>.toml`.
+#[derive(Clone, Debug)]
+pub struct Overlay {
+    /// The `<profile>` of the file's name.
+    pub profile: String,
+    /// The file.
+    pub file: SourceFile,
+}
+
+/// A crate that brings a carrier, and the endpoint scheme that it carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Carrier {
+    /// The scheme of the endpoints it serves: `nats` for `nats://…`.
+    pub scheme: String,
+    /// The crate's name in Rust: `sink_nats` for `::sink_nats::CARRIER`.
+    pub krate: String,
+}
+
+impl Carrier {
+    /// The carrier of a crate that is named for its scheme: `sink_nats` for `nats://…`.
+    #[must_use]
+    pub fn of(krate: &str) -> Carrier {
+        let krate = krate.replace('-', "_");
+        let scheme = krate
+            .strip_prefix("sink_")
+            .unwrap_or(&krate)
+            .replace('_', "-");
+        Carrier { scheme, krate }
+    }
+}
+
+/// What to generate.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Where the runtime is, for generated code that is checked in; `include_sinks!` binds it otherwise.
+    pub runtime_path: Option<String>,
+    /// Carriers beyond those built into the runtime.
+    pub carriers: Vec<Carrier>,
+    /// The overlay that is baked in; the others are only checked.
+    pub profile: Option<String>,
+    /// Whether each warning counts as an error.
+    pub deny_warnings: bool,
+}
+
+/// What came out.
+#[derive(Clone, Debug)]
+pub struct Generated {
+    /// Formatted Rust, with stubs for the services that are broken.
+    pub code: String,
+    /// All mistakes and warnings, of the base file and of every overlay.
+    pub diagnostics: Diagnostics,
+}
+
+/// Generates the code of a registry, whatever is wrong with it: broken services become stubs.
+#[must_use]
+pub fn generate(registry: &Registry, options: &Options) -> Generated {
+    let (plan, diagnostics) = load(registry, options);
+    let code = match syn::parse2(emit(&plan, registry, options)) {
+        Ok(file) => comments::add(prettyplease::unparse(&file), &plan, registry),
+        Err(error) => unreachable_code(&error),
+    };
+    Generated { code, diagnostics }
+}
+
+/// Validates the registry and each overlay, as the build, the command line and `sinks!` all do.
+///
+/// The plan is that of the base file under the overlay of [`Options::profile`].
+#[must_use]
+pub fn load(registry: &Registry, options: &Options) -> (Plan, Diagnostics) {
+    let layers = |overlay| Layers {
+        base: &registry.base,
+        overlay,
+        environment: &[],
+        capabilities: capabilities(&options.carriers),
+    };
+    let chosen = registry
+        .overlays
+        .iter()
+        .find(|overlay| Some(&overlay.profile) == options.profile.as_ref());
+    let (plan, mut diagnostics) = sink_schema::load(&layers(chosen.map(|overlay| &overlay.file)));
+    for overlay in &registry.overlays {
+        if chosen.is_none_or(|chosen| chosen.profile != overlay.profile) {
+            diagnostics.merge(sink_schema::load(&layers(Some(&overlay.file))).1);
+        }
+    }
+    if options.deny_warnings {
+        diagnostics.deny_warnings();
+    }
+    (plan, diagnostics)
+}
+
+/// The text of a mistake as the body of a compiler error, which begins with `error: ` already.
+#[must_use]
+pub fn mistake_text(diagnostics: &Diagnostics, mistake: &Diagnostic) -> String {
+    let text = diagnostics.render_one(mistake, Format::Human, Color::Never);
+    let headed = format!("{}[{}]: ", mistake.severity, mistake.code);
+    match text.strip_prefix(&headed) {
+        Some(rest) => format!("[{}] {}", mistake.code, rest.trim_end()),
+        None => text.trim_end().to_owned(),
+    }
+}
+
+fn capabilities(carriers: &[Carrier]) -> Capabilities {
+    carriers
+        .iter()
+        .fold(Capabilities::build(), |capabilities, carrier| {
+            capabilities.with_scheme(&carrier.scheme)
+        })
+}
+
+/// Emitted code that does not parse is a mistake of ours; it must not look like one of the user's.
+fn unreachable_code(error: &syn::Error) -> String {
+    format!(
+        "::core::compile_error!({:?});\n",
+        format!(
+            "sink-codegen wrote Rust that does not parse ({error}); please report it with your services.toml"
+        )
+    )
+}

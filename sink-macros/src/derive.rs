@@ -1,0 +1,167 @@
+//! `#[derive(Message)]`: a name, a shape, its fingerprint, and an encoding through serde.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Data, DeriveInput, Error, Ident, Result, Type, spanned::Spanned};
+
+mod attributes;
+mod serde_impls;
+mod shape;
+
+use attributes::Attributes;
+
+/// The impls, or every mistake at its place.
+pub(crate) fn expand(input: TokenStream) -> TokenStream {
+    match syn::parse2::<DeriveInput>(input).and_then(|input| implement(&input)) {
+        Ok(tokens) => tokens,
+        Err(error) => error.into_compile_error(),
+    }
+}
+
+fn implement(input: &DeriveInput) -> Result<TokenStream> {
+    let mut mistakes: Option<Error> = None;
+    let mut note = |error: Error| match &mut mistakes {
+        Some(mistakes) => mistakes.combine(error),
+        None => mistakes = Some(error),
+    };
+    let attributes = Attributes::read(&input.attrs).unwrap_or_else(|error| {
+        note(error);
+        Attributes::default()
+    });
+    [
+        is_owned_data(input),
+        has_no_parameters(input),
+        does_not_contain_itself(input),
+    ]
+    .into_iter()
+    .filter_map(Result::err)
+    .for_each(&mut note);
+    match mistakes {
+        Some(mistakes) => Err(mistakes),
+        None => Ok(emit(input, &attributes)),
+    }
+}
+
+fn is_owned_data(input: &DeriveInput) -> Result<()> {
+    match &input.data {
+        Data::Union(data) => Err(Error::new(
+            data.union_token.span(),
+            "a union cannot be a message: nothing says which of its fields was sent\nhelp: make it an enum",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn has_no_parameters(input: &DeriveInput) -> Result<()> {
+    let Some(first) = input.generics.params.first() else {
+        return Ok(());
+    };
+    let text = match first {
+        syn::GenericParam::Lifetime(_) => {
+            "a message owns its data: it outlives the call that sends it\n\
+             help: hold `String` for `&str`, `Vec<u8>` for `&[u8]`"
+        }
+        _ => {
+            "a message type has no parameters: its fingerprint names one shape, so that two processes can compare theirs\n\
+             help: derive `Message` for a type of its own per payload, such as `struct TickBatch(Batch<Tick>)`"
+        }
+    };
+    Err(Error::new(first.span(), text))
+}
+
+/// A decoder of a recursive type recurses as deep as the sender says, which takes the stack of whoever receives.
+fn does_not_contain_itself(input: &DeriveInput) -> Result<()> {
+    let mut mistakes: Option<Error> = None;
+    for ty in shape::field_types(&input.data) {
+        let Some(place) = mention(ty, &input.ident) else {
+            continue;
+        };
+        let text = format!(
+            "message `{name}` contains itself: a sender could nest it until the receiver's stack is exhausted\n\
+             help: send the parts as a list that refers to one another by index, such as `Vec<Part>` with `parent: Option<u32>`",
+            name = input.ident
+        );
+        let error = Error::new(place.span(), text);
+        match &mut mistakes {
+            Some(mistakes) => mistakes.combine(error),
+            None => mistakes = Some(error),
+        }
+    }
+    mistakes.map_or(Ok(()), Err)
+}
+
+/// The place in `ty` that names the type being derived, wherever it is nested.
+fn mention(ty: &Type, name: &Ident) -> Option<Ident> {
+    find_ident(quote! { #ty }, &|ident, qualified| {
+        (ident == name || ident == "Self") && !qualified
+    })
+}
+
+fn find_ident(tokens: TokenStream, wanted: &dyn Fn(&Ident, bool) -> bool) -> Option<Ident> {
+    let mut before: [Option<proc_macro2::TokenTree>; 3] = [None, None, None];
+    for token in tokens {
+        match &token {
+            proc_macro2::TokenTree::Ident(ident) if wanted(ident, is_foreign_path(&before)) => {
+                return Some(ident.clone());
+            }
+            proc_macro2::TokenTree::Group(group) => {
+                if let Some(found) = find_ident(group.stream(), wanted) {
+                    return Some(found);
+                }
+            }
+            _ => {}
+        }
+        before.rotate_left(1);
+        before[2] = Some(token);
+    }
+    None
+}
+
+/// Whether `other::` stands before: another module's type of the same name. `self::` and `crate::` may well be this one.
+fn is_foreign_path(before: &[Option<proc_macro2::TokenTree>; 3]) -> bool {
+    let is_colon = |token: &Option<proc_macro2::TokenTree>| matches!(token, Some(proc_macro2::TokenTree::Punct(punct)) if punct.as_char() == ':');
+    is_colon(&before[1])
+        && is_colon(&before[2])
+        && !matches!(&before[0], Some(proc_macro2::TokenTree::Ident(ident)) if ident == "self")
+}
+
+fn emit(input: &DeriveInput, attributes: &Attributes) -> TokenStream {
+    let runtime = &attributes.runtime;
+    let ident = &input.ident;
+    let name = shape::name(ident);
+    let shape = shape::of(input);
+    let fingerprint = shape::fingerprint(&shape);
+    let fingerprint: TokenStream = format!("{fingerprint:#018x}")
+        .parse()
+        .expect("a hexadecimal number is a token");
+    let accepts = &attributes.accepts;
+    let serde = attributes.serde.then(|| serde_impls::emit(input, runtime));
+    quote! {
+        #[automatically_derived]
+        impl #runtime::MessageType for #ident {
+            const NAME: &'static str = #name;
+            const SHAPE: &'static str = #shape;
+            const FINGERPRINT: u64 = #fingerprint;
+            const ACCEPTS: &'static [u64] = &[#(#accepts),*];
+
+            fn encode(
+                &self,
+                codec: #runtime::Codec,
+                out: &mut ::std::vec::Vec<u8>,
+            ) -> ::core::result::Result<(), #runtime::EncodeError> {
+                #runtime::__private::encode_serde(self, codec, out)
+            }
+
+            fn decode(
+                codec: #runtime::Codec,
+                payload: #runtime::__private::Bytes,
+            ) -> ::core::result::Result<Self, #runtime::DecodeError> {
+                #runtime::__private::decode_serde(codec, payload)
+            }
+        }
+        #serde
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+//! `#[message(crate = "…", accepts = ["0x…"], serde)]`.
+
+use syn::{
+    Attribute, Error, Expr, ExprArray, ExprLit, Lit, LitStr, Path, Result, ext::IdentExt,
+    spanned::Spanned,
+};
+
+/// What the attributes of a type say.
+pub(super) struct Attributes {
+    /// Where the runtime is.
+    pub(super) runtime: Path,
+    /// Fingerprints of older shapes.
+    pub(super) accepts: Vec<u64>,
+    /// Whether to implement serde's traits too.
+    pub(super) serde: bool,
+}
+
+impl Default for Attributes {
+    fn default() -> Attributes {
+        Attributes {
+            runtime: syn::parse_quote!(::sink_runtime),
+            accepts: Vec::new(),
+            serde: false,
+        }
+    }
+}
+
+impl Attributes {
+    /// Reads all `#[message(…)]` attributes of a type.
+    ///
+    /// # Errors
+    ///
+    /// Every mistake, each at its own place.
+    pub(super) fn read(attributes: &[Attribute]) -> Result<Attributes> {
+        let mut read = Attributes::default();
+        let mut seen: Vec<String> = Vec::new();
+        let mut mistakes: Option<Error> = None;
+        for attribute in attributes
+            .iter()
+            .filter(|attribute| attribute.path().is_ident("message"))
+        {
+            let parsed = attribute.parse_nested_meta(|meta| {
+                let key = meta
+                    .path
+                    .get_ident()
+                    .map(|ident| ident.unraw().to_string())
+                    .unwrap_or_default();
+                let outcome = if seen.contains(&key) {
+                    Err(meta.error(format!("`{key}` is written twice")))
+                } else {
+                    read.key(&key, &meta)
+                };
+                seen.push(key);
+                outcome
+            });
+            if let Err(error) = parsed {
+                match &mut mistakes {
+                    Some(mistakes) => mistakes.combine(error),
+                    None => mistakes = Some(error),
+                }
+            }
+        }
+        mistakes.map_or(Ok(read), Err)
+    }
+
+    fn key(&mut self, key: &str, meta: &syn::meta::ParseNestedMeta<'_>) -> Result<()> {
+        match key {
+            "serde" => self.serde = true,
+            "crate" => {
+                let path: LitStr = meta.value()?.parse().map_err(|error| {
+                    Error::new(
+                        error.span(),
+                        "`crate` is the path of the runtime in quotes: `crate = \"my_runtime\"`",
+                    )
+                })?;
+                self.runtime = path.parse_with(Path::parse_mod_style).map_err(|_| {
+                    Error::new(
+                        path.span(),
+                        format!(
+                            "`{}` is not the path of a crate, such as \"my_runtime\"",
+                            path.value()
+                        ),
+                    )
+                })?;
+            }
+            "accepts" => {
+                let list: ExprArray = meta.value()?.parse().map_err(|error| {
+                    Error::new(
+                        error.span(),
+                        "`accepts` is a list of fingerprints: `accepts = [\"0x0123456789abcdef\"]`",
+                    )
+                })?;
+                self.accepts = list.elems.iter().map(fingerprint).collect::<Result<_>>()?;
+            }
+            other => return Err(meta.error(unknown(other))),
+        }
+        Ok(())
+    }
+}
+
+fn unknown(key: &str) -> String {
+    let nearest = match key {
+        "accept" | "accepted" | "accepting" | "compatible" => Some("accepts"),
+        "krate" | "path" | "runtime" => Some("crate"),
+        "serialize" | "derive_serde" | "Serde" => Some("serde"),
+        _ => None,
+    };
+    match nearest {
+        Some(nearest) => format!("unknown key `{key}`\nhelp: `{nearest}` is meant, perhaps"),
+        None => format!(
+            "unknown key `{key}`\nhelp: the keys are `serde`, `accepts = [\"0x…\"]` and `crate = \"…\"`"
+        ),
+    }
+}
+
+/// `"0x0123456789abcdef"`, as error messages print it.
+fn fingerprint(element: &Expr) -> Result<u64> {
+    let refused = || {
+        Error::new(
+            element.span(),
+            "a fingerprint is 16 hexadecimal digits in quotes, as errors print it: \"0x0123456789abcdef\"",
+        )
+    };
+    match element {
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(text),
+            ..
+        }) => {
+            let digits = text.value();
+            let digits = digits.strip_prefix("0x").ok_or_else(refused)?;
+            if digits.len() != 16 {
+                return Err(refused());
+            }
+            u64::from_str_radix(digits, 16).map_err(|_| refused())
+        }
+        Expr::Lit(ExprLit {
+            lit: Lit::Int(number),
+            ..
+        }) => number.base10_parse().map_err(|_| refused()),
+        _ => Err(refused()),
+    }
+}

@@ -1,0 +1,103 @@
+use quote::quote;
+
+use super::*;
+
+fn shape_of(tokens: TokenStream) -> String {
+    shape::of(&syn::parse2(tokens).unwrap())
+}
+
+fn mistakes_of(tokens: TokenStream) -> Vec<String> {
+    match implement(&syn::parse2(tokens).unwrap()) {
+        Ok(_) => Vec::new(),
+        Err(error) => error.into_iter().map(|error| error.to_string()).collect(),
+    }
+}
+
+#[test]
+fn a_shape_names_fields_and_types_in_order() {
+    assert_eq!(
+        shape_of(quote! { struct Tick { price: u64, r#type: Side } }),
+        "Tick{price:u64,type:Side}"
+    );
+    assert_eq!(
+        shape_of(quote! { struct Pair(u64, [u8; 4]); }),
+        "Pair(u64,[u8;4])"
+    );
+    assert_eq!(shape_of(quote! { struct Stop; }), "Stop");
+    assert_eq!(
+        shape_of(quote! { enum Event { Swap(Swap), Sync { a: u64 }, Halt } }),
+        "Event{Swap(Swap)|Sync{a:u64}|Halt}"
+    );
+}
+
+#[test]
+fn imports_and_formatting_leave_a_shape_alone() {
+    let long = shape_of(
+        quote! { struct A { x: ::std::collections::HashMap<std::string::String, crate::B>, } },
+    );
+    let short = shape_of(quote! { struct A { x: HashMap<String, B> } });
+    assert_eq!(long, short);
+}
+
+#[test]
+fn serde_attributes_are_part_of_a_shape() {
+    let renamed = shape_of(quote! { struct A { #[serde(rename = "b")] a: u8 } });
+    assert_eq!(renamed, "A{#[rename=\"b\"]a:u8}");
+}
+
+#[test]
+fn fingerprints_are_fnv_1a() {
+    assert_eq!(shape::fingerprint(""), 0xcbf2_9ce4_8422_2325);
+    assert_eq!(shape::fingerprint("a"), 0xaf63_dc4c_8601_ec8c);
+    assert_eq!(shape::fingerprint("foobar"), 0x8594_4171_f739_67e8);
+}
+
+#[test]
+fn a_type_that_contains_itself_is_refused_once_per_place() {
+    let mistakes = mistakes_of(
+        quote! { struct Node { left: Option<Box<Node>>, right: Vec<(u8, Self)>, other: other::Node } },
+    );
+    assert_eq!(mistakes.len(), 2, "{mistakes:?}");
+    assert!(mistakes[0].starts_with("message `Node` contains itself"));
+}
+
+#[test]
+fn unions_and_parameters_are_refused() {
+    assert!(
+        mistakes_of(quote! { union A { a: u8, b: u8 } })[0]
+            .starts_with("a union cannot be a message")
+    );
+    assert!(
+        mistakes_of(quote! { struct A<'a> { a: &'a str } })[0]
+            .starts_with("a message owns its data")
+    );
+    assert!(
+        mistakes_of(quote! { struct A<T> { a: T } })[0]
+            .starts_with("a message type has no parameters")
+    );
+}
+
+#[test]
+fn attributes_are_read_and_checked() {
+    let attributes = |tokens| Attributes::read(&syn::parse2::<DeriveInput>(tokens).unwrap().attrs);
+    let read = attributes(
+        quote! { #[message(serde, accepts = ["0x00000000000000ff", 7], crate = "rt")] struct A; },
+    )
+    .unwrap();
+    assert!(read.serde);
+    assert_eq!(read.accepts, [255, 7]);
+    assert_eq!(
+        quote::ToTokens::to_token_stream(&read.runtime).to_string(),
+        "rt"
+    );
+    for wrong in [
+        quote! { #[message(accept = [])] struct A; },
+        quote! { #[message(accepts = "0x00000000000000ff")] struct A; },
+        quote! { #[message(accepts = ["ff"])] struct A; },
+        quote! { #[message(crate = 5)] struct A; },
+        quote! { #[message(crate = "1x")] struct A; },
+        quote! { #[message(serde, serde)] struct A; },
+    ] {
+        assert!(attributes(wrong.clone()).is_err(), "{wrong}");
+    }
+}

@@ -1,0 +1,107 @@
+//! `sinks!("services.toml")`: the build script's generator, run by the compiler.
+
+use std::{env, path::PathBuf};
+
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use sink_codegen::{Carrier, Options, Registry, emit, find_overlays, load, mistake_text, read};
+use syn::{
+    LitStr, Token,
+    parse::{Parse, ParseStream},
+};
+
+use crate::mistakes;
+
+/// `"services.toml", carrier = "sink_nats", profile = "staging"`
+struct Input {
+    registry: LitStr,
+    options: Options,
+}
+
+impl Parse for Input {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Input> {
+        let registry: LitStr = input.parse()?;
+        let mut options = Options::default();
+        while !input.is_empty() {
+            input.parse::<Token![,]>()?;
+            if input.is_empty() {
+                break;
+            }
+            let key: syn::Ident = input.parse()?;
+            input.parse::<Token![=]>()?;
+            let value: LitStr = input.parse()?;
+            match key.to_string().as_str() {
+                "carrier" => options.carriers.push(Carrier::of(&value.value())),
+                "profile" => options.profile = Some(value.value()),
+                other => {
+                    let text = format!(
+                        "unknown option `{other}`; there are `carrier = \"crate\"` and `profile = \"name\"`"
+                    );
+                    return Err(syn::Error::new(key.span(), text));
+                }
+            }
+        }
+        Ok(Input { registry, options })
+    }
+}
+
+/// Generates, and reports every mistake at the registry's name in the user's code.
+pub(crate) fn expand(input: TokenStream) -> TokenStream {
+    match syn::parse2::<Input>(input) {
+        Ok(Input { registry, options }) => generate(&registry, &options),
+        Err(error) => error.into_compile_error(),
+    }
+}
+
+fn generate(literal: &LitStr, options: &Options) -> TokenStream {
+    let root = env::var_os("CARGO_MANIFEST_DIR")
+        .map(PathBuf::from)
+        .unwrap_or_default();
+    let path = root.join(literal.value());
+    let registry = match read(&path, literal.value().as_ref()) {
+        Ok(registry) => registry,
+        Err(mistake) => {
+            let mistakes = mistakes::emit(&[mistake], literal.span());
+            return quote! { #mistakes pub type Sinks = __Broken; pub type Sources = __Broken; };
+        }
+    };
+    let (plan, diagnostics) = load(&registry, options);
+    let errors: Vec<String> = diagnostics
+        .errors()
+        .map(|mistake| mistake_text(&diagnostics, mistake))
+        .collect();
+    let mistakes = mistakes::emit(&errors, literal.span());
+    let warnings = diagnostics.warnings().map(|warning| {
+        let text = format!(
+            "{}:{}:{}: [{}] {}",
+            warning.path, warning.line, warning.column, warning.code, warning.message
+        );
+        self::warning(&text, literal.span())
+    });
+    let tracked = tracked(&path, &registry);
+    let code = emit(&plan, &registry, options);
+    quote! { #code #mistakes #tracked #(#warnings)* }
+}
+
+/// Makes the compiler read the files, so that a change of one expands the macro again.
+fn tracked(path: &std::path::Path, registry: &Registry) -> TokenStream {
+    let overlays = find_overlays(path)
+        .into_iter()
+        .map(|(_, overlay)| overlay)
+        .take(registry.overlays.len());
+    let files = std::iter::once(path.to_owned())
+        .chain(overlays)
+        .map(|file| file.to_string_lossy().into_owned());
+    quote! { #(const _: &[u8] = ::core::include_bytes!(#files);)* }
+}
+
+/// A macro cannot warn in words of its own on the stable compiler, except as the note of something deprecated.
+fn warning(text: &str, span: Span) -> TokenStream {
+    quote_spanned! {span=>
+        const _: () = {
+            #[deprecated(note = #text)]
+            const SERVICE: () = ();
+            SERVICE
+        };
+    }
+}

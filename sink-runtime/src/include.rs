@@ -1,0 +1,58 @@
+//! The macros a user writes: `include_sinks!`, `sinks!` and `derive(Message)`. What they expand to is `sink-macros`' concern.
+
+/// Includes the sinks that the build script generated from `services.toml`: [`Sinks`](#sinks), `Sources` and their types.
+///
+/// Stands once, in a library; bins, examples and tests use `my_lib::Sinks`. It may stand in a module of its own.
+///
+/// ```ignore
+/// sink_runtime::include_sinks!();
+/// ```
+///
+/// Every mistake in the registry is a compile error at this line, with the caret into `services.toml`. What is sound still
+/// compiles, and a broken service causes no further error where it is used.
+#[macro_export]
+macro_rules! include_sinks {
+    () => {
+        #[allow(unused_imports)]
+        use $crate as __sink_runtime;
+        $crate::__macros::__generated! {}
+    };
+}
+
+/// Generates the sinks of a registry on the spot, without a build script; for small programs and tests.
+///
+/// The path is relative to `Cargo.toml`. Carriers of other crates follow it, and a profile:
+///
+/// ```ignore
+/// sink_runtime::sinks!("services.toml");
+/// sink_runtime::sinks!("services.toml", carrier = "sink_nats", profile = "staging");
+/// ```
+#[macro_export]
+macro_rules! sinks {
+    ($registry:literal $($options:tt)*) => {
+        #[allow(unused_imports)]
+        use $crate as __sink_runtime;
+        $crate::__macros::__inline! { $registry $($options)* }
+    };
+}
+
+/// Makes a type a message: gives it a name, a schema fingerprint and an encoding.
+///
+/// The type owns its data, has no generic parameters, does not contain itself, and implements serde's `Serialize` and
+/// `Deserialize`, or lets this derive implement them:
+///
+/// ```ignore
+/// #[derive(sink_runtime::Message)]
+/// #[message(serde)]
+/// struct Tick { price: u64, size: u32 }
+/// ```
+///
+/// | attribute | meaning |
+/// |---|---|
+/// | `serde` | implements `Serialize` and `Deserialize` too; `#[serde(…)]` attributes are honoured |
+/// | `accepts = ["0x…"]` | fingerprints of older shapes that this one can still decode |
+/// | `crate = "path"` | where the runtime is, if not `::sink_runtime` |
+pub use sink_macros::Message;
+
+#[doc(hidden)]
+pub use sink_macros as __macros;
