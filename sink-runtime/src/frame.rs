@@ -324,6 +324,7 @@ pub enum RefuseCode {
     WrongRole = 6,
     ShuttingDown = 7,
     Malformed = 8,
+    Unsupported = 9,
 }
 
 impl RefuseCode {
@@ -541,6 +542,48 @@ impl Refuse {
         let mut body = frame.get(HEAD..).filter(|body| body.len() >= 2).ok_or(FrameError::Malformed("refuse"))?;
         let code = body.get_u16_le();
         Ok(Self { code, reason: escape(body) })
+    }
+}
+
+/// Why a side ends a connection that was up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+#[allow(missing_docs)]
+pub enum ByeCode {
+    Done = 0,
+    ShuttingDown = 1,
+    TooSlow = 2,
+    Superseded = 3,
+    Malformed = 4,
+    Silent = 5,
+}
+
+/// A side's last frame: nothing follows it. An empty body is [`ByeCode::Done`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bye {
+    /// Why, for programs; a [`ByeCode`], or a later version's.
+    pub code: u16,
+    /// Why, for people.
+    pub reason: String,
+}
+
+impl Bye {
+    /// Appends the frame.
+    pub fn encode(out: &mut Vec<u8>, code: ByeCode, reason: &str) {
+        control(out, Kind::Bye, |out| {
+            out.extend_from_slice(&(code as u16).to_le_bytes());
+            let end = reason.floor_char_boundary(reason.len().min(MAX_SHAPE));
+            out.extend_from_slice(&reason.as_bytes()[..end]);
+        });
+    }
+
+    /// Reads a whole frame; what is not text is escaped.
+    #[must_use]
+    pub fn decode(frame: &[u8]) -> Self {
+        match frame.get(HEAD..).filter(|body| body.len() >= 2) {
+            Some(mut body) => Self { code: body.get_u16_le(), reason: escape(body) },
+            None => Self::default(),
+        }
     }
 }
 
