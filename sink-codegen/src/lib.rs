@@ -16,6 +16,11 @@
 //! The build never fails here. A mistake in the registry is handed to `include_sinks!()`, which reports it as a
 //! compile error at the user's own line, next to the errors rustc finds in the rest of the crate.
 
+#![allow(
+    clippy::needless_doctest_main,
+    reason = "the example is a whole build script"
+)]
+
 mod build;
 mod comments;
 mod emit;

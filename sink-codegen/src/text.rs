@@ -22,7 +22,7 @@ pub(crate) fn doc_lines(doc: &str) -> Vec<String> {
 
 /// A line as Markdown: code spans and plain links live, everything else that Markdown or HTML would act on is escaped.
 fn markdown(line: &str) -> String {
-    let balanced = line.matches('`').count() % 2 == 0 && !line.contains("``");
+    let balanced = line.matches('`').count().is_multiple_of(2) && !line.contains("``");
     if !balanced {
         return words(line);
     }

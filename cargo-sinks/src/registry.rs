@@ -1,0 +1,162 @@
+//! Reads the registry that a command works on, judged as the build judges it.
+
+use std::{fs, io::IsTerminal, path::Path};
+
+use sink_codegen::{Carrier, Options, Registry};
+use sink_schema::{Color, Diagnostics, Format, Plan};
+
+use crate::{cli::RegistryArgs, failure::Failure};
+
+/// A registry, read and validated.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) registry: Registry,
+    pub(crate) options: Options,
+    pub(crate) plan: Plan,
+    pub(crate) diagnostics: Diagnostics,
+}
+
+/// Reads and validates the registry and all overlays beside it.
+///
+/// # Errors
+///
+/// A file cannot be read, or the profile has no overlay. Mistakes in the registry are not errors here.
+pub(crate) fn load(args: &RegistryArgs, options: Options) -> Result<Loaded, Failure> {
+    let registry = sink_codegen::read(&args.registry, &args.registry).map_err(Failure::Said)?;
+    if let Some(profile) = &args.profile {
+        known_profile(&registry, profile, &args.registry)?;
+    }
+    let options = Options {
+        profile: args.profile.clone(),
+        carriers: carriers(args),
+        ..options
+    };
+    let (plan, diagnostics) = sink_codegen::load(&registry, &options);
+    Ok(Loaded {
+        registry,
+        options,
+        plan,
+        diagnostics,
+    })
+}
+
+fn known_profile(registry: &Registry, profile: &str, path: &Path) -> Result<(), Failure> {
+    if registry
+        .overlays
+        .iter()
+        .any(|overlay| overlay.profile == profile)
+    {
+        return Ok(());
+    }
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let known: Vec<&str> = registry
+        .overlays
+        .iter()
+        .map(|overlay| overlay.profile.as_str())
+        .collect();
+    let help = match known.as_slice() {
+        [] => "there are no overlays".to_owned(),
+        known => format!("there are: {}", known.join(", ")),
+    };
+    Err(Failure::Said(format!(
+        "no overlay {stem}.{profile}.toml beside {}; {help}",
+        path.display()
+    )))
+}
+
+/// Carriers named on the command line, and those that the build script beside the registry adds.
+fn carriers(args: &RegistryArgs) -> Vec<Carrier> {
+    let build_script =
+        fs::read_to_string(args.registry.with_file_name("build.rs")).unwrap_or_default();
+    let mut carriers: Vec<Carrier> = Vec::new();
+    for carrier in args
+        .carriers
+        .iter()
+        .map(|krate| Carrier::of(krate))
+        .chain(in_build_script(&build_script))
+    {
+        if !carriers.contains(&carrier) {
+            carriers.push(carrier);
+        }
+    }
+    carriers
+}
+
+/// Finds `.carrier("crate")` and `.carrier_for("scheme", "crate")` without compiling the script.
+fn in_build_script(text: &str) -> Vec<Carrier> {
+    let code: String = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect();
+    let calls = code.split(".carrier").skip(1);
+    calls
+        .filter_map(|call| {
+            let (call, rest) = call.trim_start().split_once('(')?;
+            let literals: Vec<&str> = rest
+                .split(')')
+                .next()?
+                .split('"')
+                .skip(1)
+                .step_by(2)
+                .collect();
+            match (call, literals.as_slice()) {
+                ("", [krate]) => Some(Carrier::of(krate)),
+                ("_for", [scheme, krate]) => Some(Carrier {
+                    scheme: (*scheme).to_owned(),
+                    krate: (*krate).to_owned(),
+                }),
+                _ => None,
+            }
+        })
+        .collect()
+}
+
+impl Loaded {
+    /// Draws the mistakes on standard error and says whether one of them is an error.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Reported`] if there is one.
+    pub(crate) fn report(&self) -> Result<(), Failure> {
+        if !self.diagnostics.is_empty() {
+            eprintln!(
+                "{}\n",
+                self.diagnostics.render(Format::Human, color()).trim_end()
+            );
+        }
+        if self.diagnostics.has_errors() {
+            Err(Failure::Reported)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Colours if standard error is a terminal and nobody asked for none.
+pub(crate) fn color() -> Color {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if std::io::stderr().is_terminal() && !refused {
+        Color::Always
+    } else {
+        Color::Never
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn carriers_are_found_in_a_build_script() {
+        let script = r#"
+            // .carrier("sink_old")
+            sink_codegen::Build::new("services.toml").carrier("sink_nats")
+                .carrier_for("mq", "my_queue").run();"#;
+        let found = in_build_script(script);
+        let pairs: Vec<_> = found
+            .iter()
+            .map(|carrier| (carrier.scheme.as_str(), carrier.krate.as_str()))
+            .collect();
+        assert_eq!(pairs, [("nats", "sink_nats"), ("mq", "my_queue")]);
+    }
+}
