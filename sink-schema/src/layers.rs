@@ -1,9 +1,22 @@
 //! Base, profile overlay and environment, laid over each other before anything is judged.
 
+mod environment;
+mod syntax;
+
+use std::collections::{HashMap, HashSet};
+
 use crate::capabilities::Capabilities;
+use crate::codes;
 use crate::diagnostics::Diagnostics;
+use crate::keys::{self, Scope};
+use crate::mistakes::{Mistake, Mistakes};
+use crate::names::{self, show};
 use crate::plan::Plan;
-use crate::text::SourceFile;
+use crate::text::{SourceFile, Span, Text};
+use crate::tree::{self, Data, Entry};
+
+/// Largest registry text that is read: some 20,000 services.
+pub const MAX_REGISTRY_BYTES: usize = 4 * 1_024 * 1_024;
 
 /// The texts a registry consists of, lowest first.
 #[derive(Clone, Debug)]
@@ -31,7 +44,390 @@ impl<'a> Layers<'a> {
 }
 
 /// Reads all layers: the sound services, and every mistake at once.
+///
+/// Never panics and does no I/O; time is linear in the size of the texts, which [`MAX_REGISTRY_BYTES`] bounds.
 pub fn load(layers: &Layers<'_>) -> (Plan, Diagnostics) {
-    let _ = layers;
-    (Plan::new(Vec::new(), Vec::new()), Diagnostics::default())
+    let mut mistakes = Mistakes::default();
+    let registry = merge(layers, &mut mistakes);
+    let drafts = crate::schema::read(&registry, &layers.capabilities, &mut mistakes);
+    let plan = crate::rules::resolve(drafts, &registry, &mut mistakes);
+    (plan, mistakes.finish())
+}
+
+/// All layers as one table of services.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    pub(crate) services: Vec<RawService>,
+    pub(crate) defaults: Vec<Entry>,
+    pub(crate) lints: Vec<Entry>,
+    /// TOML itself is broken somewhere, so that a service may be missing for no reason of its own.
+    pub(crate) torn: bool,
+    /// The file of the overlay, if there is one.
+    pub(crate) overlay: Option<usize>,
+}
+
+/// One `[services.name]`, not yet judged.
+#[derive(Clone, Debug)]
+pub(crate) struct RawService {
+    pub(crate) name: String,
+    pub(crate) name_span: Span,
+    /// `None` if it is no table at all.
+    pub(crate) entries: Option<Vec<Entry>>,
+    /// An upper layer says another `type`: keys of the base that no longer apply are passed over.
+    pub(crate) retyped: bool,
+    pub(crate) torn: bool,
+}
+
+// === merging ===
+
+fn merge(layers: &Layers<'_>, mistakes: &mut Mistakes) -> Registry {
+    let Some((root, torn)) = parse(layers.base, mistakes) else {
+        return Registry {
+            torn: true,
+            ..Registry::default()
+        };
+    };
+    let mut registry = base(root, torn, mistakes);
+    if let Some(overlay) = layers.overlay {
+        let file = mistakes.files.len();
+        registry.overlay = Some(file);
+        if let Some((root, torn)) = parse(overlay, mistakes) {
+            registry.torn |= !torn.is_empty();
+            lay_over(&mut registry, root, mistakes);
+        } else {
+            registry.torn = true;
+        }
+    }
+    environment::lay_over(&mut registry, layers.environment, mistakes);
+    registry
+}
+
+/// Parses one file; the second part are the byte positions of its syntax errors. `None` if it is too large to read.
+fn parse(source: &SourceFile, mistakes: &mut Mistakes) -> Option<(Vec<Entry>, Vec<usize>)> {
+    let file = mistakes.files.len();
+    if source.text.len() > MAX_REGISTRY_BYTES {
+        mistakes
+            .files
+            .push(Text::new(&SourceFile::new(source.path.clone(), "")));
+        let mib = |bytes: usize| bytes.div_ceil(1_024 * 1_024);
+        let message = format!(
+            "the registry is {} MiB long, at most {} MiB are read",
+            mib(source.text.len()),
+            mib(MAX_REGISTRY_BYTES)
+        );
+        let mistake = Mistake::new(codes::TOO_LARGE, Span::new(file, 0..0), message);
+        mistakes.push(mistake.help("split it: each program names only the services it uses"));
+        return None;
+    }
+    let text = Text::new(source);
+    let (root, errors) = tree::parse(file, &text.text);
+    mistakes.files.push(text);
+    let torn = errors.iter().map(|error| error.at.start).collect();
+    syntax::tell(file, &root, errors, mistakes);
+    Some((root, torn))
+}
+
+/// Takes the base file's tables apart.
+fn base(root: Vec<Entry>, errors: Vec<usize>, mistakes: &mut Mistakes) -> Registry {
+    let mut registry = Registry {
+        torn: !errors.is_empty(),
+        ..Registry::default()
+    };
+    let owners = syntax::owners(&root, &errors, mistakes);
+    for entry in root {
+        match entry.key.as_str() {
+            "services" => match entry.value.data {
+                Data::Table(services) => {
+                    registry.services = services
+                        .into_iter()
+                        .map(|service| raw(service, &owners, mistakes))
+                        .collect();
+                }
+                _ => {
+                    let words = entry.value.data.words();
+                    let mistake = Mistake::new(
+                        codes::WRONG_TYPE,
+                        entry.key_span,
+                        format!("`services` is a table, not {words}"),
+                    );
+                    mistakes.push(
+                        mistake
+                            .label("expected a table")
+                            .help("write `[services.name]` for each service"),
+                    );
+                    registry.torn = true;
+                }
+            },
+            "defaults" => registry.defaults = section(entry, mistakes),
+            "lints" => registry.lints = section(entry, mistakes),
+            _ => unknown_section(&entry, mistakes),
+        }
+    }
+    registry
+}
+
+fn raw(entry: Entry, owners: &HashSet<String>, mistakes: &mut Mistakes) -> RawService {
+    let torn = owners.contains(&entry.key);
+    let entries = match entry.value.data {
+        Data::Table(entries) => Some(entries),
+        other => {
+            if !torn {
+                not_a_service(
+                    &entry.key,
+                    entry.key_span,
+                    entry.value.span,
+                    &other,
+                    mistakes,
+                );
+            }
+            None
+        }
+    };
+    RawService {
+        name: entry.key,
+        name_span: entry.key_span,
+        entries,
+        retyped: false,
+        torn,
+    }
+}
+
+fn not_a_service(
+    name: &str,
+    key_span: Span,
+    value_span: Span,
+    data: &Data,
+    mistakes: &mut Mistakes,
+) {
+    let message = format!("service {} is a table, not {}", show(name), data.words());
+    let mistake = Mistake::new(codes::WRONG_TYPE, value_span, message).of(name);
+    let header = mistakes.text(value_span).to_owned();
+    mistakes.push(match data {
+        Data::Tables(tables) if tables.len() == 1 => {
+            let single = header.replacen("[[", "[", 1).replacen("]]", "]", 1);
+            mistake.label("a service stands once").patch(
+                value_span,
+                single,
+                "write single brackets",
+            )
+        }
+        Data::Tables(_) => mistake
+            .label("a service stands once")
+            .help("write single brackets, and a name of its own for each"),
+        _ => mistake
+            .label("expected a table")
+            .also(key_span, "this is a service")
+            .help(format!(
+                "write `[services.{name}]` on a line of its own, and its keys below"
+            )),
+    });
+}
+
+/// The entries of `[defaults]` or `[lints]`.
+fn section(entry: Entry, mistakes: &mut Mistakes) -> Vec<Entry> {
+    match entry.value.data {
+        Data::Table(entries) => entries,
+        other => {
+            let message = format!("`{}` is a table, not {}", entry.key, other.words());
+            let mistake = Mistake::new(codes::WRONG_TYPE, entry.value.span, message);
+            mistakes.push(
+                mistake
+                    .label("expected a table")
+                    .help(format!("write `[{}]`", entry.key)),
+            );
+            Vec::new()
+        }
+    }
+}
+
+fn unknown_section(entry: &Entry, mistakes: &mut Mistakes) {
+    const SECTIONS: [&str; 3] = ["services", "defaults", "lints"];
+    let is_table = matches!(entry.value.data, Data::Table(_));
+    let noun = if is_table { "table" } else { "key" };
+    let message = format!(
+        "unknown {noun} {} at the top of the registry",
+        show(&entry.key)
+    );
+    let mistake = Mistake::new(codes::UNKNOWN_KEY, entry.key_span, message);
+    let looks_like_service = match &entry.value.data {
+        Data::Table(entries) => entries
+            .iter()
+            .any(|part| matches!(part.key.as_str(), "type" | "endpoint" | "targets")),
+        _ => false,
+    };
+    let near = names::nearest(&entry.key, SECTIONS).or(match entry.key.as_str() {
+        "sinks" | "sink" => Some("services"),
+        "default" => Some("defaults"),
+        _ => None,
+    });
+    mistakes.push(match near {
+        _ if looks_like_service && near.is_none() => {
+            let written = mistakes.text(entry.key_span).to_owned();
+            let title = format!("a service stands under `services`: write `[services.{written}]`");
+            mistake.label("not a table of the registry").patch(
+                entry.key_span,
+                format!("services.{written}"),
+                title,
+            )
+        }
+        Some(near) if !looks_like_service || near == "services" => mistake
+            .label("no such table")
+            .patch(entry.key_span, near, format!("write `{near}`")),
+        _ if keys::find(&entry.key).is_some() => mistake
+            .label("belongs to a service")
+            .help("write it below `[services.name]`, or below `[defaults]` for all services"),
+        _ => mistake.label("expected `services`, `defaults` or `lints`"),
+    });
+}
+
+/// Lays an overlay's tables over the base.
+fn lay_over(registry: &mut Registry, root: Vec<Entry>, mistakes: &mut Mistakes) {
+    for entry in root {
+        match entry.key.as_str() {
+            "services" => match entry.value.data {
+                Data::Table(services) => {
+                    let places: HashMap<String, usize> = registry
+                        .services
+                        .iter()
+                        .enumerate()
+                        .map(|(at, known)| (known.name.clone(), at))
+                        .collect();
+                    for service in services {
+                        match places.get(&service.key) {
+                            Some(at) => {
+                                over_service(&mut registry.services[*at], service, mistakes)
+                            }
+                            None => new_in_overlay(registry, &service, mistakes),
+                        }
+                    }
+                }
+                _ => {
+                    let words = entry.value.data.words();
+                    let mistake = Mistake::new(
+                        codes::WRONG_TYPE,
+                        entry.key_span,
+                        format!("`services` is a table, not {words}"),
+                    );
+                    mistakes.push(mistake.label("expected a table"));
+                }
+            },
+            "defaults" => {
+                for part in section(entry, mistakes) {
+                    if compiled_in(&part, None, mistakes) {
+                        continue;
+                    }
+                    replace(&mut registry.defaults, part);
+                }
+            }
+            "lints" => {
+                for part in section(entry, mistakes) {
+                    replace(&mut registry.lints, part);
+                }
+            }
+            _ => unknown_section(&entry, mistakes),
+        }
+    }
+}
+
+fn over_service(known: &mut RawService, service: Entry, mistakes: &mut Mistakes) {
+    let parts = match service.value.data {
+        Data::Table(parts) => parts,
+        other => {
+            return not_a_service(
+                &service.key,
+                service.key_span,
+                service.value.span,
+                &other,
+                mistakes,
+            );
+        }
+    };
+    for part in parts {
+        put(known, part, mistakes);
+    }
+}
+
+/// Lays one key of an upper layer over a service.
+pub(crate) fn put(known: &mut RawService, part: Entry, mistakes: &mut Mistakes) {
+    if compiled_in(&part, Some(&known.name), mistakes) {
+        return;
+    }
+    known.retyped |= matches!(part.key.as_str(), "type" | "pattern");
+    if let Some(entries) = &mut known.entries {
+        replace(entries, part);
+    }
+}
+
+fn replace(entries: &mut Vec<Entry>, part: Entry) {
+    match entries.iter_mut().find(|entry| entry.key == part.key) {
+        Some(entry) => *entry = part,
+        None => entries.push(part),
+    }
+}
+
+/// Tells a key that generated code depends on and no upper layer may change.
+fn compiled_in(part: &Entry, service: Option<&str>, mistakes: &mut Mistakes) -> bool {
+    let Some(key) = keys::find(&part.key).filter(|key| !key.in_overlays()) else {
+        return false;
+    };
+    let message = format!("`{}` is compiled in and cannot be changed here", key.name);
+    let mistake = Mistake::new(codes::COMPILED_IN, part.key_span, message)
+        .label("generated code depends on it")
+        .help("change it in the base registry and build again");
+    debug_assert!(matches!(
+        key.scope,
+        Scope::CompiledIn | Scope::CompiledInDefault
+    ));
+    mistakes.push(match service {
+        Some(service) => mistake.of(service),
+        None => mistake,
+    });
+    true
+}
+
+fn new_in_overlay(registry: &Registry, service: &Entry, mistakes: &mut Mistakes) {
+    if registry.torn {
+        return;
+    }
+    let base = mistakes
+        .files
+        .first()
+        .map_or(String::new(), |file| file.path.clone());
+    let message = format!(
+        "overlay names service {}, which {} does not have",
+        show(&service.key),
+        show(&base)
+    );
+    let mistake = Mistake::new(codes::OVERLAY_NEW_SERVICE, service.key_span, message)
+        .label("not in the base");
+    let near = names::nearest(
+        &service.key,
+        registry.services.iter().map(|known| known.name.as_str()),
+    );
+    mistakes.push(match near {
+        Some(near) => {
+            let title = format!("a service with a similar name exists: {}", show(near));
+            let known = registry.services.iter().find(|known| known.name == near);
+            let mistake = match known {
+                Some(known) => mistake.also(known.name_span, "the service of the base"),
+                None => mistake,
+            };
+            mistake.patch(service.key_span, toml_key(near), title)
+        }
+        None => mistake
+            .help("add it to the base first: an overlay changes services, it does not add any"),
+    });
+}
+
+/// A name as a TOML key: bare where that is allowed.
+pub(crate) fn toml_key(name: &str) -> String {
+    let bare = !name.is_empty()
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+    if bare {
+        name.to_owned()
+    } else {
+        format!("\"{}\"", name.escape_default())
+    }
 }

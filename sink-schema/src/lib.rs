@@ -4,21 +4,36 @@
 //! and run time, so that they cannot disagree.
 //!
 //! # Map
-//! text → tree → keys → schema → rules → [`Plan`]; beside it [`Diagnostics`] → render, and explain, JSON Schema, reference.
+//! `layers` (base, overlay, environment; `text` and `tree` read them) → `schema` (each key by the one table in `keys`, each
+//! value by `values`) → `draft` → `rules` (between keys, between services) → [`Plan`].
+//! Beside it: `codes` → `mistakes` → [`Diagnostics`] → `render`, and from the same tables `explain`, `json_schema`, `reference`.
 
+// the language
+mod keys;
+mod names;
+mod text;
+mod tree;
+
+// from text to plan
 mod capabilities;
-mod diagnostics;
+mod draft;
 mod endpoint;
 mod layers;
-mod names;
 mod plan;
+mod rules;
+mod schema;
+mod values;
+
+// mistakes
+mod codes;
+mod diagnostics;
+mod mistakes;
 mod render;
-mod text;
 
 pub use capabilities::Capabilities;
 pub use diagnostics::{Color, Diagnostic, Diagnostics, Format, Label, Patch, Severity};
 pub use endpoint::{Endpoint, EndpointError, EndpointErrorKind, MAX_SOCKET_PATH_BYTES};
-pub use layers::{Layers, load};
+pub use layers::{Layers, MAX_REGISTRY_BYTES, load};
 pub use plan::{
     Ack, Alias, BrokenService, Codec, CompositePlan, Delivery, Failback, Framing, From_, Kind,
     KindHint, LeafPlan, Level, OnDiskFull, Pattern, Plan, Role, Secret, ServicePlan, SlowConsumer,

@@ -1,19 +1,137 @@
-//! How mistakes look.
+//! How mistakes look: as rustc draws them, in one line, as JSON, as GitHub annotations. All text is escaped here.
 
-use crate::diagnostics::{Color, Diagnostic, Diagnostics, Format};
+mod human;
 
+use crate::diagnostics::{Color, Diagnostic, Diagnostics, Format, Label};
+
+/// Draws all mistakes.
 pub(crate) fn render(all: &Diagnostics, format: Format, color: Color) -> String {
-    all.iter()
+    let drawn: Vec<String> = all
+        .iter()
         .map(|item| one(all, item, format, color))
-        .collect()
+        .collect();
+    match format {
+        Format::Human => drawn.join("\n"),
+        Format::Short | Format::Github => drawn.concat(),
+        Format::Json if drawn.is_empty() => "[]\n".to_owned(),
+        Format::Json => format!("[\n{}\n]\n", drawn.join(",\n")),
+    }
 }
 
-pub(crate) fn one(_all: &Diagnostics, item: &Diagnostic, _format: Format, _color: Color) -> String {
+/// Draws one mistake; all but JSON end with a line break.
+pub(crate) fn one(all: &Diagnostics, item: &Diagnostic, format: Format, color: Color) -> String {
+    match format {
+        Format::Human => human::draw(&all.sources, item, color),
+        Format::Short => {
+            format!(
+                "{}: {}[{}]: {}\n",
+                item.location(),
+                item.severity,
+                item.code,
+                item.message
+            )
+        }
+        Format::Json => json(item),
+        Format::Github => github(item),
+    }
+}
+
+fn github(item: &Diagnostic) -> String {
+    let mut body = item.message.clone();
+    for note in &item.notes {
+        body.push_str(&format!("\nnote: {note}"));
+    }
+    for help in item
+        .help
+        .iter()
+        .chain(item.patch.iter().map(|patch| &patch.title))
+    {
+        body.push_str(&format!("\nhelp: {help}"));
+    }
+    let data = |text: &str| {
+        text.replace('%', "%25")
+            .replace('\r', "%0D")
+            .replace('\n', "%0A")
+    };
+    let property = |text: &str| data(text).replace(':', "%3A").replace(',', "%2C");
     format!(
-        "{}: {}[{}]: {}\n",
-        item.location(),
+        "::{} file={},line={},col={},title={}::{}\n",
         item.severity,
+        property(&item.path),
+        item.line,
+        item.column,
         item.code,
-        item.message
+        data(&body)
     )
 }
+
+fn json(item: &Diagnostic) -> String {
+    let labels: Vec<String> = item.labels.iter().map(label).collect();
+    let patch = item.patch.as_ref().map_or("null".to_owned(), |patch| {
+        format!(
+            "{{\"path\":{},\"line\":{},\"column\":{},\"start\":{},\"end\":{},\"replacement\":{},\"title\":{}}}",
+            string(&patch.location.path),
+            patch.location.line,
+            patch.location.column,
+            patch.range.start,
+            patch.range.end,
+            string(&patch.replacement),
+            string(&patch.title)
+        )
+    });
+    format!(
+        "{{\"severity\":{},\"code\":{},\"lint\":{},\"message\":{},\"path\":{},\"line\":{},\"column\":{},\"service\":{},\"labels\":[{}],\"notes\":[{}],\"help\":[{}],\"patch\":{patch}}}",
+        string(&item.severity.to_string()),
+        string(item.code),
+        item.lint.map_or("null".to_owned(), string),
+        string(&item.message),
+        string(&item.path),
+        item.line,
+        item.column,
+        item.service.as_deref().map_or("null".to_owned(), string),
+        labels.join(","),
+        item.notes
+            .iter()
+            .map(|note| string(note))
+            .collect::<Vec<_>>()
+            .join(","),
+        item.help
+            .iter()
+            .map(|help| string(help))
+            .collect::<Vec<_>>()
+            .join(","),
+    )
+}
+
+fn label(label: &Label) -> String {
+    format!(
+        "{{\"path\":{},\"line\":{},\"column\":{},\"primary\":{},\"text\":{}}}",
+        string(&label.location.path),
+        label.location.line,
+        label.location.column,
+        label.primary,
+        string(&label.text)
+    )
+}
+
+/// A JSON string, quotes included.
+pub(crate) fn string(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_control() => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,414 @@
+//! From the layered tables to drafts: names, keys and values one by one. Rules between keys and services stand in `rules`.
+
+mod naming;
+mod sections;
+
+use std::collections::HashSet;
+
+use crate::capabilities::Capabilities;
+use crate::codes;
+use crate::draft::{Draft, Given};
+use crate::keys::{self, Certainty, Key, Kinds, Preset};
+use crate::layers::{RawService, Registry};
+use crate::mistakes::{Mistake, Mistakes};
+use crate::names::show;
+use crate::text::Span;
+use crate::tree::{Data, Entry};
+use crate::values::Reader;
+
+/// Reads every service, and tells every key and value that is wrong on its own.
+pub(crate) fn read(
+    registry: &Registry,
+    capabilities: &Capabilities,
+    mistakes: &mut Mistakes,
+) -> Vec<Draft> {
+    sections::lints(&registry.lints, mistakes);
+    let defaults = sections::defaults(&registry.defaults, capabilities, mistakes);
+    let mut names = naming::read(&registry.services, mistakes);
+    let mut used = HashSet::new();
+    let mut drafts = Vec::with_capacity(registry.services.len());
+    for (raw, (rust, aliases)) in registry.services.iter().zip(names.drain(..)) {
+        let mut draft = Draft {
+            name: raw.name.clone(),
+            name_span: raw.name_span,
+            rust,
+            kind: Kinds::ALL,
+            given: Vec::new(),
+            aliases,
+            poisoned: Vec::new(),
+            torn: raw.torn || raw.entries.is_none(),
+        };
+        let mut service = Service {
+            raw,
+            capabilities,
+            draft: &mut draft,
+            read_already: Vec::new(),
+            misplaced: Vec::new(),
+        };
+        if raw.torn {
+            mistakes.muted(|mistakes| service.read(mistakes));
+        } else if raw.entries.is_some() {
+            service.read(mistakes);
+        }
+        inherit(&mut draft, &defaults, &mut used);
+        drafts.push(draft);
+    }
+    if !registry.torn {
+        sections::unused(&defaults, &used, &drafts, mistakes);
+    }
+    drafts
+}
+
+/// Gives a service the defaults that its kind has and it does not write itself.
+fn inherit(draft: &mut Draft, defaults: &[Given], used: &mut HashSet<&'static str>) {
+    for default in defaults {
+        let name = default.key.name;
+        let fits = if draft.is_composite() || draft.is_leaf() {
+            default.key.kinds.overlaps(draft.kind)
+        } else {
+            false
+        };
+        if !fits {
+            continue;
+        }
+        used.insert(name);
+        if draft.get(name).is_none() && !draft.is_poisoned(name) {
+            draft.given.push(Given {
+                inherited: true,
+                ..default.clone()
+            });
+        }
+    }
+}
+
+/// One service while its keys are read.
+struct Service<'a> {
+    raw: &'a RawService,
+    capabilities: &'a Capabilities,
+    draft: &'a mut Draft,
+    /// Keys that decide the kind are read before the others.
+    read_already: Vec<Span>,
+    /// Keys of other kinds of service.
+    misplaced: Vec<(&'static Key, Span)>,
+}
+
+// === impl Service ===
+
+impl Service<'_> {
+    fn read(&mut self, mistakes: &mut Mistakes) {
+        self.find_kind(mistakes);
+        for entry in self.raw.entries.iter().flatten() {
+            if !self.read_already.contains(&entry.key_span) {
+                self.read_entry(entry, mistakes);
+            }
+        }
+        self.tell_misplaced(mistakes);
+        self.tell_missing(mistakes);
+    }
+
+    /// Reads `type`, and `pattern` of a composite: which other keys belong here depends on them.
+    fn find_kind(&mut self, mistakes: &mut Mistakes) {
+        let word = self.deciding("type", Kinds::ALL, mistakes);
+        self.draft.kind = match word {
+            Some("relay") => Kinds::RELAY,
+            Some("direct") => Kinds::DIRECT,
+            Some(_) => Kinds::COMPOSITE,
+            None if self.has("targets") || self.has("pattern") => Kinds::COMPOSITE,
+            None if self.has("endpoint") || self.has("bind") => Kinds::LEAF,
+            None => Kinds::ALL,
+        };
+        if self.draft.kind == Kinds::COMPOSITE {
+            self.draft.kind = match self.deciding("pattern", Kinds::COMPOSITE, mistakes) {
+                Some("fanout") => Kinds::FANOUT,
+                Some("failover") => Kinds::FAILOVER,
+                Some("round_robin") => Kinds::ROUND_ROBIN,
+                Some("partition") => Kinds::PARTITION,
+                _ => Kinds::COMPOSITE,
+            };
+        }
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.raw
+            .entries
+            .iter()
+            .flatten()
+            .any(|entry| entry.key == key)
+    }
+
+    /// Reads a key that decides the kind, under its own name or a misspelt one, and guesses at a misspelt value.
+    fn deciding(
+        &mut self,
+        name: &'static str,
+        kinds: Kinds,
+        mistakes: &mut Mistakes,
+    ) -> Option<&'static str> {
+        let raw = self.raw;
+        let entries = || raw.entries.iter().flatten();
+        let entry = entries().find(|entry| entry.key == name).or_else(|| {
+            entries().find(|entry| {
+                let text = matches!(entry.value.data, Data::Text(_));
+                text && keys::find(&entry.key).is_none()
+                    && keys::meant(&entry.key, kinds).is_some_and(|(near, _)| near.name == name)
+            })
+        })?;
+        self.read_already.push(entry.key_span);
+        self.read_entry(entry, mistakes);
+        if let Some(word) = self.draft.word(name) {
+            return Some(word);
+        }
+        let Data::Text(text) = &entry.value.data else {
+            return None;
+        };
+        let choices = if name == "type" {
+            keys::table::TYPES
+        } else {
+            keys::table::PATTERNS
+        };
+        let words = || choices.iter().map(|choice| choice.name);
+        // A value that is known but not built, or misspelt, still says what the other keys are for.
+        words()
+            .find(|word| word == text)
+            .or_else(|| crate::names::nearest(text, words()))
+    }
+
+    fn read_entry(&mut self, entry: &Entry, mistakes: &mut Mistakes) {
+        let Some(key) = keys::find(&entry.key) else {
+            return self.unknown(entry, mistakes);
+        };
+        if !key.kinds.overlaps(self.draft.kind) {
+            let of_base = entry.key_span.file == 0;
+            if !(self.raw.retyped && of_base) {
+                self.misplaced.push((key, entry.key_span));
+            }
+            return;
+        }
+        self.take(key, entry, mistakes);
+    }
+
+    fn take(&mut self, key: &'static Key, entry: &Entry, mistakes: &mut Mistakes) {
+        let mut reader = Reader {
+            capabilities: self.capabilities,
+            service: Some(&self.draft.name),
+            mistakes,
+        };
+        match reader.read(key, entry.key_span, &entry.value) {
+            Some(typed) => self.draft.given.push(Given {
+                key,
+                key_span: entry.key_span,
+                value_span: entry.value.span,
+                typed,
+                inherited: false,
+            }),
+            None => self.draft.poisoned.push(key.name),
+        }
+    }
+
+    fn unknown(&mut self, entry: &Entry, mistakes: &mut Mistakes) {
+        let guess = keys::meant(&entry.key, self.draft.kind);
+        let written = guess.is_some_and(|(key, _)| self.has(key.name));
+        let mistake = Mistake::new(
+            codes::UNKNOWN_KEY,
+            entry.key_span,
+            format!("unknown key {}", show(&entry.key)),
+        )
+        .of(&self.draft.name);
+        mistakes.push(self.unknown_help(mistake, entry, guess.filter(|_| !written), mistakes));
+        hide_secret(entry, mistakes);
+        if let Some((key, _)) = guess.filter(|_| !written) {
+            mistakes.muted(|mistakes| self.take(key, entry, mistakes));
+            // Whether or not the guess was right, its absence is not a second mistake.
+            self.draft.poisoned.push(key.name);
+        }
+    }
+
+    fn unknown_help(
+        &self,
+        mistake: Mistake,
+        entry: &Entry,
+        guess: Option<(&'static Key, Certainty)>,
+        mistakes: &Mistakes,
+    ) -> Mistake {
+        if let Data::Table(parts) = &entry.value.data
+            && parts.iter().any(|part| part.key == "type")
+        {
+            let message = format!(
+                "write `[services.{}]`: services do not stand inside each other",
+                entry.key
+            );
+            return mistake.label("a table inside a service").help(message);
+        }
+        let quoted = mistakes.text(entry.key_span).starts_with(['"', '\'']);
+        match guess {
+            Some((key, Certainty::Sure)) => mistake.label("no such key").patch(
+                entry.key_span,
+                if quoted { format!("\"{}\"", key.name) } else { key.name.to_owned() },
+                format!("a key with a similar name exists: `{}`", key.name),
+            ),
+            Some((key, Certainty::Likely)) => {
+                mistake.label("no such key").help(format!("this is called `{}`: `{0} = {}`", key.name, key.example))
+            }
+            Some((key, Certainty::Unit)) => mistake
+                .label("no such key")
+                .help(format!("units stand in the name: `{} = {}`", key.name, key.example)),
+            None if looks_secret(&entry.key) => mistake
+                .label("no such key")
+                .help("secrets stand nowhere in a registry; where one is needed it is `{ env = \"NAME\" }`"),
+            None => mistake.label("no such key").help(format!("keys of {} are listed by `cargo sinks explain E0102`", self.draft.kind.words())),
+        }
+    }
+
+    /// Tells all keys that belong to another kind of service in one piece: usually the `type` is what is wrong.
+    fn tell_misplaced(&mut self, mistakes: &mut Mistakes) {
+        let Some(((first, span), rest)) = self.misplaced.split_first() else {
+            return;
+        };
+        for (key, _) in &self.misplaced {
+            self.draft.poisoned.push(key.name);
+        }
+        let names: Vec<&str> = self.misplaced.iter().map(|(key, _)| key.name).collect();
+        let whole = Kinds(
+            self.misplaced
+                .iter()
+                .fold(63, |all, (key, _)| all & key.kinds.0),
+        );
+        let message = match rest {
+            [] => format!("key `{}` belongs to {}", first.name, first.kinds.words()),
+            _ if whole.0 != 0 => format!("keys {} belong to {}", and(&names), whole.words()),
+            _ => format!("keys {} belong to other kinds of service", and(&names)),
+        };
+        let mut mistake = Mistake::new(codes::WRONG_KIND, *span, message)
+            .label("has no meaning here")
+            .of(&self.draft.name);
+        for (_, span) in rest {
+            mistake = mistake.also(*span, "nor this");
+        }
+        let deciding = if self.draft.is_composite() && whole.overlaps(Kinds::COMPOSITE) {
+            "pattern"
+        } else {
+            "type"
+        };
+        if let Some(given) = self.draft.own(deciding) {
+            mistake = mistake.also(
+                given.value_span,
+                format!(
+                    "{} is {}",
+                    show(&self.draft.name),
+                    kind_words(self.draft.kind)
+                ),
+            );
+        }
+        let help = match (
+            deciding,
+            self.draft.is_leaf(),
+            whole == Kinds::COMPOSITE || names.len() > 1,
+        ) {
+            ("type", true, true)
+                if whole.overlaps(Kinds::COMPOSITE) && !whole.overlaps(Kinds::LEAF) =>
+            {
+                "if it is a sink of sinks, write `type = \"composite\"`; otherwise remove what does not belong"
+            }
+            _ if names.len() > 1 => "remove them",
+            _ => "remove it",
+        };
+        mistakes.push(mistake.help(help));
+    }
+
+    fn tell_missing(&mut self, mistakes: &mut Mistakes) {
+        let name = self.draft.name.clone();
+        let certain =
+            self.draft.is_composite() || self.draft.is_leaf() || self.draft.kind == Kinds::ALL;
+        let required = |key: &&'static Key| {
+            // A key that only some kinds have is asked for only where the kind is certain.
+            let fits = key.kinds == Kinds::ALL
+                || (certain && key.kinds.0 & self.draft.kind.0 == self.draft.kind.0);
+            fits && matches!(key.preset, Preset::Required) && self.draft.kind.overlaps(key.kinds)
+        };
+        let mut missing: Vec<&'static Key> = keys::KEYS.iter().filter(required).collect();
+        if self.draft.kind == Kinds::DIRECT {
+            missing.push(keys::row("endpoint"));
+        }
+        missing
+            .retain(|key| self.draft.get(key.name).is_none() && !self.draft.is_poisoned(key.name));
+        if missing.is_empty() {
+            return;
+        }
+        missing
+            .iter()
+            .for_each(|key| self.draft.poisoned.push(key.name));
+        let names: Vec<&str> = missing.iter().map(|key| key.name).collect();
+        let mut mistake = Mistake::new(
+            codes::MISSING_KEY,
+            self.draft.name_span,
+            format!("service {} lacks {}", show(&name), and(&names)),
+        )
+        .label(format!(
+            "{} {} missing",
+            and(&names),
+            if names.len() == 1 { "is" } else { "are" }
+        ))
+        .of(&name);
+        for key in missing {
+            mistake = mistake.help(self.line_for(key));
+        }
+        mistakes.push(mistake);
+    }
+
+    /// A line to add, with what is known of the service.
+    fn line_for(&self, key: &'static Key) -> String {
+        match key.name {
+            "type" if self.draft.is_composite() => "add `type = \"composite\"`".to_owned(),
+            "type" if self.draft.is_leaf() => {
+                "add `type = \"relay\"` or `type = \"direct\"`".to_owned()
+            }
+            "type" => "add `type = \"relay\"`, `\"direct\"` or `\"composite\"`".to_owned(),
+            "endpoint" => {
+                "add `endpoint = \"tcp://127.0.0.1:9001\"` or `endpoint = \"unix:///run/…\"`"
+                    .to_owned()
+            }
+            name => format!("add `{name} = {}`", key.example),
+        }
+    }
+}
+
+/// A kind with its article.
+fn kind_words(kind: Kinds) -> &'static str {
+    match kind {
+        Kinds::RELAY => "a relay",
+        Kinds::DIRECT => "a direct service",
+        Kinds::FANOUT => "a fan-out",
+        Kinds::FAILOVER => "a failover",
+        Kinds::ROUND_ROBIN => "a round-robin",
+        Kinds::PARTITION => "a partition",
+        _ => "a composite",
+    }
+}
+
+/// Names in a row: `` `a`, `b` and `c` ``.
+fn and(names: &[&str]) -> String {
+    crate::values::one_of(names).replace(" or ", " and ")
+}
+
+fn looks_secret(key: &str) -> bool {
+    let lower = key.to_ascii_lowercase();
+    [
+        "password",
+        "passwd",
+        "secret",
+        "token",
+        "credential",
+        "api_key",
+        "apikey",
+        "private_key",
+        "passphrase",
+    ]
+    .iter()
+    .any(|word| lower.contains(word))
+}
+
+/// Keeps the value of a key that sounds like a secret out of every picture of the source.
+fn hide_secret(entry: &Entry, mistakes: &mut Mistakes) {
+    if looks_secret(&entry.key) && matches!(entry.value.data, Data::Text(_)) {
+        mistakes.mask(entry.value.span);
+    }
+}

@@ -1,0 +1,277 @@
+//! Names of services and aliases: identifiers, reserved words, and collisions in any name derived from them.
+
+use std::collections::HashMap;
+
+use crate::codes;
+use crate::layers::RawService;
+use crate::mistakes::{Mistake, Mistakes};
+use crate::names::{self, NameFault, RustName, show};
+use crate::text::Span;
+use crate::tree::{Data, Entry};
+
+/// The Rust name of a service, if it is sound, and its sound aliases.
+pub(super) type Named = (Option<RustName>, Vec<(String, RustName, Span)>);
+
+/// Who took a name first.
+#[derive(Clone)]
+struct Owner {
+    name: String,
+    span: Span,
+    is_alias: bool,
+}
+
+/// All derived names given so far.
+#[derive(Default)]
+struct Taken {
+    idents: HashMap<String, Owner>,
+    types: HashMap<String, Owner>,
+    variables: HashMap<String, Owner>,
+}
+
+/// Names all services, in the order of the file: of two that collide, the later one is the mistake.
+pub(super) fn read(services: &[RawService], mistakes: &mut Mistakes) -> Vec<Named> {
+    let mut taken = Taken::default();
+    let plain: Vec<Option<RustName>> = services
+        .iter()
+        .map(|service| service_name(service, &mut taken, mistakes))
+        .collect();
+    services
+        .iter()
+        .zip(plain)
+        .map(|(service, name)| {
+            let aliases = aliases(service, &mut taken, mistakes);
+            (name, aliases)
+        })
+        .collect()
+}
+
+fn written<'a>(service: &'a RawService, key: &str) -> Option<&'a Entry> {
+    service
+        .entries
+        .iter()
+        .flatten()
+        .find(|entry| entry.key == key)
+}
+
+fn service_name(
+    service: &RawService,
+    taken: &mut Taken,
+    mistakes: &mut Mistakes,
+) -> Option<RustName> {
+    if let Err(fault) = names::registry_name(&service.name) {
+        bad_name(service, &fault, taken, mistakes);
+        return None;
+    }
+    let ident = written(service, "ident").and_then(|entry| match &entry.value.data {
+        Data::Text(text) => Some((text.as_str(), entry.value.span)),
+        _ => None,
+    });
+    let (found, span) = match ident {
+        Some((text, span)) => (names::identifier(text), span),
+        None => (names::rust_name(&service.name), service.name_span),
+    };
+    match found {
+        Ok(name) => {
+            if collides(service, &name, span, taken, mistakes) {
+                return None;
+            }
+            let owner = Owner {
+                name: service.name.clone(),
+                span,
+                is_alias: false,
+            };
+            taken.idents.insert(name.bare().to_owned(), owner.clone());
+            taken.types.insert(name.type_ident.clone(), owner.clone());
+            taken.variables.insert(name.variable(), owner);
+            Some(name)
+        }
+        Err(fault) => {
+            match ident {
+                Some((text, span)) => bad_ident(service, text, span, &fault, mistakes),
+                None => bad_name(service, &fault, taken, mistakes),
+            }
+            None
+        }
+    }
+}
+
+fn bad_name(service: &RawService, fault: &NameFault, taken: &Taken, mistakes: &mut Mistakes) {
+    let code = if matches!(fault, NameFault::Reserved(_)) {
+        codes::RESERVED_NAME
+    } else {
+        codes::BAD_NAME
+    };
+    let message = format!("service name {} {}", show(&service.name), fault.words());
+    let mistake = Mistake::new(code, service.name_span, message).of(&service.name);
+    let label = if code == codes::RESERVED_NAME {
+        "reserved"
+    } else {
+        "not an identifier"
+    };
+    let offer = names::suggest_ident(&service.name, |ident| taken.idents.contains_key(ident));
+    // `ident` mends what Rust minds; it does not mend a name that cannot be a file name.
+    let mends = names::registry_name(&service.name).is_ok();
+    mistakes.push(match offer {
+        Some(ident) if mends => mistake
+            .label(label)
+            .help(format!("keep the name and add `ident = \"{ident}\"`")),
+        Some(ident) => mistake.label(label).patch(
+            service.name_span,
+            crate::layers::toml_key(&ident),
+            format!("write letters, digits, `_` and `-`: `{ident}`"),
+        ),
+        None => mistake
+            .label(label)
+            .help("write letters, digits, `_` and `-`, beginning with a letter"),
+    });
+}
+
+fn bad_ident(
+    service: &RawService,
+    text: &str,
+    span: Span,
+    fault: &NameFault,
+    mistakes: &mut Mistakes,
+) {
+    let code = if matches!(fault, NameFault::Reserved(_)) {
+        codes::RESERVED_NAME
+    } else {
+        codes::BAD_NAME
+    };
+    let message = format!("`ident` {} {}", show(text), fault.words());
+    let mistake = Mistake::new(code, span, message).of(&service.name);
+    let label = if code == codes::RESERVED_NAME {
+        "reserved"
+    } else {
+        "not an identifier"
+    };
+    mistakes.push(match names::suggest_ident(text, |_| false) {
+        Some(ident) => mistake
+            .label(label)
+            .help(format!("for example: `ident = \"{ident}\"`")),
+        None => mistake
+            .label(label)
+            .help("write letters, digits and `_`, beginning with a letter"),
+    });
+}
+
+/// Whether any name derived from the service's is taken; tells the first that is.
+fn collides(
+    service: &RawService,
+    name: &RustName,
+    span: Span,
+    taken: &Taken,
+    mistakes: &mut Mistakes,
+) -> bool {
+    let variable = name.variable();
+    let (owner, what) = if let Some(owner) = taken.idents.get(name.bare()) {
+        (owner, format!("both become the function `{}`", name.ident))
+    } else if let Some(owner) = taken.types.get(&name.type_ident) {
+        (owner, format!("both become the type `{}`", name.type_ident))
+    } else if let Some(owner) = taken.variables.get(&variable) {
+        (
+            owner,
+            format!("both become `SINKS__{variable}__…` in the environment"),
+        )
+    } else {
+        return false;
+    };
+    let message = format!(
+        "services {} and {} collide: {what}",
+        show(&owner.name),
+        show(&service.name)
+    );
+    let mistake = Mistake::new(codes::NAME_COLLISION, span, message)
+        .label("the second of the two")
+        .also(owner.span, "the first")
+        .of(&service.name);
+    let free = |ident: &str| taken.idents.contains_key(ident);
+    let offer = names::suggest_ident(&service.name, free).filter(|ident| {
+        names::identifier(ident).is_ok_and(|other| {
+            !taken.types.contains_key(&other.type_ident)
+                && !taken.variables.contains_key(&other.variable())
+        })
+    });
+    let offer = offer.unwrap_or_else(|| format!("{}_2", name.bare()));
+    mistakes.push(mistake.help(format!(
+        "give one of them a Rust name of its own: `ident = \"{offer}\"`"
+    )));
+    true
+}
+
+fn aliases(
+    service: &RawService,
+    taken: &mut Taken,
+    mistakes: &mut Mistakes,
+) -> Vec<(String, RustName, Span)> {
+    let Some(Data::Array(items)) = written(service, "aliases").map(|entry| &entry.value.data)
+    else {
+        return Vec::new();
+    };
+    let mut sound = Vec::new();
+    for item in items {
+        let Data::Text(alias) = &item.data else {
+            continue;
+        };
+        match names::rust_name(alias) {
+            Ok(name) => {
+                if let Some(owner) = taken.idents.get(name.bare()) {
+                    shadows(service, alias, item.span, owner, mistakes);
+                    continue;
+                }
+                let owner = Owner {
+                    name: alias.clone(),
+                    span: item.span,
+                    is_alias: true,
+                };
+                taken.idents.insert(name.bare().to_owned(), owner);
+                sound.push((alias.clone(), name, item.span));
+            }
+            Err(fault) => {
+                let reserved = matches!(fault, NameFault::Reserved(_));
+                let code = if reserved {
+                    codes::RESERVED_NAME
+                } else {
+                    codes::BAD_NAME
+                };
+                let message = format!("alias {} {}", show(alias), fault.words());
+                let mistake = Mistake::new(code, item.span, message).of(&service.name);
+                mistakes.push(
+                    mistake
+                        .label(if reserved {
+                            "reserved"
+                        } else {
+                            "not an identifier"
+                        })
+                        .help("an alias is a name the service once had; remove it"),
+                );
+            }
+        }
+    }
+    sound
+}
+
+fn shadows(service: &RawService, alias: &str, span: Span, owner: &Owner, mistakes: &mut Mistakes) {
+    let what = match (owner.is_alias, owner.name == service.name) {
+        (false, true) => "is the service's own name".to_owned(),
+        (false, false) => format!("shadows service {}", show(&owner.name)),
+        (true, _) if owner.name == alias => "is given twice".to_owned(),
+        (true, _) => format!("collides with alias {}", show(&owner.name)),
+    };
+    let first = match (owner.is_alias, owner.name == service.name) {
+        (false, true) => "its present name",
+        (false, false) => "the service that has this name",
+        (true, _) => "first here",
+    };
+    mistakes.push(
+        Mistake::new(
+            codes::ALIAS_SHADOWS,
+            span,
+            format!("alias {} {what}", show(alias)),
+        )
+        .label("taken")
+        .also(owner.span, first)
+        .help("remove the alias")
+        .of(&service.name),
+    );
+}

@@ -1,0 +1,409 @@
+//! One value against one row of the key table: its type, its range, its words. Rules between keys stand in `rules`.
+
+mod structured;
+mod text;
+
+use crate::capabilities::Capabilities;
+use crate::codes;
+use crate::endpoint::Endpoint;
+use crate::keys::{Availability, Choice, Key, KeyType};
+use crate::mistakes::{Mistake, Mistakes};
+use crate::names::{self, show};
+use crate::plan::{Ack, SyncMode, TextOrSecret, TlsPlan};
+use crate::text::Span;
+use crate::tree::{Data, Value};
+
+/// A value that fits its key.
+#[derive(Clone, Debug)]
+pub(crate) enum Typed {
+    Text(String),
+    Choice(&'static str),
+    Number(u64),
+    /// `None` is `"never"`.
+    Millis(Option<u64>),
+    Bool(bool),
+    Endpoint(Endpoint),
+    Uids(Vec<u32>),
+    Names(Vec<(String, Span)>),
+    Ack(Ack, Span),
+    TextOrSecret(TextOrSecret),
+    Tls(TlsPlan),
+    Sync(SyncMode),
+}
+
+/// Whose value is read, and with what at hand.
+#[derive(Debug)]
+pub(crate) struct Reader<'a> {
+    pub(crate) capabilities: &'a Capabilities,
+    /// `None` in `[defaults]`.
+    pub(crate) service: Option<&'a str>,
+    pub(crate) mistakes: &'a mut Mistakes,
+}
+
+// === impl Reader ===
+
+impl Reader<'_> {
+    /// Reads `value` as `key` wants it. `None` after the mistake was told.
+    pub(crate) fn read(
+        &mut self,
+        key: &'static Key,
+        key_span: Span,
+        value: &Value,
+    ) -> Option<Typed> {
+        if !self.key_is_available(key, key_span) {
+            return None;
+        }
+        match key.ty {
+            KeyType::Text => self.prose(key, value).map(Typed::Text),
+            KeyType::Choice(choices) => self.choice(key, choices, value),
+            KeyType::Integer { min, max } => self.integer(key, value, min, max).map(Typed::Number),
+            KeyType::Millis { min, max, never } => self.millis(key, value, min, max, never),
+            KeyType::Bool => match value.data {
+                Data::Bool(yes) => Some(Typed::Bool(yes)),
+                _ => self.wrong_type(key, value, "`true` or `false`"),
+            },
+            KeyType::Endpoint => self.endpoint(key, value),
+            KeyType::Uids => self.uids(key, value),
+            KeyType::Names => self.names(key, value),
+            KeyType::RustPath => self.rust_path(key, value),
+            KeyType::FieldPath => self.field_path(key, value),
+            KeyType::Ident => self.plain_text(key, value).map(Typed::Text),
+            KeyType::Ack => self.ack(key, value),
+            KeyType::TextOrSecret => self.text_or_secret(key, value),
+            KeyType::Tls => self.tls(key, value),
+            KeyType::Directory => self.directory(key, value),
+            KeyType::Sync => self.sync(key, value),
+            KeyType::Word => self.word(key, value),
+        }
+    }
+
+    /// Tells a mistake of the service being read.
+    fn tell(&mut self, mistake: Mistake) {
+        let mistake = match self.service {
+            Some(service) => mistake.of(service),
+            None => mistake,
+        };
+        self.mistakes.push(mistake);
+    }
+
+    fn key_is_available(&mut self, key: &'static Key, span: Span) -> bool {
+        self.is_available(key.availability, span, &format!("key `{}`", key.name))
+    }
+
+    /// Whether this version can do `what`; tells if it cannot.
+    fn is_available(&mut self, availability: Availability, span: Span, what: &str) -> bool {
+        if self.capabilities.is_everything() {
+            return true;
+        }
+        match availability {
+            Availability::Built => true,
+            Availability::Feature(feature) if self.capabilities.has_feature(feature) => true,
+            Availability::Feature(feature) => {
+                self.tell(
+                    Mistake::new(codes::MISSING_FEATURE, span, format!("{what} needs the feature `{feature}`"))
+                        .label("not built into this program")
+                        .help(format!(
+                            "in Cargo.toml, give `sink-runtime` the feature: `features = [\"{feature}\"]`"
+                        )),
+                );
+                false
+            }
+            Availability::Carrier(name) => {
+                self.tell(
+                    Mistake::new(
+                        codes::MISSING_CARRIER,
+                        span,
+                        format!("{what} needs the carrier of `{name}`"),
+                    )
+                    .label("no carrier for it in this program")
+                    .help(format!(
+                        "in build.rs, write `Build::new(…).carrier(\"{name}\").run()`"
+                    )),
+                );
+                false
+            }
+            Availability::NotYet => {
+                self.tell(
+                    Mistake::new(
+                        codes::NOT_BUILT,
+                        span,
+                        format!("{what} is not built into this version"),
+                    )
+                    .label("known, but nothing would happen yet")
+                    .help("remove it: a key that does nothing is never accepted"),
+                );
+                false
+            }
+        }
+    }
+
+    fn wrong_type<T>(&mut self, key: &'static Key, value: &Value, wanted: &str) -> Option<T> {
+        let found = value.data.words();
+        let mut mistake = Mistake::new(
+            codes::WRONG_TYPE,
+            value.span,
+            format!("`{}` is {wanted}, not {found}", key.name),
+        )
+        .label(format!("expected {wanted}"));
+        mistake = match rewritten(key, value) {
+            Some((text, title)) => mistake.patch(value.span, text, title),
+            None => mistake.help(format!("for example: `{} = {}`", key.name, key.example)),
+        };
+        self.tell(mistake);
+        None
+    }
+
+    fn choice(
+        &mut self,
+        key: &'static Key,
+        choices: &'static [Choice],
+        value: &Value,
+    ) -> Option<Typed> {
+        let Data::Text(text) = &value.data else {
+            return self.wrong_type(key, value, "a string");
+        };
+        if let Some(choice) = choices.iter().find(|choice| choice.name == text) {
+            let what = format!("`{} = \"{}\"`", key.name, choice.name);
+            let available = self.is_available(choice.availability, value.span, &what);
+            return available.then_some(Typed::Choice(choice.name));
+        }
+        let (code, noun) = match key.name {
+            "type" => (codes::UNKNOWN_TYPE, "type".to_owned()),
+            "pattern" => (codes::UNKNOWN_PATTERN, "pattern".to_owned()),
+            other => (codes::UNKNOWN_VALUE, format!("value for `{other}`")),
+        };
+        let words: Vec<&str> = choices.iter().map(|choice| choice.name).collect();
+        let mistake = Mistake::new(code, value.span, format!("unknown {noun} {}", show(text)));
+        let mistake = match nearest_choice(text, choices) {
+            Some(near) => mistake.label("no such value").patch(
+                value.span,
+                self.quoted(value.span, near),
+                format!("write `\"{near}\"`"),
+            ),
+            None => mistake.label(format!("expected {}", one_of(&words))),
+        };
+        self.tell(mistake);
+        None
+    }
+
+    fn integer(&mut self, key: &'static Key, value: &Value, min: u64, max: u64) -> Option<u64> {
+        let number = match value.data {
+            Data::Integer(Some(number)) => number,
+            Data::Integer(None) => return self.out_of_range(key, value, min, max),
+            _ => return self.wrong_type(key, value, "a whole number"),
+        };
+        match u64::try_from(number) {
+            Ok(number) if (min..=max).contains(&number) => Some(number),
+            _ => self.out_of_range(key, value, min, max),
+        }
+    }
+
+    fn out_of_range<T>(
+        &mut self,
+        key: &'static Key,
+        value: &Value,
+        min: u64,
+        max: u64,
+    ) -> Option<T> {
+        let unit = if key.unit.is_empty() {
+            String::new()
+        } else {
+            format!(" {}", key.unit)
+        };
+        let written = show(self.mistakes.text(value.span));
+        let negative = matches!(value.data, Data::Integer(Some(number)) if number < 0);
+        let zero = matches!(value.data, Data::Integer(Some(0)));
+        let label = match (zero || negative, negative) {
+            (_, true) => "negative".to_owned(),
+            (true, _) => "zero".to_owned(),
+            _ => "out of range".to_owned(),
+        };
+        let mut mistake = Mistake::new(
+            codes::OUT_OF_RANGE,
+            value.span,
+            format!("`{}` cannot be {written}", key.name),
+        )
+        .label(label)
+        .help(format!("write a number from {min} to {max}{unit}"));
+        if let (true, KeyType::Millis { never: true, .. }) = (zero || negative, key.ty) {
+            mistake = mistake.help(format!(
+                "to wait without bound, write `{} = \"never\"`",
+                key.name
+            ));
+        }
+        self.tell(mistake);
+        None
+    }
+
+    fn millis(
+        &mut self,
+        key: &'static Key,
+        value: &Value,
+        min: u64,
+        max: u64,
+        never: bool,
+    ) -> Option<Typed> {
+        match &value.data {
+            Data::Text(word) if never && word == "never" => Some(Typed::Millis(None)),
+            Data::Integer(_) => self
+                .integer(key, value, min, max)
+                .map(|number| Typed::Millis(Some(number))),
+            _ if never => {
+                self.wrong_type(key, value, "a whole number of milliseconds or `\"never\"`")
+            }
+            _ => self.wrong_type(key, value, "a whole number of milliseconds"),
+        }
+    }
+
+    fn uids(&mut self, key: &'static Key, value: &Value) -> Option<Typed> {
+        let Data::Array(items) = &value.data else {
+            return self.wrong_type(key, value, "an array of user ids");
+        };
+        let mut uids = Vec::with_capacity(items.len());
+        let mut sound = true;
+        for item in items {
+            match item.data {
+                Data::Integer(_) => match self.integer(key, item, 0, u64::from(u32::MAX) - 1) {
+                    Some(uid) => uids.push(u32::try_from(uid).unwrap_or(u32::MAX)),
+                    None => sound = false,
+                },
+                _ => {
+                    let found = item.data.words();
+                    self.tell(
+                        Mistake::new(
+                            codes::WRONG_TYPE,
+                            item.span,
+                            format!("`{}` holds numeric user ids, not {found}", key.name),
+                        )
+                        .label("expected a number")
+                        .help("`id -u NAME` prints a user's number"),
+                    );
+                    sound = false;
+                }
+            }
+        }
+        sound.then_some(Typed::Uids(uids))
+    }
+
+    fn names(&mut self, key: &'static Key, value: &Value) -> Option<Typed> {
+        let Data::Array(items) = &value.data else {
+            return self.wrong_type(key, value, "an array of strings");
+        };
+        let mut found = Vec::with_capacity(items.len());
+        let mut sound = true;
+        for item in items {
+            match &item.data {
+                Data::Text(name) => found.push((name.clone(), item.span)),
+                other => {
+                    let mistake = Mistake::new(
+                        codes::WRONG_TYPE,
+                        item.span,
+                        format!("`{}` holds names, not {}", key.name, other.words()),
+                    );
+                    self.tell(mistake.label("expected a string"));
+                    sound = false;
+                }
+            }
+        }
+        sound.then_some(Typed::Names(found))
+    }
+
+    /// `text` in the quotes that a value at `span` has; the environment has none.
+    fn quoted(&self, span: Span, text: &str) -> String {
+        if self.mistakes.text(span).starts_with(['"', '\'']) {
+            format!("\"{text}\"")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    /// The bytes `at` of a decoded string inside its source, if the two agree; the whole value otherwise.
+    fn inside(&self, value: &Value, decoded: &str, at: std::ops::Range<usize>) -> Span {
+        let source = self.mistakes.text(value.span);
+        match source.find(decoded) {
+            Some(offset) if !decoded.is_empty() && at.end <= decoded.len() => {
+                let start = value.span.start + offset;
+                Span {
+                    file: value.span.file,
+                    start: start + at.start,
+                    end: start + at.end,
+                }
+            }
+            _ => value.span,
+        }
+    }
+}
+
+/// The word meant by a misspelt one: nearest, or the start of exactly one.
+fn nearest_choice(text: &str, choices: &'static [Choice]) -> Option<&'static str> {
+    let folded = text.to_ascii_lowercase().replace('-', "_");
+    let squeezed = folded.replace('_', "");
+    if let Some(same) = choices
+        .iter()
+        .find(|choice| choice.name.replace('_', "") == squeezed)
+    {
+        return Some(same.name);
+    }
+    names::nearest(text, choices.iter().map(|choice| choice.name))
+}
+
+/// Words joined as a choice: `` `a`, `b` or `c` ``.
+pub(crate) fn one_of(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [only] => format!("`{only}`"),
+        [first @ .., last] => {
+            let first: Vec<String> = first.iter().map(|word| format!("`{word}`")).collect();
+            format!("{} or `{last}`", first.join(", "))
+        }
+    }
+}
+
+/// The same value written as the key wants it, where that is beyond doubt.
+fn rewritten(key: &Key, value: &Value) -> Option<(String, String)> {
+    let title = |text: &str| format!("write `{} = {text}`", key.name);
+    let certain = |text: String| {
+        let title = title(&text);
+        (text, title)
+    };
+    match (&key.ty, &value.data) {
+        (KeyType::Integer { min, max }, Data::Text(text)) => {
+            let digits = text.replace('_', "");
+            let number: u64 = digits.parse().ok()?;
+            (*min..=*max).contains(&number).then(|| certain(digits))
+        }
+        (KeyType::Millis { min, max, .. }, Data::Text(text)) => {
+            let millis = milliseconds(text)?;
+            (*min..=*max)
+                .contains(&millis)
+                .then(|| certain(millis.to_string()))
+        }
+        (KeyType::Bool, Data::Text(text)) if matches!(text.as_str(), "true" | "false") => {
+            Some(certain(text.clone()))
+        }
+        (KeyType::Names, Data::Text(name)) => {
+            let plain = name
+                .chars()
+                .all(|c| !c.is_control() && c != '"' && c != '\\');
+            plain.then(|| certain(format!("[\"{name}\"]")))
+        }
+        _ => None,
+    }
+}
+
+/// `500ms`, `5s`, `2m` or a bare number, in milliseconds.
+pub(crate) fn milliseconds(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit() && c != '_')
+        .unwrap_or(text.len());
+    let number: u64 = text[..digits].replace('_', "").parse().ok()?;
+    let factor = match text[digits..].trim() {
+        "" | "ms" => 1,
+        "s" => 1_000,
+        "m" | "min" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    number.checked_mul(factor)
+}
