@@ -20,6 +20,7 @@ use sink_schema::Plan;
 use crate::generate::{Options, Registry};
 
 pub(crate) use messages::{MessageAlias, aliases as message_aliases};
+pub(crate) use names::place;
 pub(crate) use stubs::everything as nothing_known;
 
 /// Emits the items that `include_sinks!` includes, or an error type for every name of a service that is broken.

@@ -2,7 +2,7 @@
 
 use sink_schema::{Capabilities, Color, Diagnostic, Diagnostics, Format, Layers, Plan, SourceFile};
 
-use crate::{comments, emit::emit};
+use crate::{emit::emit, layout};
 
 /// A registry as it was read: the base file and the overlays found beside it.
 #[derive(Clone, Debug)]
@@ -71,7 +71,7 @@ pub struct Generated {
 pub fn generate(registry: &Registry, options: &Options) -> Generated {
     let (plan, diagnostics) = load(registry, options);
     let code = match syn::parse2(emit(&plan, registry, options)) {
-        Ok(file) => comments::add(prettyplease::unparse(&file), &plan, registry),
+        Ok(file) => layout::text(file, &plan, registry),
         Err(error) => unreachable_code(&error),
     };
     Generated { code, diagnostics }

@@ -22,9 +22,9 @@
 )]
 
 mod build;
-mod comments;
 mod emit;
 mod generate;
+mod layout;
 mod read;
 mod text;
 

@@ -39,16 +39,17 @@ fn markdown(line: &str) -> String {
 }
 
 fn words(text: &str) -> String {
-    text.split(' ')
-        .map(|word| {
-            if is_link(word) {
-                format!("<{word}>")
-            } else {
-                escaped(word)
-            }
-        })
-        .collect::<Vec<_>>()
-        .join(" ")
+    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
+
+/// A bare link becomes one, without the full stop that ends its sentence.
+fn word(word: &str) -> String {
+    let link = word.trim_end_matches(['.', ',', ';', ':', '!', '?', ')']);
+    if is_link(link) {
+        format!("<{link}>{}", escaped(&word[link.len()..]))
+    } else {
+        escaped(word)
+    }
 }
 
 fn is_link(word: &str) -> bool {

@@ -149,14 +149,14 @@ fn emit(input: &DeriveInput, attributes: &Attributes) -> TokenStream {
                 codec: #runtime::Codec,
                 out: &mut ::std::vec::Vec<u8>,
             ) -> ::core::result::Result<(), #runtime::EncodeError> {
-                #runtime::__private::encode_serde(self, codec, out)
+                <Self as #runtime::__private::SerdeMessage>::encode_serde(self, codec, out)
             }
 
             fn decode(
                 codec: #runtime::Codec,
                 payload: #runtime::__private::Bytes,
             ) -> ::core::result::Result<Self, #runtime::DecodeError> {
-                #runtime::__private::decode_serde(codec, payload)
+                <Self as #runtime::__private::SerdeMessage>::decode_serde(codec, payload)
             }
         }
         #serde

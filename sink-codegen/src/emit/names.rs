@@ -17,7 +17,7 @@ pub(super) fn type_ident(service: &ServicePlan) -> Ident {
 }
 
 /// `services.toml:3`.
-pub(super) fn place(location: &Location) -> String {
+pub(crate) fn place(location: &Location) -> String {
     format!(
         "{}:{}",
         crate::text::one_line(&location.path),

@@ -33,7 +33,9 @@ fn tag(service: &ServicePlan) -> TokenStream {
         names::place(&service.location)
     );
     let guarantee = promises_at_least_once(service).then(|| {
-        quote! { impl super::__sink_runtime::PromisesAtLeastOnce for #ident {} }
+        quote! {
+            impl super::__sink_runtime::PromisesAtLeastOnce for #ident {}
+        }
     });
     quote! {
         #[doc = #doc]

@@ -1,0 +1,21 @@
+//! An endpoint whose carrier is in another crate: the error names the line to add.
+
+use sink_runtime::Message;
+
+#[derive(Message)]
+#[message(serde)]
+pub struct Tick {
+    pub price: u64,
+}
+
+#[derive(Message)]
+#[message(serde)]
+pub struct Order {
+    pub size: u32,
+}
+
+sink_runtime::include_sinks!();
+
+pub fn uses() {
+    let _ = Sinks::ticks();
+}

@@ -1,0 +1,21 @@
+//! A name that the registry does not have: rustc suggests the one it has.
+
+use sink_runtime::Message;
+
+#[derive(Message)]
+#[message(serde)]
+pub struct Tick {
+    pub price: u64,
+}
+
+#[derive(Message)]
+#[message(serde)]
+pub struct Order {
+    pub size: u32,
+}
+
+sink_runtime::include_sinks!();
+
+pub fn misspelt() {
+    let _ = Sinks::market_data_rely();
+}

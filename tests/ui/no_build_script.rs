@@ -1,0 +1,7 @@
+//! `include_sinks!()` in a crate without a build script says what to add.
+
+sink_runtime::include_sinks!();
+
+pub fn uses() {
+    let _ = Sinks::market_data_relay();
+}
