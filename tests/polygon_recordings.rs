@@ -1,5 +1,9 @@
 //! The decoder against real recordings. They are not part of this repository: `SINKS_DATA` names the folder that holds
 //! `polygon_dex`; without it each test says so and passes.
+#![allow(
+    clippy::unwrap_used,
+    reason = "in a test, anything unexpected is a failure"
+)]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

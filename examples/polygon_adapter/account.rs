@@ -31,6 +31,8 @@ pub(crate) struct Account {
     pub(crate) duplicated: u64,
     /// Messages known to be lost: gaps as the source reported them.
     pub(crate) lost: u64,
+    /// Messages that came again and were not handed up, as the source counts them.
+    pub(crate) duplicates_removed: u64,
     /// How many logs the end marker says were sent; nothing until it came.
     pub(crate) sent: Option<u64>,
     /// What went wrong, each kind of trouble with its first words.
@@ -76,6 +78,7 @@ impl Account {
             removed: 0,
             duplicated: 0,
             lost: 0,
+            duplicates_removed: 0,
             sent: None,
             troubles: Vec::new(),
             kinds: BTreeMap::new(),

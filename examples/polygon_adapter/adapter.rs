@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use sink_runtime::MessageSink;
-use sinks::pool_event::{Body, PoolEvent};
+use sinks::Sinks;
 use sinks::polygon::decode::decode;
 use sinks::polygon::frame::Item;
 use sinks::polygon::pools::Pools;
-use sinks::Sinks;
+use sinks::pool_event::{Body, PoolEvent};
 
 use crate::account::now_ns;
 use crate::intake::Intake;
@@ -40,14 +40,21 @@ pub(crate) async fn run(mut node: Node, pools: Pools, stop: Stop) -> Intake {
     intake.sent = logs;
     intake.connections = node.connections;
     node.close().await;
-    for undelivered in Sinks::close_all(DRAIN).await {
-        intake.drained(&undelivered);
+    for drained in Sinks::close_all(DRAIN).await {
+        let undelivered = drained.undelivered.len() as u64 + drained.ledger.unknown;
+        intake.undelivered(undelivered, || drained.to_string());
     }
     intake
 }
 
 async fn send(body: Body, intake: &mut Intake) {
-    match Sinks::market_data_relay().send(PoolEvent { sent_at_ns: now_ns(), body }).await {
+    match Sinks::market_data_relay()
+        .send(PoolEvent {
+            sent_at_ns: now_ns(),
+            body,
+        })
+        .await
+    {
         Ok(_) => intake.sent += 1,
         Err(error) => intake.gave_back(&error),
     }

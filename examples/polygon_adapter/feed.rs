@@ -154,7 +154,11 @@ impl Feed {
         while self.next < self.recording.entries.len() {
             tokio::select! {
                 biased;
-                said = from_client.next() => if is_over(said)? { return Ok(Left::Early) },
+                said = from_client.next() => if is_over(said)? {
+                    // What it was given counts as played, so it must have it.
+                    timeout(FAREWELL, to_client.flush()).await.unwrap_or(Ok(()))?;
+                    return Ok(Left::Early);
+                },
                 played = self.play_batch(&mut to_client, &filter) => {
                     played?;
                     progress.at(self.next);

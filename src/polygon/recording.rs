@@ -27,7 +27,6 @@ pub struct Recording {
 
 /// One thing a node said.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "a recording is nearly all logs")]
 pub enum Entry {
     /// A log, to be sent to those who subscribed to it.
     Log(Log),
