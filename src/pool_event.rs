@@ -148,15 +148,7 @@ impl Kind {
         Self::V2Sync,
         Self::V2Swap,
     ];
-
-    /// Its name without the protocol: `Swap`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::V3Swap | Self::V2Swap => "Swap",
-            Self::V3Mint => "Mint",
-            Self::V3Burn => "Burn",
-            Self::V3Collect => "Collect",
-            Self::V2Sync => "Sync",
-        }
-    }
 }
+
+#[cfg(test)]
+mod tests;

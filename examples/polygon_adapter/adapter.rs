@@ -56,6 +56,6 @@ async fn send(body: Body, intake: &mut Intake) {
         .await
     {
         Ok(_) => intake.sent += 1,
-        Err(error) => intake.gave_back(&error),
+        Err(error) => intake.undelivered(1, || error.to_string()),
     }
 }

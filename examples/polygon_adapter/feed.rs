@@ -179,11 +179,11 @@ impl Feed {
             let Some(entry) = self.recording.entries.get(self.next) else {
                 break;
             };
-            if let Some(due) = due(&mut self.clock, self.speed, entry) {
-                if due > Instant::now() {
-                    client.flush().await?;
-                    sleep_until(due).await;
-                }
+            if let Some(due) = due(&mut self.clock, self.speed, entry)
+                && due > Instant::now()
+            {
+                client.flush().await?;
+                sleep_until(due).await;
             }
             match entry {
                 Entry::Log(log) if !filter.wants(log) => self.played.filtered += 1,

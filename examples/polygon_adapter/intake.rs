@@ -10,9 +10,9 @@ use sinks::polygon::frame::Malformed;
 pub(crate) struct Intake {
     /// Events that the sink accepted.
     pub(crate) sent: u64,
-    /// Events that the sink gave back, and its first reason.
+    /// Events that the sink gave back or may have lost.
     pub(crate) unsent: u64,
-    /// The first reason of the sink.
+    /// The sink's first reason.
     pub(crate) unsent_because: Option<String>,
     /// Connections made to the node.
     pub(crate) connections: u64,
@@ -48,13 +48,7 @@ impl Intake {
         self.leave("not a log");
     }
 
-    /// The sink gave an event back.
-    pub(crate) fn gave_back(&mut self, why: &dyn std::error::Error) {
-        self.unsent += 1;
-        self.unsent_because.get_or_insert_with(|| why.to_string());
-    }
-
-    /// Something that did not arrive after all, or may not have.
+    /// Events that the sink gave back, or that did not arrive after all or may not have.
     #[allow(dead_code, reason = "an adapter by hand cannot know")]
     pub(crate) fn undelivered(&mut self, count: u64, why: impl FnOnce() -> String) {
         self.unsent += count;

@@ -63,6 +63,15 @@ impl fmt::Display for Report<'_> {
             if let Some(comparison) = &account.comparison {
                 published(f, &account.name, comparison)?;
             }
+        }
+        if let Some(comparison) = self
+            .accounts
+            .first()
+            .and_then(|account| account.comparison.as_ref())
+        {
+            fields(f, comparison)?;
+        }
+        for account in self.accounts {
             for trouble in &account.troubles {
                 writeln!(f, "\n{}: {trouble}", account.name)?;
             }
@@ -172,7 +181,19 @@ fn delivery(f: &mut fmt::Formatter<'_>, accounts: &[Account]) -> fmt::Result {
             duration(account.latency.percentile(99)),
         ]);
     }
-    write!(f, "\n{table}")
+    write!(f, "\n{table}")?;
+    for account in accounts
+        .iter()
+        .filter(|account| account.duplicates_removed > 0)
+    {
+        writeln!(
+            f,
+            "{}: {} came again and were not handed up",
+            account.name,
+            grouped(account.duplicates_removed)
+        )?;
+    }
+    Ok(())
 }
 
 fn published(f: &mut fmt::Formatter<'_>, name: &str, comparison: &Comparison) -> fmt::Result {
@@ -188,16 +209,23 @@ fn published(f: &mut fmt::Formatter<'_>, name: &str, comparison: &Comparison) ->
         grouped(tally.unexpected),
         grouped(tally.repeated),
     )?;
-    let columns = tally.columns.iter();
-    let columns: Vec<_> = columns
-        .map(|(name, column)| format!("{name} {}", grouped(column.compared)))
-        .collect();
-    writeln!(f, "  compared: {}", columns.join(", "))?;
-    writeln!(f, "  not in the logs: {}", NOT_COMPARED.join(", "))?;
     tally
         .examples
         .iter()
         .try_for_each(|example| writeln!(f, "  {example}"))
+}
+
+fn fields(f: &mut fmt::Formatter<'_>, comparison: &Comparison) -> fmt::Result {
+    let columns = comparison.tally.columns.iter();
+    let columns: Vec<_> = columns
+        .map(|(name, column)| format!("{name} {}", grouped(column.compared)))
+        .collect();
+    writeln!(f, "  compared: {}", columns.join(", "))?;
+    writeln!(
+        f,
+        "  not in the logs, so not compared: {}",
+        NOT_COMPARED.join(", ")
+    )
 }
 
 // === text ===
@@ -253,6 +281,9 @@ fn grouped(number: u64) -> String {
 
 /// Enough digits to read a price: two behind the point above one, six significant ones below.
 fn decimal(number: f64) -> String {
+    if number >= 1e15 || !number.is_finite() {
+        return format!("{number:e}");
+    }
     if number >= 1.0 {
         let cents = (number * 100.0).round();
         return format!(
