@@ -87,7 +87,7 @@ impl Build {
                 Outcome::of(&generate(&registry, &self.options))
             }
             Err(mistake) => Outcome {
-                code: nothing_known().to_string(),
+                code: nothing_known(&self.options).to_string(),
                 mistakes: vec![mistake],
                 warnings: vec![],
             },

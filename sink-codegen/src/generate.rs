@@ -1,8 +1,9 @@
 //! Text to text: a registry and its overlays in, Rust and mistakes out. Reads no files, prints nothing.
 
+use proc_macro2::TokenStream;
 use sink_schema::{Capabilities, Color, Diagnostic, Diagnostics, Format, Layers, Plan, SourceFile};
 
-use crate::{emit::emit, layout};
+use crate::{emit, layout};
 
 /// A registry as it was read: the base file and the overlays found beside it.
 #[derive(Clone, Debug)]
@@ -69,12 +70,52 @@ pub struct Generated {
 /// Generates the code of a registry, whatever is wrong with it: broken services become stubs.
 #[must_use]
 pub fn generate(registry: &Registry, options: &Options) -> Generated {
-    let (plan, diagnostics) = load(registry, options);
-    let code = match syn::parse2(emit(&plan, registry, options)) {
+    let Tokens {
+        tokens,
+        plan,
+        diagnostics,
+    } = tokens(registry, options);
+    let code = match syn::parse2(tokens) {
         Ok(file) => layout::text(file, &plan, registry),
-        Err(error) => unreachable_code(&error),
+        Err(error) => our_mistake(&error),
     };
     Generated { code, diagnostics }
+}
+
+/// Generated code before it is formatted, and what it was made of.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    /// The items.
+    pub tokens: TokenStream,
+    /// The registry after validation.
+    pub plan: Plan,
+    /// All mistakes and warnings.
+    pub diagnostics: Diagnostics,
+}
+
+/// Generates as [`generate`] does, for macros, which have no use for formatted text.
+#[must_use]
+pub fn tokens(registry: &Registry, options: &Options) -> Tokens {
+    let (plan, diagnostics) = load(registry, options);
+    let tokens = match lost_names(&diagnostics) {
+        true => emit::nothing_known(options),
+        false => emit::emit(&plan, registry, options),
+    };
+    Tokens {
+        tokens,
+        plan,
+        diagnostics,
+    }
+}
+
+/// Whether the file could not be read to its end, so that nobody knows which names it has.
+fn lost_names(diagnostics: &Diagnostics) -> bool {
+    const SYNTAX: &str = "E0100";
+    const TOO_LARGE: &str = "E0115";
+    const TOO_DEEP: &str = "E0116";
+    diagnostics
+        .errors()
+        .any(|error| [SYNTAX, TOO_LARGE, TOO_DEEP].contains(&error.code))
 }
 
 /// Validates the registry and each overlay, as the build, the command line and `sinks!` all do.
@@ -124,7 +165,7 @@ fn capabilities(carriers: &[Carrier]) -> Capabilities {
 }
 
 /// Emitted code that does not parse is a mistake of ours; it must not look like one of the user's.
-fn unreachable_code(error: &syn::Error) -> String {
+fn our_mistake(error: &syn::Error) -> String {
     format!(
         "::core::compile_error!({:?});\n",
         format!(

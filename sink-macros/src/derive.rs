@@ -154,7 +154,7 @@ fn emit(input: &DeriveInput, attributes: &Attributes) -> TokenStream {
 
             fn decode(
                 codec: #runtime::Codec,
-                payload: #runtime::__private::Bytes,
+                payload: #runtime::Payload<'_>,
             ) -> ::core::result::Result<Self, #runtime::DecodeError> {
                 <Self as #runtime::__private::SerdeMessage>::decode_serde(codec, payload)
             }

@@ -4,7 +4,7 @@ use std::{env, path::PathBuf};
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
-use sink_codegen::{Carrier, Options, Registry, emit, find_overlays, load, mistake_text, read};
+use sink_codegen::{Carrier, Options, Registry, Tokens, find_overlays, mistake_text, read, tokens};
 use syn::{
     LitStr, Token,
     parse::{Parse, ParseStream},
@@ -65,7 +65,11 @@ fn generate(literal: &LitStr, options: &Options) -> TokenStream {
             return quote! { #mistakes pub type Sinks = __Broken; pub type Sources = __Broken; };
         }
     };
-    let (plan, diagnostics) = load(&registry, options);
+    let Tokens {
+        tokens,
+        diagnostics,
+        ..
+    } = tokens(&registry, options);
     let errors: Vec<String> = diagnostics
         .errors()
         .map(|mistake| mistake_text(&diagnostics, mistake))
@@ -79,8 +83,7 @@ fn generate(literal: &LitStr, options: &Options) -> TokenStream {
         self::warning(&text, literal.span())
     });
     let tracked = tracked(&path, &registry);
-    let code = emit(&plan, &registry, options);
-    quote! { #code #mistakes #tracked #(#warnings)* }
+    quote! { #tokens #mistakes #tracked #(#warnings)* }
 }
 
 /// Makes the compiler read the files, so that a change of one expands the macro again.

@@ -20,7 +20,7 @@ use sink_runtime::MessageSink;
 
 pub async fn uses_all() -> Result<(), Box<dyn std::error::Error>> {
     Sinks::market_data_relay().send(Tick { price: 1 }).await?;
-    Sinks::orders().send(Order { size: 1 }).await?;
+    Sinks::orders().send(Tick { price: 1 }).await?;
     Sinks::orders().close(std::time::Duration::from_secs(1)).await;
     Sinks::everywhere().send(Tick { price: 1 }).await?;
     adapter(Sinks::orders()).await;

@@ -18,7 +18,7 @@ pub(super) fn sinks(plan: &Plan, messages: &[MessageAlias]) -> TokenStream {
         /// Where messages go: one function per service of the registry.
         ///
         /// An accessor does no work: nothing connects before the first message.
-        #[derive(Debug)]
+        #[derive(Clone, Copy, Debug)]
         #[allow(dead_code, unreachable_pub)]
         pub struct Sinks {
             _private: (),
@@ -144,7 +144,7 @@ pub(super) fn sources(plan: &Plan, messages: &[MessageAlias]) -> TokenStream {
     let stubs = stubs::sources(plan);
     quote! {
         /// Where messages are received: one function per relay (subscribe) and direct service (bind and listen).
-        #[derive(Debug)]
+        #[derive(Clone, Copy, Debug)]
         #[allow(dead_code, unreachable_pub)]
         pub struct Sources {
             _private: (),

@@ -41,7 +41,7 @@ pub(super) fn emit(registry: &Registry, options: &Options) -> TokenStream {
 fn text(text: &str) -> TokenTree {
     let plain =
         text.lines().all(|line| crate::text::one_line(line) == line) && !text.contains('\r');
-    let hashes = "#".repeat(longest_run_of_hashes(text) + 1);
+    let hashes = "#".repeat(hashes_needed(text));
     let raw = format!("r{hashes}\"{text}\"{hashes}");
     match raw.parse::<Literal>() {
         Ok(literal) if plain && hashes.len() < 200 => literal.into(),
@@ -49,9 +49,9 @@ fn text(text: &str) -> TokenTree {
     }
 }
 
-fn longest_run_of_hashes(text: &str) -> usize {
-    text.split(|c| c != '#')
-        .map(str::len)
-        .max()
-        .unwrap_or_default()
+/// One more than follow any quotation mark in the text; none if it has no quotation mark.
+fn hashes_needed(text: &str) -> usize {
+    let after_quotes = text.split('"').skip(1);
+    let runs = after_quotes.map(|rest| rest.len() - rest.trim_start_matches('#').len() + 1);
+    runs.max().unwrap_or(0)
 }

@@ -10,6 +10,7 @@ use quote::quote;
 use sink_schema::Plan;
 
 use super::names;
+use crate::generate::Options;
 
 /// `pub type StrategyA = __Broken;`
 pub(super) fn emit(plan: &Plan) -> TokenStream {
@@ -39,8 +40,13 @@ pub(super) fn emit(plan: &Plan) -> TokenStream {
 }
 
 /// What a registry leaves that cannot be read at all: nobody knows its names, so every name is right.
-pub(crate) fn everything() -> TokenStream {
+pub(crate) fn everything(options: &Options) -> TokenStream {
+    let runtime = options
+        .runtime_path
+        .as_deref()
+        .map(super::registry::runtime);
     quote! {
+        #runtime
         #[doc(hidden)]
         #[allow(dead_code, unreachable_pub)]
         pub type Sinks = __Broken;
