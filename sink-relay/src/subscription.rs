@@ -1,0 +1,213 @@
+//! What one consumer is sent: announcements, chunk heads, frames and gaps, in ring order. Offsets in, bytes out; no sockets.
+
+use std::collections::HashMap;
+
+use sink_runtime::frame::{Chunk, Producer, RelayGap, Start};
+
+use crate::outbox::Outbox;
+use crate::producers::{Producers, Remembered};
+use crate::ring::{Identity, Next, Position, Ring, Run};
+use crate::settings::Overtaken;
+
+#[cfg(test)]
+mod tests;
+
+/// Bytes gathered for one write: enough to keep a socket busy while the next are gathered.
+pub(crate) const BATCH_BYTES: usize = 256 * 1024;
+/// Producers that one connection may be told of; a consumer then has to reconnect, which begins a new numbering.
+pub(crate) const MAX_ANNOUNCED: usize = 65_536;
+
+/// Left retention before the consumer asked for it.
+const CAUSE_RETENTION: u8 = 1;
+/// The consumer was too slow.
+const CAUSE_SLOW: u8 = 2;
+
+/// One consumer's place in the ring and what it was told.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    position: Position,
+    overtaken: Overtaken,
+    announced: HashMap<u64, Told>,
+    /// `None`: all producers are news, after the start and after every gap.
+    seen_news: Option<u64>,
+    cause: u8,
+    pub(crate) counts: Counts,
+}
+
+/// What a consumer knows of one producer.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    index: u32,
+    /// The lowest sequence that it still waits for.
+    next: u64,
+}
+
+/// What went to one consumer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
+    pub(crate) gaps: u64,
+    pub(crate) dropped: u64,
+}
+
+/// How far gathering came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gathered {
+    /// A batch is full; there may be more.
+    Full,
+    /// Everything there is was gathered.
+    All,
+    /// The consumer was overtaken and its service does not put up with that.
+    TooSlow,
+    /// More producers came by than one connection may be told of.
+    TooMany,
+}
+
+// === impl Subscription ===
+
+impl Subscription {
+    /// A consumer that begins at `start`, told by a relay of this epoch.
+    pub(crate) fn new(start: Start, ring: &Ring, epoch: u64, overtaken: Overtaken) -> Self {
+        let offset = match start {
+            Start::Now => ring.next_offset(),
+            Start::After { epoch: theirs, offset } if theirs == epoch => offset.saturating_add(1),
+            Start::After { .. } | Start::Retained => ring.retained(),
+        };
+        Self {
+            position: ring.position(offset),
+            overtaken,
+            announced: HashMap::new(),
+            seen_news: None,
+            cause: CAUSE_RETENTION,
+            counts: Counts::default(),
+        }
+    }
+
+    /// The first offset that a message or a gap will account for.
+    pub(crate) fn next_offset(&self) -> u64 {
+        self.position.offset
+    }
+
+    /// Gathers what is new, up to a batch.
+    pub(crate) fn gather(&mut self, ring: &Ring, producers: &Producers, out: &mut Outbox) -> Gathered {
+        loop {
+            if self.announced.len() > MAX_ANNOUNCED {
+                return Gathered::TooMany;
+            }
+            if out.bytes() >= BATCH_BYTES {
+                return Gathered::Full;
+            }
+            match ring.next(&mut self.position, BATCH_BYTES - out.bytes()) {
+                Next::Run(run) => self.run(run, out),
+                Next::Gap { .. } if self.overtaken == Overtaken::Disconnect && self.cause == CAUSE_SLOW => return Gathered::TooSlow,
+                Next::Gap { from, to } => self.gap(from, to, producers, out),
+                Next::End => {
+                    self.news(producers, out);
+                    return Gathered::All;
+                }
+            }
+            self.cause = CAUSE_SLOW;
+        }
+    }
+
+    fn run(&mut self, run: Run<'_>, out: &mut Outbox) {
+        let index = self.announce(run.producer, run.first, out);
+        self.told(run.producer.number, run.last);
+        self.counts.messages += u64::from(run.frames);
+        self.counts.bytes += run.bytes as u64;
+        let head = Chunk { producer: index, frames: run.frames, first_offset: run.first_offset };
+        out.control(|frame| head.encode(frame));
+        for part in run.parts() {
+            out.share(part);
+        }
+    }
+
+    /// Tells of missing offsets, and of every producer's highest sequence among them.
+    fn gap(&mut self, from: u64, to: u64, producers: &Producers, out: &mut Outbox) {
+        self.counts.gaps += 1;
+        self.counts.dropped += to - from + 1;
+        let mut missing = Vec::new();
+        for known in producers.all() {
+            let Some((_, last)) = known.evicted.filter(|(offset, _)| *offset >= from) else { continue };
+            missing.push((self.announce(&known.identity, known.begin, out), last));
+            self.told(known.identity.number, last);
+        }
+        for gap in split(from, to, self.cause, &missing) {
+            out.control(|frame| gap.encode(frame));
+        }
+        self.seen_news = None;
+    }
+
+    /// With the ring read to its end: tells of producers, and of holes in what they sent, that no chunk told of.
+    fn news(&mut self, producers: &Producers, out: &mut Outbox) {
+        let seen = self.seen_news.unwrap_or(0);
+        let last = producers.last_news();
+        if self.seen_news == Some(last) {
+            return;
+        }
+        if self.seen_news.is_none() {
+            producers.all().for_each(|known| self.tell(known, out));
+        } else {
+            producers.news_since(seen).for_each(|known| self.tell(known, out));
+        }
+        self.seen_news = Some(last);
+    }
+
+    fn tell(&mut self, known: &Remembered, out: &mut Outbox) {
+        match self.announced.get_mut(&known.identity.number) {
+            Some(told) if told.next >= known.expected => {}
+            Some(told) => {
+                told.next = known.expected;
+                let index = told.index;
+                out.control(|frame| announcement(index, &known.identity, known.expected).encode(frame));
+            }
+            None => {
+                self.announce(&known.identity, known.expected, out);
+            }
+        }
+    }
+
+    /// The producer's index on this connection; the first time, it is announced.
+    fn announce(&mut self, identity: &Identity, first: u64, out: &mut Outbox) -> u32 {
+        if let Some(told) = self.announced.get(&identity.number) {
+            return told.index;
+        }
+        let index = self.announced.len() as u32;
+        self.announced.insert(identity.number, Told { index, next: first });
+        out.control(|frame| announcement(index, identity, first).encode(frame));
+        index
+    }
+
+    fn told(&mut self, number: u64, last: u64) {
+        if let Some(told) = self.announced.get_mut(&number) {
+            told.next = told.next.max(last.saturating_add(1));
+        }
+    }
+}
+
+fn announcement(index: u32, identity: &Identity, first: u64) -> Producer {
+    Producer {
+        index,
+        producer: identity.producer,
+        first,
+        fingerprint: identity.message.fingerprint,
+        message: identity.message.name.clone(),
+        shape: identity.message.shape.clone(),
+    }
+}
+
+/// Gap frames for `from..=to`: one, or, with more producers than a frame can name, several that share the offsets out.
+fn split(from: u64, to: u64, cause: u8, missing: &[(u32, u64)]) -> Vec<RelayGap> {
+    let mut parts: Vec<_> = missing.chunks(RelayGap::MAX_PRODUCERS).collect();
+    if parts.is_empty() {
+        parts.push(&[]);
+    }
+    let last = parts.len() - 1;
+    // Every producer named has a message missing, so there are at least as many offsets as parts.
+    let part = |(at, producers): (usize, &&[(u32, u64)])| {
+        let from = from + at as u64;
+        RelayGap { from, to: if at == last { to } else { from }, cause, producers: producers.to_vec() }
+    };
+    parts.iter().enumerate().map(part).collect()
+}
