@@ -27,16 +27,22 @@ mod values;
 // mistakes
 mod codes;
 mod diagnostics;
+mod explain;
+mod json_schema;
 mod mistakes;
+mod reference;
 mod render;
 
 pub use capabilities::Capabilities;
 pub use diagnostics::{Color, Diagnostic, Diagnostics, Format, Label, Patch, Severity};
 pub use endpoint::{Endpoint, EndpointError, EndpointErrorKind, MAX_SOCKET_PATH_BYTES};
+pub use explain::{Explanation, explain, explanations};
+pub use json_schema::json_schema;
 pub use layers::{Layers, MAX_REGISTRY_BYTES, load};
 pub use plan::{
     Ack, Alias, BrokenService, Codec, CompositePlan, Delivery, Failback, Framing, From_, Kind,
     KindHint, LeafPlan, Level, OnDiskFull, Pattern, Plan, Role, Secret, ServicePlan, SlowConsumer,
     SyncMode, TextOrSecret, TlsPlan, WhenFull,
 };
+pub use reference::reference_markdown;
 pub use text::{Location, SourceFile};

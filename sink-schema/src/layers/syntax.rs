@@ -134,7 +134,7 @@ fn first_place(file: usize, text: &Text, line: usize, span: Span) -> Option<Span
 
 /// A mistake of form, with the commonest ones in plain words.
 fn syntax(text: &Text, line: usize, span: Span, message: &str) -> Mistake {
-    if message.contains("recursion limit") {
+    if message.contains("recurs") {
         return Mistake::new(codes::TOO_DEEP, span, "values are nested too deeply")
             .label("deeper than 80 levels")
             .help("a registry needs three");
