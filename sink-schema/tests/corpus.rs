@@ -1,0 +1,209 @@
+//! The corpus: every bad registry beside the text that is shown for it, every good one without any.
+//!
+//! `tests/registry/bad/x.toml` with `x.overlay.toml` and `x.env` where there are such layers, and `x.err` as it is drawn;
+//! `UPDATE=1` rewrites the latter. A line `# capabilities: everything` (or `none`) in the file says what is built in.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use sink_schema::{Capabilities, Color, Diagnostics, Format, Layers, Plan, SourceFile, load};
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../tests/registry")
+        .join(name)
+}
+
+/// Every case of a folder by name, with the paths of its layers.
+fn cases(name: &str) -> BTreeMap<String, PathBuf> {
+    let mut cases = BTreeMap::new();
+    for entry in std::fs::read_dir(folder(name)).unwrap() {
+        let path = entry.unwrap().path();
+        let file = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if let Some(case) = file
+            .strip_suffix(".toml")
+            .filter(|case| !case.ends_with(".overlay"))
+        {
+            cases.insert(case.to_owned(), path);
+        }
+    }
+    cases
+}
+
+fn environment(path: &Path) -> Vec<(String, String)> {
+    let text = std::fs::read_to_string(path.with_extension("env")).unwrap_or_default();
+    let pairs = text.lines().filter_map(|line| line.split_once('='));
+    pairs
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+fn judge(path: &Path) -> (Plan, Diagnostics) {
+    let base = SourceFile::new("services.toml", std::fs::read_to_string(path).unwrap());
+    let overlay = std::fs::read_to_string(path.with_extension("overlay.toml")).ok();
+    let overlay = overlay.map(|text| SourceFile::new("services.prod.toml", text));
+    let capabilities = match () {
+        () if base.text.contains("# capabilities: everything") => Capabilities::everything(),
+        () if base.text.contains("# capabilities: none") => Capabilities::none(),
+        () => Capabilities::build(),
+    };
+    load(&Layers {
+        base: &base,
+        overlay: overlay.as_ref(),
+        environment: &environment(path),
+        capabilities,
+    })
+}
+
+fn drawn(plan: &Plan, mistakes: &Diagnostics) -> String {
+    let names = |names: Vec<&str>| {
+        if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(", ")
+        }
+    };
+    let sound = names(
+        plan.services
+            .iter()
+            .map(|service| service.name.as_str())
+            .collect(),
+    );
+    let broken = names(
+        plan.broken
+            .iter()
+            .map(|service| service.name.as_str())
+            .collect(),
+    );
+    let picture = mistakes.render(Format::Human, Color::Never);
+    format!(
+        "{picture}\n{}; sound: {}; broken: {}\n",
+        mistakes.summary(),
+        sound.escape_debug(),
+        broken.escape_debug()
+    )
+}
+
+#[test]
+fn every_bad_registry_shows_its_text() {
+    let update = std::env::var_os("UPDATE").is_some();
+    let mut wrong = Vec::new();
+    let cases = cases("bad");
+    assert!(cases.len() >= 150, "{} cases", cases.len());
+    for (case, path) in &cases {
+        let (plan, mistakes) = judge(path);
+        assert!(!mistakes.is_empty(), "{case} is not bad");
+        let text = drawn(&plan, &mistakes);
+        let expected = path.with_extension("err");
+        if update {
+            std::fs::write(&expected, &text).unwrap();
+        } else if std::fs::read_to_string(&expected).unwrap_or_default() != text {
+            wrong.push(format!("=== {case}\n{text}"));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} cases differ (UPDATE=1 rewrites):\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn every_good_registry_is_clean() {
+    for (case, path) in cases("good") {
+        let (plan, mistakes) = judge(&path);
+        assert!(mistakes.is_empty(), "{case}:\n{mistakes}");
+        assert!(
+            plan.broken.is_empty() && !plan.services.is_empty(),
+            "{case}"
+        );
+    }
+}
+
+/// Applying a patch removes the mistake it stands under and brings no new one at that place.
+#[test]
+fn every_patch_repairs_what_it_stands_under() {
+    let mut patches = 0;
+    for (case, path) in cases("bad") {
+        let (_, before) = judge(&path);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned();
+        let capabilities = if text.contains("# capabilities: everything") {
+            Capabilities::everything()
+        } else {
+            Capabilities::build()
+        };
+        let fixable = before.iter().filter(|item| {
+            item.patch
+                .as_ref()
+                .is_some_and(|patch| patch.location.path == "services.toml")
+        });
+        for item in fixable.filter(|item| item.path == "services.toml") {
+            let patch = item.patch.as_ref().unwrap();
+            let mut fixed = text.clone();
+            fixed.replace_range(patch.range.clone(), &patch.replacement);
+            let base = SourceFile::new("services.toml", fixed.clone());
+            let after = load(&Layers {
+                base: &base,
+                overlay: None,
+                environment: &[],
+                capabilities: capabilities.clone(),
+            })
+            .1;
+            let still = after
+                .iter()
+                .any(|other| other.code == item.code && other.message == item.message);
+            assert!(
+                !still,
+                "{case}: the patch does not repair {}:\n{fixed}\n{after}",
+                item.message
+            );
+            let syntax = |all: &Diagnostics| all.iter().filter(|item| item.code == "E0100").count();
+            assert!(
+                syntax(&after) <= syntax(&before),
+                "{case}: the patch is not TOML:\n{fixed}"
+            );
+            patches += 1;
+        }
+    }
+    assert!(patches >= 30, "{patches} patches");
+}
+
+/// Every code but the one for huge files has a case.
+#[test]
+fn every_code_has_a_case() {
+    let mut seen = std::collections::BTreeSet::new();
+    for path in cases("bad").values() {
+        seen.extend(judge(path).1.iter().map(|item| item.code));
+    }
+    let missing: Vec<&str> = sink_schema::explanations()
+        .map(|found| found.code)
+        .filter(|code| !seen.contains(code) && *code != "E0115")
+        .collect();
+    assert!(missing.is_empty(), "no case for {missing:?}");
+}
+
+/// Line and column of every mistake point into its file.
+#[test]
+fn every_place_exists() {
+    for (case, path) in cases("bad") {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        for item in judge(&path)
+            .1
+            .iter()
+            .filter(|item| item.path == "services.toml")
+        {
+            let line = text
+                .split('\n')
+                .nth(item.line as usize - 1)
+                .unwrap_or_else(|| panic!("{case}: {}", item.location()));
+            assert!(
+                item.column as usize <= line.chars().count() + 1,
+                "{case}: {}",
+                item.location()
+            );
+        }
+    }
+}
