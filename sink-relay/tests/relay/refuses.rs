@@ -1,5 +1,3 @@
-use std::io::Write;
-
 use sink_relay::{Relay, RelayError};
 use sink_runtime::frame::{self, Bye, ByeCode, Hello, Kind, MAGIC, RefuseCode, Start};
 
@@ -140,24 +138,53 @@ async fn a_taken_address_is_named() {
 }
 
 #[tokio::test]
-#[ignore = "needs the registry reader"]
 async fn an_unknown_service_is_refused_with_the_nearest_name() {
     let directory = tempfile::tempdir().unwrap();
     let registry = directory.path().join("services.toml");
-    let mut file = std::fs::File::create(&registry).unwrap();
-    let name = inproc();
-    writeln!(file, "[services.ticks]\ntype = \"relay\"\nendpoint = \"{name}\"\n[services.orders]\ntype = \"relay\"\nendpoint = \"{name}\"").unwrap();
+    let (ticks, orders) = (inproc(), inproc());
+    let text = format!(
+        "[services.ticks]\ntype = \"relay\"\nendpoint = \"{ticks}\"\naliases = [\"quotes\"]\nmax_connections = 3\n
+         [services.orders]\ntype = \"relay\"\nendpoint = \"{orders}\"\nretain = 10\n
+         [services.desk]\ntype = \"direct\"\nendpoint = \"tcp://127.0.0.1:9\"\n"
+    );
+    std::fs::write(&registry, text).unwrap();
     let (relay, endpoint) = start(Relay::from_registry(&registry).unwrap()).await;
-    assert_eq!(relay.local_endpoints().len(), 1);
+    let names: Vec<_> = relay.local_endpoints().iter().map(|local| &*local.services[0]).collect();
+    assert_eq!(names, ["ticks", "orders"]);
     let (code, reason) = refused(&endpoint, &Hello { service: "tick".into(), ..producer(1) }).await;
     assert_eq!(code, RefuseCode::UnknownService as u16);
-    assert!(reason.contains("`ticks`"), "{reason}");
-    let (code, _) = refused(&endpoint, &Hello { codec: "json".into(), ..producer(1) }).await;
-    assert_eq!(code, RefuseCode::TypeMismatch as u16);
-    // Two services behind one address do not mix.
+    assert!(reason.contains("`ticks`?"), "{reason}");
+    let (_, reason) = refused(&endpoint, &Hello { service: "a\u{1b}[2J".into(), ..producer(1) }).await;
+    assert!(reason.contains("\\u{1b}[2J"), "{reason}");
+    let (code, _) = refused(&endpoint, &Hello { service: "orders".into(), ..producer(1) }).await;
+    assert_eq!(code, RefuseCode::UnknownService as u16);
+    let (code, reason) = refused(&endpoint, &Hello { codec: "json".into(), ..producer(1) }).await;
+    assert_eq!(code, RefuseCode::TypeMismatch as u16, "{reason}");
+    // A former name is the same service.
+    Sender::connect(&endpoint, &Hello { service: "quotes".into(), ..producer(1) }).await.send_acked(1, 10).await;
+    let mut reader = Consumer::connect(&endpoint, &consumer(Start::Retained)).await;
+    reader.producer(0, 1, 1).await;
+    reader.messages(0, 1, 10, 1).await;
+}
+
+#[tokio::test]
+async fn a_registry_without_relays_or_with_mistakes_is_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let registry = directory.path().join("services.toml");
+    std::fs::write(&registry, "[services.desk]\ntype = \"direct\"\nendpoint = \"tcp://127.0.0.1:9\"\n").unwrap();
+    assert!(matches!(Relay::from_registry(&registry).unwrap_err(), RelayError::NothingToServe { .. }));
+    std::fs::write(&registry, "[services.ticks]\ntype = \"relay\"\nendpoint = \"inproc://ticks\"\nretian = 5\n").unwrap();
+    let error = Relay::from_registry(&registry).unwrap_err();
+    assert!(matches!(error, RelayError::Invalid { count: 1, .. }) && error.to_string().contains("retian"), "{error}");
+}
+
+#[tokio::test]
+async fn services_behind_one_address_do_not_mix() {
+    let (relay, endpoint) = relay().await;
     Sender::connect(&endpoint, &producer(1)).await.send_acked(1, 10).await;
     Sender::connect(&endpoint, &Hello { service: "orders".into(), ..producer(1) }).await.send_acked(1, 20).await;
     let mut reader = Consumer::connect(&endpoint, &Hello { service: "orders".into(), ..consumer(Start::Retained) }).await;
     reader.producer(0, 1, 1).await;
     reader.messages(0, 1, 20, 1).await;
+    assert_eq!(relay.statistics().service("ticks").unwrap().messages_in, 10);
 }
