@@ -6,6 +6,7 @@ use sink_schema::{Color, Format};
 use crate::{
     cli::{CheckArgs, RegistryArgs, ReportFormat},
     failure::Failure,
+    output,
     registry::{self, Loaded},
 };
 
@@ -30,7 +31,7 @@ pub(crate) fn run(registry: &RegistryArgs, args: &CheckArgs) -> Result<(), Failu
     };
     let report = loaded.diagnostics.render(format, Color::Never);
     if !report.trim().is_empty() {
-        println!("{}", report.trim_end());
+        output::print(&format!("{}\n", report.trim_end()))?;
     }
     if loaded.diagnostics.has_errors() {
         Err(Failure::Reported)

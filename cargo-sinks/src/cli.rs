@@ -20,7 +20,7 @@ pub(crate) struct Cli {
 }
 
 /// Which registry; may stand before or after the command.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct RegistryArgs {
     /// The registry to work on
     #[arg(

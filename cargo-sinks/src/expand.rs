@@ -5,7 +5,7 @@ use sink_codegen::{Options, generate};
 use crate::{
     cli::{ExpandArgs, RegistryArgs},
     failure::Failure,
-    registry,
+    output, registry,
 };
 
 /// Prints the code even if services are broken, as the build would have it; then fails.
@@ -15,6 +15,6 @@ pub(crate) fn run(registry: &RegistryArgs, args: &ExpandArgs) -> Result<(), Fail
         ..Options::default()
     };
     let loaded = registry::load(registry, options)?;
-    print!("{}", generate(&loaded.registry, &loaded.options).code);
+    output::print(&generate(&loaded.registry, &loaded.options).code)?;
     loaded.report()
 }

@@ -10,7 +10,7 @@ use sink_schema::{CompositePlan, Kind, LeafPlan, Pattern, Plan, Role, ServicePla
 use crate::{
     cli::{GraphArgs, GraphFormat, RegistryArgs},
     failure::Failure,
-    registry,
+    output, registry,
 };
 
 /// Prints the picture; of a registry with mistakes, what is sound of it.
@@ -22,7 +22,7 @@ pub(crate) fn run(registry: &RegistryArgs, args: &GraphArgs) -> Result<(), Failu
         GraphFormat::Dot => dot::draw(&graph),
         GraphFormat::Svg => svg::draw(&graph),
     };
-    print!("{text}");
+    output::print(&text)?;
     loaded.report()
 }
 

@@ -12,6 +12,7 @@ mod failure;
 mod generate;
 mod graph;
 mod init;
+mod output;
 mod registry;
 mod schema;
 

@@ -9,6 +9,7 @@ mod messages;
 mod names;
 mod registry;
 mod services;
+mod sink_set;
 mod statics;
 mod stubs;
 mod types;
@@ -36,6 +37,7 @@ pub(crate) fn emit(plan: &Plan, registry: &Registry, options: &Options) -> Token
     let sinks = accessors::sinks(plan, &messages);
     let sources = accessors::sources(plan, &messages);
     let stubs = stubs::emit(plan);
+    let sink_set = options.sink_set.then(|| sink_set::emit(plan, &messages));
     quote! {
         #runtime
         #(#message_types)*
@@ -45,6 +47,7 @@ pub(crate) fn emit(plan: &Plan, registry: &Registry, options: &Options) -> Token
         #statics
         #sinks
         #sources
+        #sink_set
         #stubs
         #[doc(hidden)]
         const __MESSAGES: &[__sink_runtime::Expect] = &[#(#expectations),*];

@@ -56,6 +56,8 @@ pub struct Options {
     pub profile: Option<String>,
     /// Whether each warning counts as an error.
     pub deny_warnings: bool,
+    /// Whether to generate `SinkSet`.
+    pub sink_set: bool,
 }
 
 /// What came out.

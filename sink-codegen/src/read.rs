@@ -33,8 +33,8 @@ fn source(path: &Path, shown: &Path) -> Result<SourceFile, String> {
     let shown = shown.to_string_lossy().replace('\\', "/");
     let bytes = fs::read(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => format!(
-            "there is no registry at {}\n\nhelp: `cargo sinks init` writes one, or name another in build.rs: \
-             `sink_codegen::Build::new(\"{shown}\")`, relative to Cargo.toml",
+            "there is no registry at {}\n\nhelp: `cargo sinks init` writes one; another is named relative to Cargo.toml in build.rs, \
+             `sink_codegen::Build::new(\"services.toml\")`, or by `--registry`",
             path.display()
         ),
         _ => format!("the registry {} cannot be read: {error}", path.display()),

@@ -22,14 +22,14 @@ fn single(plan: &Plan, service: &ServicePlan) -> TokenStream {
     let ident = names::ident(&service.ident);
     let alias = names::type_ident(service);
     let value = match &service.kind {
-        Kind::Leaf(_) => quote! { super::__sink_runtime::Lazy::leaf() },
+        Kind::Leaf(_) => quote! { super::#alias::leaf() },
         Kind::Composite(composite) => self::composite(plan, service, composite),
     };
     quote! { pub(super) static #ident: super::#alias = #value; }
 }
 
 fn composite(plan: &Plan, service: &ServicePlan, composite: &CompositePlan) -> TokenStream {
-    let kind = types::pattern(composite);
+    let alias = names::type_ident(service);
     let name = &service.name;
     let branches = types::members(plan, composite).map(|member| {
         let ident = names::ident(&member.ident);
@@ -40,5 +40,5 @@ fn composite(plan: &Plan, service: &ServicePlan, composite: &CompositePlan) -> T
             branch
         }
     });
-    quote! { super::__sink_runtime::#kind::compiled(#name, &super::__REGISTRY, (#(#branches,)*)) }
+    quote! { super::#alias::compiled(#name, &super::__REGISTRY, (#(#branches,)*)) }
 }

@@ -53,6 +53,9 @@ pub(crate) fn everything(options: &Options) -> TokenStream {
         #[doc(hidden)]
         #[allow(dead_code, unreachable_pub)]
         pub type Sources = __Broken;
+        #[doc(hidden)]
+        #[allow(dead_code, unreachable_pub)]
+        pub type SinkSet = __Broken;
     }
 }
 
@@ -69,6 +72,22 @@ pub(super) fn sources(plan: &Plan) -> Vec<TokenStream> {
     idents(plan)
         .into_iter()
         .map(|ident| quote! { pub fn #ident() -> __Broken { loop {} } })
+        .collect()
+}
+
+/// Members of a set that are the error.
+pub(super) fn set(plan: &Plan) -> Vec<TokenStream> {
+    idents(plan)
+        .into_iter()
+        .map(|ident| quote! { pub fn #ident(&self) -> &__Broken { loop {} } })
+        .collect()
+}
+
+/// A builder that was asked to replace a broken service is the error from then on.
+pub(super) fn builder(plan: &Plan) -> Vec<TokenStream> {
+    idents(plan)
+        .into_iter()
+        .map(|ident| quote! { pub fn #ident<T>(self, _: T) -> __Broken { loop {} } })
         .collect()
 }
 

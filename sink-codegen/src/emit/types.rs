@@ -53,7 +53,7 @@ fn composite(plan: &Plan, composite: &CompositePlan) -> TokenStream {
 }
 
 /// The runtime's type for a pattern.
-pub(super) fn pattern(composite: &CompositePlan) -> TokenStream {
+fn pattern(composite: &CompositePlan) -> TokenStream {
     match composite.pattern {
         Pattern::FanOut => quote! { FanOut },
         Pattern::Failover => quote! { Failover },

@@ -82,9 +82,9 @@ pub type BroadcastGroup = __sink_runtime::FanOut<
 
 #[allow(non_upper_case_globals)]
 mod __statics {
-    pub(super) static market_data_relay: super::MarketDataRelay = super::__sink_runtime::Lazy::leaf();
-    pub(super) static strategy_a: super::StrategyA = super::__sink_runtime::Lazy::leaf();
-    pub(super) static broadcast_group: super::BroadcastGroup = super::__sink_runtime::FanOut::compiled(
+    pub(super) static market_data_relay: super::MarketDataRelay = super::MarketDataRelay::leaf();
+    pub(super) static strategy_a: super::StrategyA = super::StrategyA::leaf();
+    pub(super) static broadcast_group: super::BroadcastGroup = super::BroadcastGroup::compiled(
         "broadcast_group",
         &super::__REGISTRY,
         (
@@ -193,6 +193,138 @@ impl Sources {
     #[must_use]
     pub fn strategy_a() -> __sink_runtime::Source<__sink_runtime::Message> {
         __sink_runtime::Source::compiled::<services::strategy_a>()
+    }
+}
+
+/// The sinks of [`Sinks`] as values of their own, for tests and for programs that pass their sinks along.
+///
+/// What replaces a leaf replaces it everywhere, in the composites too.
+#[derive(Clone)]
+#[allow(dead_code, unreachable_pub, clippy::pedantic)]
+pub struct SinkSet {
+    market_data_relay: ::std::sync::Arc<MarketDataRelay>,
+    strategy_a: ::std::sync::Arc<StrategyA>,
+    broadcast_group: ::std::sync::Arc<BroadcastGroup>,
+}
+
+impl ::core::fmt::Debug for SinkSet {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("SinkSet").finish_non_exhaustive()
+    }
+}
+
+#[allow(dead_code, unreachable_pub, clippy::all, clippy::pedantic)]
+impl SinkSet {
+    /// Starts with the real sinks, each of which can be replaced.
+    pub fn builder() -> SinkSetBuilder {
+        SinkSetBuilder {
+            __recording: false,
+            market_data_relay: ::core::option::Option::None,
+            strategy_a: ::core::option::Option::None,
+        }
+    }
+    /// `market_data_relay`.
+    ///
+    /// `seed.toml:1` · relay · `unix:///tmp/market_data.sock` · at most once · blocks when full
+    pub fn market_data_relay(&self) -> &::std::sync::Arc<MarketDataRelay> {
+        &self.market_data_relay
+    }
+    /// `strategy_a`.
+    ///
+    /// `seed.toml:5` · direct · `tcp://127.0.0.1:9001` · at most once · blocks when full
+    pub fn strategy_a(&self) -> &::std::sync::Arc<StrategyA> {
+        &self.strategy_a
+    }
+    /// `broadcast_group`.
+    ///
+    /// `seed.toml:9` · fan-out · at most once
+    ///
+    /// Members: [`market_data_relay`](Sinks::market_data_relay), [`strategy_a`](Sinks::strategy_a).
+    ///
+    /// A message is accepted when every required member has room for it.
+    /// When one of `market_data_relay`, `strategy_a` is full, it holds up the others.
+    pub fn broadcast_group(&self) -> &::std::sync::Arc<BroadcastGroup> {
+        &self.broadcast_group
+    }
+}
+
+/// Builds a [`SinkSet`].
+#[must_use = "nothing is built before `build()`"]
+#[allow(dead_code, unreachable_pub)]
+pub struct SinkSetBuilder {
+    __recording: bool,
+    market_data_relay: ::core::option::Option<MarketDataRelay>,
+    strategy_a: ::core::option::Option<StrategyA>,
+}
+
+impl ::core::fmt::Debug for SinkSetBuilder {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("SinkSetBuilder").finish_non_exhaustive()
+    }
+}
+
+#[allow(dead_code, unreachable_pub, clippy::all, clippy::pedantic)]
+impl SinkSetBuilder {
+    /// Sends to `double` what goes to [`SinkSet::market_data_relay`].
+    pub fn market_data_relay(
+        mut self,
+        double: impl __sink_runtime::MessageSink<__sink_runtime::Message> + 'static,
+    ) -> Self {
+        self.market_data_relay = ::core::option::Option::Some(
+            MarketDataRelay::double(double),
+        );
+        self
+    }
+    /// Sends to `double` what goes to [`SinkSet::strategy_a`].
+    pub fn strategy_a(
+        mut self,
+        double: impl __sink_runtime::MessageSink<__sink_runtime::Message> + 'static,
+    ) -> Self {
+        self.strategy_a = ::core::option::Option::Some(StrategyA::double(double));
+        self
+    }
+    /// Lets every leaf that is not replaced keep its messages in memory instead of sending them.
+    pub fn others_recording(mut self) -> Self {
+        self.__recording = true;
+        self
+    }
+    /// Builds the set.
+    pub fn build(self) -> SinkSet {
+        let market_data_relay = ::std::sync::Arc::new(
+            match self.market_data_relay {
+                ::core::option::Option::Some(double) => double,
+                ::core::option::Option::None if self.__recording => {
+                    MarketDataRelay::recording()
+                }
+                ::core::option::Option::None => MarketDataRelay::leaf(),
+            },
+        );
+        let strategy_a = ::std::sync::Arc::new(
+            match self.strategy_a {
+                ::core::option::Option::Some(double) => double,
+                ::core::option::Option::None if self.__recording => {
+                    StrategyA::recording()
+                }
+                ::core::option::Option::None => StrategyA::leaf(),
+            },
+        );
+        let broadcast_group = ::std::sync::Arc::new(
+            BroadcastGroup::compiled(
+                "broadcast_group",
+                &__REGISTRY,
+                (
+                    __sink_runtime::Ref::Shared(
+                        ::std::sync::Arc::clone(&market_data_relay),
+                    ),
+                    __sink_runtime::Ref::Shared(::std::sync::Arc::clone(&strategy_a)),
+                ),
+            ),
+        );
+        SinkSet {
+            market_data_relay,
+            strategy_a,
+            broadcast_group,
+        }
     }
 }
 

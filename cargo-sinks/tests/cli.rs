@@ -1,0 +1,278 @@
+//! The commands as a user types them: what they print, and their exit status.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use tempfile::TempDir;
+
+const SOUND: &str = r#"
+[services.ticks]
+type = "relay"
+delivery = "at_least_once"
+
+[services.audit]
+type = "direct"
+endpoint = "inproc://audit"
+
+[services.everywhere]
+type = "composite"
+pattern = "fanout"
+targets = ["ticks", "audit"]
+optional = ["audit"]
+"#;
+
+const BROKEN: &str = "[services.ticks]\ntype = \"rely\"\n";
+
+const DOUBTFUL: &str =
+    "[services.ticks]\ntype = \"relay\"\nendpoint = \"unix:///tmp/ticks.sock\"\n";
+
+fn folder(registry: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("services.toml"), registry).unwrap();
+    folder
+}
+
+fn sinks(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-sinks"));
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("SINKS_PROFILE")
+        .output()
+        .unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn status(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+#[test]
+fn both_names_of_the_command_work() {
+    let folder = folder(SOUND);
+    assert_eq!(status(&sinks(folder.path(), &["check"])), 0);
+    assert_eq!(status(&sinks(folder.path(), &["sinks", "check"])), 0);
+}
+
+#[test]
+fn check_ends_with_a_verdict() {
+    let output = sinks(folder(SOUND).path(), &["check"]);
+    assert_eq!(
+        err(&output).trim(),
+        "services.toml: 3 services, no mistakes"
+    );
+}
+
+#[test]
+fn check_exits_1_on_an_error_in_every_format() {
+    let folder = folder(BROKEN);
+    for format in ["human", "short", "json", "github"] {
+        let output = sinks(folder.path(), &["check", "--format", format]);
+        assert_eq!(status(&output), 1, "{format}");
+        let text = format!("{}{}", out(&output), err(&output));
+        assert!(
+            text.contains("E0103") && text.contains("rely"),
+            "{format}: {text}"
+        );
+    }
+    let short = sinks(folder.path(), &["check", "--format", "short"]);
+    assert!(
+        out(&short).starts_with("services.toml:2:8: error[E0103]"),
+        "{}",
+        out(&short)
+    );
+    let github = sinks(folder.path(), &["check", "--format", "github"]);
+    assert!(
+        out(&github).starts_with("::error file=services.toml,line=2,col=8,title=E0103::"),
+        "{}",
+        out(&github)
+    );
+}
+
+#[test]
+fn a_warning_is_an_error_only_when_denied() {
+    let folder = folder(DOUBTFUL);
+    assert_eq!(status(&sinks(folder.path(), &["check"])), 0);
+    assert_eq!(
+        status(&sinks(folder.path(), &["check", "--deny-warnings"])),
+        1
+    );
+}
+
+#[test]
+fn overlays_are_checked_and_profiles_must_exist() {
+    let folder = folder(SOUND);
+    fs::write(
+        folder.path().join("services.staging.toml"),
+        "[services.tick]\nbuffer_size = 5\n",
+    )
+    .unwrap();
+    let output = sinks(folder.path(), &["check", "--format", "short"]);
+    assert_eq!(status(&output), 1);
+    assert!(
+        out(&output).starts_with("services.staging.toml:1:"),
+        "{}",
+        out(&output)
+    );
+    let output = sinks(folder.path(), &["check", "--profile", "production"]);
+    assert_eq!(status(&output), 1);
+    assert!(
+        err(&output).contains("there are: staging"),
+        "{}",
+        err(&output)
+    );
+}
+
+#[test]
+fn generate_writes_and_then_agrees_with_itself() {
+    let folder = folder(SOUND);
+    assert_eq!(status(&sinks(folder.path(), &["generate", "--check"])), 1);
+    assert_eq!(status(&sinks(folder.path(), &["generate"])), 0);
+    assert_eq!(status(&sinks(folder.path(), &["generate", "--check"])), 0);
+    let generated = folder.path().join("src/sinks.rs");
+    let text = fs::read_to_string(&generated).unwrap();
+    assert!(
+        text.contains("use ::sink_runtime as __sink_runtime;"),
+        "{text}"
+    );
+    fs::write(&generated, text.replace("fn ticks", "fn tocks")).unwrap();
+    let output = sinks(folder.path(), &["generate", "--check"]);
+    assert_eq!(status(&output), 1);
+    assert!(
+        err(&output).contains("- ") && err(&output).contains("tocks"),
+        "{}",
+        err(&output)
+    );
+}
+
+#[test]
+fn generate_refuses_a_broken_registry() {
+    let folder = folder(BROKEN);
+    assert_eq!(status(&sinks(folder.path(), &["generate"])), 1);
+    assert!(!folder.path().join("src/sinks.rs").exists());
+}
+
+#[test]
+fn expand_prints_rust_even_of_what_is_sound_beside_a_mistake() {
+    let output = sinks(
+        folder(&format!("{SOUND}{}", BROKEN.replace("ticks", "late"))).path(),
+        &["expand"],
+    );
+    assert_eq!(status(&output), 1);
+    assert!(out(&output).contains("pub fn ticks() -> &'static Ticks"));
+    assert!(out(&output).contains("pub fn late() -> &'static __Broken"));
+}
+
+#[test]
+fn graphs_name_every_service_and_edge() {
+    let folder = folder(SOUND);
+    for (format, edge) in [
+        ("mermaid", "s2 -.->"),
+        ("dot", "s2 -> s1"),
+        ("svg", "stroke-dasharray"),
+    ] {
+        let output = sinks(folder.path(), &["graph", "--format", format]);
+        assert_eq!(status(&output), 0);
+        let text = out(&output);
+        assert!(text.contains(edge), "{text}");
+        for name in ["ticks", "audit", "everywhere", "at least once", "optional"] {
+            assert!(text.contains(name), "{format} lacks {name}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_missing_registry_says_how_to_have_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = sinks(folder.path(), &["check"]);
+    assert_eq!(status(&output), 1);
+    assert!(
+        err(&output).contains("cargo sinks init"),
+        "{}",
+        err(&output)
+    );
+}
+
+#[test]
+fn init_wants_a_crate() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = sinks(folder.path(), &["init"]);
+    assert_eq!(status(&output), 1);
+    assert!(err(&output).contains("cargo new"), "{}", err(&output));
+}
+
+#[test]
+fn init_keeps_what_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = "# mine\n[package]\nname = \"app\" # kept\nedition = \"2024\"\n";
+    fs::write(folder.path().join("Cargo.toml"), manifest).unwrap();
+    fs::create_dir(folder.path().join("src")).unwrap();
+    fs::write(folder.path().join("src/lib.rs"), "//! Mine.\n").unwrap();
+    fs::write(folder.path().join("build.rs"), "fn main() {}\n").unwrap();
+    for _ in 0..2 {
+        assert_eq!(status(&sinks(folder.path(), &["init"])), 0);
+    }
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    assert_eq!(read("build.rs"), "fn main() {}\n");
+    assert_eq!(
+        read("src/lib.rs"),
+        "//! Mine.\n\nsink_runtime::include_sinks!();\n"
+    );
+    let after = read("Cargo.toml");
+    assert!(after.starts_with(manifest), "{after}");
+    assert_eq!(
+        after.matches("sink-runtime = \"0.1\"").count(),
+        1,
+        "{after}"
+    );
+    assert_eq!(
+        after.matches("sink-codegen = \"0.1\"").count(),
+        1,
+        "{after}"
+    );
+    assert_eq!(status(&sinks(folder.path(), &["check"])), 0);
+}
+
+/// Builds a new crate with path dependencies, offline; the repository's own lock file has every dependency it needs.
+#[test]
+fn a_crate_after_init_builds() {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let manifest =
+        "[package]\nname = \"app\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[workspace]\n";
+    fs::write(folder.path().join("Cargo.toml"), manifest).unwrap();
+    fs::create_dir(folder.path().join("src")).unwrap();
+    fs::write(
+        folder.path().join("src/main.rs"),
+        "fn main() {\n    let _ = Sinks::events();\n}\n",
+    )
+    .unwrap();
+    let path = repository.to_str().unwrap();
+    assert_eq!(status(&sinks(folder.path(), &["init", "--path", path])), 0);
+    fs::copy(
+        repository.join("Cargo.lock"),
+        folder.path().join("Cargo.lock"),
+    )
+    .unwrap();
+    let build = Command::new(env!("CARGO"))
+        .args(["check", "--offline", "--quiet"])
+        .current_dir(folder.path())
+        .env(
+            "CARGO_TARGET_DIR",
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join("init"),
+        )
+        .env("RUSTFLAGS", "-Dwarnings")
+        .output()
+        .unwrap();
+    assert!(build.status.success(), "{}", err(&build));
+}
