@@ -1,17 +1,88 @@
-//! Typed, lazily connected sinks.
+//! Typed, lazily connected sinks: send to a service by name, over Unix sockets, TCP or in process.
+//!
+//! `services.toml` names every place a message may go; a build script turns it into `Sinks::market_data_relay()`.
+//! Nothing connects until data flows, so no start order matters, and adapters say *where* a message goes, never *how*.
+//!
+//! # Map
+//! `services.toml` → (build script) → `Sinks::name()` → [`Lazy`] → [`Relay`] · [`Direct`] · [`FanOut`] · [`Failover`]
+//! → link → outbox → [`frame`] → [`transport`]; the other end is [`Source`].
+//!
+//! - the promise every sink makes: [`MessageSink`], [`Receipt`], [`Level`], [`SendError`]
+//! - what is sent: [`Message`], [`MessageType`]
+//! - names known only at run time: [`SinkFactory`], [`DynSink`], [`ServiceRegistry`]
+//! - beneath, for relays, simulators and tools: [`frame`], [`transport`], [`clock`], [`life`], [`policy`]
 
+// --- what a user writes
+mod include;
+mod message;
+mod sink;
+
+// --- kinds of sinks
+mod composite;
+mod direct;
+mod dynamic;
+mod failover;
+mod fanout;
+mod lazy;
+mod relay;
+
+// --- by name
+mod factory;
+mod registry;
+mod service;
+mod slot;
+
+// --- the send path
+mod blocking;
+mod driver;
+mod leaf;
+mod link;
+mod outbox;
+
+// --- the receiving end
+mod source;
+
+// --- beneath
+mod carrier;
 pub mod clock;
 mod codec;
-mod error;
 pub mod frame;
-mod message;
+pub mod life;
 pub mod policy;
-mod receipt;
-mod source;
 pub mod transport;
 
-pub use codec::{Codec, Encodable};
-pub use error::*;
-pub use message::*;
-pub use receipt::*;
+// --- what is said of it all
+mod error;
+mod ledger;
+mod receipt;
+mod report;
 
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+
+pub use carrier::Carrier;
+pub use codec::Codec;
+pub use composite::{AtLeastOnceBranch, Branch, Branches, Encoded, Members, Optional, Ref, Reserved};
+pub use direct::Direct;
+pub use dynamic::{AtLeastOnceSink, DynMessageSink, DynSink};
+pub use error::{ConnectError, DecodeError, EncodeError, Outcome, RegistryError, SendError, SendErrorKind, SourceError};
+pub use factory::{Resolver, SinkFactory};
+pub use failover::Failover;
+pub use fanout::FanOut;
+#[cfg(feature = "macros")]
+pub use include::*;
+pub use lazy::Lazy;
+pub use ledger::{Dropped, Ledger, Returned};
+pub use life::SinkState;
+pub use message::{MAX_TRACE_CONTEXT_BYTES, Message, MessageType, Metadata, Payload};
+pub use receipt::{DropCause, Level, Lost, Receipt};
+pub use registry::{CompiledRegistry, PROFILE_VARIABLE, REGISTRY_VARIABLE, ServiceRegistry};
+pub use relay::Relay;
+pub use report::{BatchError, BatchReport, DrainReport, UndeliveredMessage};
+#[doc(no_inline)]
+pub use serde;
+pub use service::{Expect, PromisesAtLeastOnce, Service};
+pub use sink::{AtLeastOnce, MessageSink};
+pub use source::{Delivery, From, Gap, GapCause, Source, SourceLedger};
+pub use transport::Endpoint;

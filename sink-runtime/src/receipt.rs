@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-pub use sink_schema::Level as ConfirmLevel;
+
 
 /// How far a message got (PROMISES §1).
 ///

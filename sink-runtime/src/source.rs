@@ -1,6 +1,578 @@
-//! Where messages are received.
+//! Where messages are received: gaps and duplicates are found here, in the order of the wire. Sockets are beneath.
 
-/// stub
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("gap")]
-pub struct Gap;
+use std::future::poll_fn;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use futures_core::Stream;
+
+use crate::codec::Codec;
+use crate::error::{RegistryError, SourceError};
+use crate::frame::{self, Kind, ProducerId, Start};
+use crate::message::{MessageType, Metadata, Payload};
+use crate::registry::CompiledRegistry;
+use crate::service::Service;
+use crate::transport::{BoxFuture, Endpoint};
+
+mod inbox;
+mod listen;
+mod settings;
+mod stream;
+mod subscribe;
+mod track;
+
+use inbox::{Inbox, Item};
+pub(crate) use settings::{Role, SourceSettings};
+use track::{Seen, Tracker};
+
+/// Messages that are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Gap {
+    /// First number missing: the producer's sequence, or the relay's offset (see [`Gap::cause`]).
+    pub from: u64,
+    /// Last number missing.
+    pub to: u64,
+    /// Why.
+    pub cause: GapCause,
+    /// Whose numbers they are; `None` for a relay's offsets.
+    pub producer: Option<ProducerId>,
+}
+
+/// Why messages are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum GapCause {
+    /// The producer's sink dropped or withdrew them: its own policy.
+    Producer,
+    /// They were on a connection, or in a relay's memory, that is gone.
+    Lost,
+    /// They had left the relay's retention before this consumer asked.
+    Retention,
+    /// This consumer was too slow.
+    SlowConsumer,
+}
+
+impl Gap {
+    /// How many messages are missing.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.to - self.from + 1
+    }
+}
+
+impl std::fmt::Display for Gap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let why = match self.cause {
+            GapCause::Producer => "dropped by the producer",
+            GapCause::Lost => "lost with a connection or relay",
+            GapCause::Retention => "no longer retained",
+            GapCause::SlowConsumer => "dropped for a slow consumer",
+        };
+        write!(f, "gap of {} messages ({}..={}): {why}", self.lost(), self.from, self.to)
+    }
+}
+
+/// A received message, and what is known of it. Dereferences to the message.
+pub struct Delivery<M> {
+    message: M,
+    producer: ProducerId,
+    sequence: u64,
+    offset: u64,
+    gap: Option<Box<Gap>>,
+    metadata: Option<Box<Metadata>>,
+}
+
+impl<M> Delivery<M> {
+    /// The message, by value.
+    #[must_use]
+    pub fn into_inner(self) -> M {
+        self.message
+    }
+
+    /// Who sent it.
+    #[must_use]
+    pub fn producer(&self) -> ProducerId {
+        self.producer
+    }
+
+    /// Its number on the producer's link, from 1.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Its number at the relay, the same for all consumers; `None` where no relay lies between.
+    #[must_use]
+    pub fn offset(&self) -> Option<u64> {
+        (self.offset != 0).then_some(self.offset)
+    }
+
+    /// What is missing before it.
+    #[must_use]
+    pub fn gap(&self) -> Option<&Gap> {
+        self.gap.as_deref()
+    }
+
+    /// What came with it.
+    #[must_use]
+    pub fn metadata(&self) -> Option<&Metadata> {
+        self.metadata.as_deref()
+    }
+}
+
+impl<M> Deref for Delivery<M> {
+    type Target = M;
+
+    fn deref(&self) -> &M {
+        &self.message
+    }
+}
+
+impl<M> DerefMut for Delivery<M> {
+    fn deref_mut(&mut self) -> &mut M {
+        &mut self.message
+    }
+}
+
+impl<M: std::fmt::Debug> std::fmt::Debug for Delivery<M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Delivery").field("sequence", &self.sequence).field("message", &self.message).finish_non_exhaustive()
+    }
+}
+
+/// What a source has seen so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SourceLedger {
+    /// Messages handed up.
+    pub received: u64,
+    /// Messages known to be missing.
+    pub lost: u64,
+    /// Messages that came again and were not handed up again.
+    pub duplicates: u64,
+    /// Messages that did not decode; handed up as errors.
+    pub undecodable: u64,
+    /// Messages of another type, passed over.
+    pub mismatched: u64,
+    /// Gaps reported.
+    pub gaps: u64,
+}
+
+/// Where a consumer of a relay begins when it first subscribes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From {
+    /// With the oldest message the relay retains.
+    Retained,
+    /// With the next one.
+    Now,
+}
+
+/// The receiving end of a service: subscribes to a relay, or listens for a direct service's producers.
+///
+/// Does nothing until it is first asked; then holds at most `buffer_size` messages and stops reading.
+pub struct Source<M> {
+    origin: Origin,
+    settings: Option<Arc<SourceSettings>>,
+    start: Option<From>,
+    inbox: Arc<Inbox>,
+    starting: Option<BoxFuture<'static, Result<Endpoint, SourceError>>>,
+    started: bool,
+    ended: bool,
+    failures: u32,
+    local: Option<Endpoint>,
+    chunk: Option<OpenChunk>,
+    tracker: Tracker,
+    ledger: SourceLedger,
+    message: PhantomData<fn() -> M>,
+}
+
+enum Origin {
+    Compiled { registry: &'static CompiledRegistry, service: &'static str },
+    Settings,
+}
+
+/// A chunk of whole frames being handed up.
+struct OpenChunk {
+    bytes: Bytes,
+    at: usize,
+    connection: Arc<inbox::Connection>,
+    /// Data frames of it not yet handed up.
+    left: u32,
+}
+
+/// Messages handed up before an ack goes out although the chunk is not finished.
+const ACK_EVERY: u64 = 256;
+
+impl<M> Source<M> {
+    /// The receiving end of a compiled-in service; what `Sources::name()` calls.
+    #[must_use]
+    pub fn compiled<T: Service>() -> Self {
+        Self::of(Origin::Compiled { registry: T::registry(), service: T::NAME }, None)
+    }
+
+    pub(crate) fn from_settings(settings: SourceSettings) -> Self {
+        Self::of(Origin::Settings, Some(Arc::new(settings)))
+    }
+
+    fn of(origin: Origin, settings: Option<Arc<SourceSettings>>) -> Self {
+        Self {
+            origin,
+            settings,
+            start: None,
+            inbox: Arc::default(),
+            starting: None,
+            started: false,
+            ended: false,
+            failures: 0,
+            local: None,
+            chunk: None,
+            tracker: Tracker::default(),
+            ledger: SourceLedger::default(),
+            message: PhantomData,
+        }
+    }
+
+    /// Where it listens, the port resolved; a subscriber's relay. `None` before it was started.
+    #[must_use]
+    pub fn local_endpoint(&self) -> Option<&Endpoint> {
+        self.local.as_ref()
+    }
+
+    /// What it has seen so far.
+    #[must_use]
+    pub fn ledger(&self) -> SourceLedger {
+        self.ledger
+    }
+}
+
+impl<M: MessageType> Source<M> {
+    /// Begins elsewhere than the registry's `from` says; relays only, and only before the first `recv`.
+    #[must_use]
+    pub fn starting_from(mut self, from: From) -> Self {
+        self.start = Some(from);
+        self
+    }
+
+    /// Receives the next message.
+    ///
+    /// Cancel-safe: a dropped future has taken nothing. An error concerns one message or one attempt; the next call goes on.
+    /// `None` only after [`close`](Self::close), or when the registry has no such service.
+    ///
+    /// # Errors
+    /// See [`SourceError`].
+    pub async fn recv(&mut self) -> Option<Result<Delivery<M>, SourceError>> {
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// Receives at least one message and at most `max` that are there already.
+    ///
+    /// Cancel-safe. Empty only where [`recv`](Self::recv) would answer `None`. An error ends the batch; if it is first,
+    /// the batch is that error alone.
+    pub async fn recv_batch(&mut self, max: usize) -> Vec<Result<Delivery<M>, SourceError>> {
+        let mut batch = Vec::new();
+        if max == 0 {
+            return batch;
+        }
+        poll_fn(|cx| {
+            let first = ready!(self.poll_recv(cx));
+            let Some(first) = first else { return Poll::Ready(()) };
+            batch.reserve(max.min(1024));
+            let mut failed = first.is_err();
+            batch.push(first);
+            while batch.len() < max && !failed {
+                match self.take_ready() {
+                    Some(next) => {
+                        failed = next.is_err();
+                        batch.push(next);
+                    }
+                    None => break,
+                }
+            }
+            Poll::Ready(())
+        })
+        .await;
+        self.ack();
+        batch
+    }
+
+    /// As [`recv`](Self::recv), for hand-written futures.
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Delivery<M>, SourceError>>> {
+        if let Some(next) = self.take_ready() {
+            return Poll::Ready(Some(next));
+        }
+        let budget = ready!(tokio::task::coop::poll_proceed(cx));
+        loop {
+            if let Some(next) = self.take_ready() {
+                budget.made_progress();
+                return Poll::Ready(Some(next));
+            }
+            if self.ended {
+                return Poll::Ready(None);
+            }
+            if !self.started {
+                if let Err(error) = ready!(self.poll_start(cx)) {
+                    if matches!(error, SourceError::Registry { .. }) {
+                        self.ended = true;
+                    }
+                    return Poll::Ready(Some(Err(error)));
+                }
+                continue;
+            }
+            if self.inbox.poll_filled(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Starts listening or subscribing and waits until that is done, so that [`local_endpoint`](Self::local_endpoint) answers.
+    ///
+    /// A subscriber does not wait for its relay: it need not be there yet.
+    ///
+    /// # Errors
+    /// If the endpoint cannot be bound, or the registry has no such service.
+    pub async fn start(&mut self) -> Result<Endpoint, SourceError> {
+        poll_fn(|cx| self.poll_start(cx)).await
+    }
+
+    /// Stops receiving; what was read and not handed up is still handed up, then `None`.
+    pub fn close(&mut self) {
+        self.inbox.shut();
+        self.ended = true;
+    }
+
+    fn settings(&mut self) -> Result<Arc<SourceSettings>, SourceError> {
+        if let Some(settings) = &self.settings {
+            return Ok(Arc::clone(settings));
+        }
+        let Origin::Compiled { registry, service } = &self.origin else {
+            unreachable!("a source without settings is a compiled one");
+        };
+        let settings = registry
+            .source_settings::<M>(service)
+            .map_err(|error: RegistryError| SourceError::Registry { source: Arc::new(error) })?;
+        Ok(Arc::clone(self.settings.insert(Arc::new(settings))))
+    }
+
+    fn poll_start(&mut self, cx: &mut Context<'_>) -> Poll<Result<Endpoint, SourceError>> {
+        if self.started
+            && let Some(local) = &self.local
+        {
+            return Poll::Ready(Ok(local.clone()));
+        }
+        if self.starting.is_none() {
+            let settings = self.settings()?;
+            if tokio::runtime::Handle::try_current().is_err() {
+                return Poll::Ready(Err(SourceError::NoRuntime { service: Arc::clone(&settings.service) }));
+            }
+            let start = match self.start {
+                Some(From::Now) => Start::Now,
+                Some(From::Retained) => Start::Retained,
+                None => settings.start,
+            };
+            self.tracker.from_retained = start == Start::Retained && settings.role == Role::Subscribe;
+            let (inbox, failures) = (Arc::clone(&self.inbox), self.failures);
+            self.starting = Some(Box::pin(async move {
+                inbox.set_limit(settings.buffer_size);
+                match settings.role {
+                    Role::Listen => listen::start(settings, inbox, failures).await,
+                    Role::Subscribe => Ok(subscribe::start(settings, inbox, start)),
+                }
+            }));
+        }
+        let Some(starting) = &mut self.starting else { return Poll::Pending };
+        let result = ready!(starting.as_mut().poll(cx));
+        self.starting = None;
+        Poll::Ready(match result {
+            Ok(local) => {
+                self.started = true;
+                self.local = Some(local.clone());
+                Ok(local)
+            }
+            Err(error) => {
+                self.failures = self.failures.saturating_add(1);
+                Err(error)
+            }
+        })
+    }
+
+    /// Hands up what needs no waiting.
+    fn take_ready(&mut self) -> Option<Result<Delivery<M>, SourceError>> {
+        loop {
+            if self.chunk.is_some() {
+                if let Some(result) = self.next_of_chunk() {
+                    return Some(result);
+                }
+                continue;
+            }
+            match self.inbox.pop()? {
+                Item::Chunk { bytes, connection, messages } => {
+                    self.chunk = Some(OpenChunk { bytes, at: 0, connection, left: messages });
+                }
+                Item::Error(error) => return Some(Err(error)),
+                Item::Resumed { connection, next_offset, epoch } => {
+                    if let Some(gap) = self.tracker.resumed(&connection, epoch, next_offset) {
+                        return Some(Err(SourceError::Gap(self.count(gap))));
+                    }
+                }
+            }
+        }
+    }
+
+    fn count(&mut self, gap: Gap) -> Gap {
+        self.ledger.gaps += 1;
+        self.ledger.lost += gap.lost();
+        gap
+    }
+
+    /// The next thing in the open chunk worth handing up; `None` when it is finished, and then it is closed.
+    fn next_of_chunk(&mut self) -> Option<Result<Delivery<M>, SourceError>> {
+        loop {
+            let chunk = self.chunk.as_mut()?;
+            let bytes = chunk.bytes.get(chunk.at..).unwrap_or_default();
+            let Ok(Some(head)) = frame::head(bytes, usize::MAX) else {
+                self.close_chunk();
+                return None;
+            };
+            let from = chunk.at;
+            chunk.at += head.total;
+            if head.kind == Kind::Data as u8 {
+                chunk.left = chunk.left.saturating_sub(1);
+                match self.data(from, head.total) {
+                    None => continue,
+                    result => return result,
+                }
+            }
+            if let Some(result) = self.control(from, head) {
+                return Some(result);
+            }
+        }
+    }
+
+    fn data(&mut self, from: usize, total: usize) -> Option<Result<Delivery<M>, SourceError>> {
+        let chunk = self.chunk.as_ref()?;
+        let frame = &chunk.bytes[from..from + total];
+        let Ok(parts) = frame::data(frame) else { return None };
+        let seen = self.tracker.data(&chunk.connection, parts.sequence, parts.identity);
+        let (producer, offset, gap) = match seen {
+            Seen::New { producer, offset, gap } => (producer, offset, gap),
+            Seen::Duplicate => {
+                self.ledger.duplicates += 1;
+                self.handed(parts.sequence);
+                return None;
+            }
+            Seen::Mismatched => {
+                self.ledger.mismatched += 1;
+                self.handed(parts.sequence);
+                return None;
+            }
+        };
+        let payload = Payload::part(&chunk.bytes, from + parts.payload_at..from + total);
+        let sequence = parts.sequence;
+        let codec = self.settings.as_ref().map_or(Codec::Raw, |settings| settings.codec);
+        let decoded = M::decode(codec, payload);
+        let metadata = parts.metadata.and_then(Metadata::decode).map(Box::new);
+        let raw = decoded.is_err().then(|| payload.to_bytes());
+        self.handed(sequence);
+        let gap = gap.map(|gap| Box::new(self.count(gap)));
+        match decoded {
+            Ok(mut message) => {
+                self.ledger.received += 1;
+                if let Some(metadata) = &metadata {
+                    message.set_metadata(metadata);
+                }
+                Some(Ok(Delivery { message, producer, sequence, offset, gap, metadata }))
+            }
+            Err(error) => {
+                self.ledger.undecodable += 1;
+                Some(Err(SourceError::Decode {
+                    service: self.service(),
+                    message: M::NAME,
+                    sequence,
+                    raw: raw.unwrap_or_default(),
+                    source: Arc::new(error),
+                }))
+            }
+        }
+    }
+
+    fn control(&mut self, from: usize, head: frame::Head) -> Option<Result<Delivery<M>, SourceError>> {
+        let service = self.service();
+        let chunk = self.chunk.as_ref()?;
+        let frame = &chunk.bytes[from..from + head.total];
+        let gap = match Kind::from_u8(head.kind)? {
+            Kind::Heartbeat => {
+                let last = frame::number(frame).ok()?;
+                self.tracker.heartbeat(&chunk.connection, last)
+            }
+            Kind::Producer => {
+                let announced = frame::Producer::decode(frame).ok()?;
+                let settings = self.settings.as_ref()?;
+                let mismatch = settings.mismatch(announced.fingerprint, &announced.message, &announced.shape);
+                let gap = self.tracker.announce(&chunk.connection, &announced, mismatch.is_some());
+                if let Some(reason) = mismatch {
+                    return Some(Err(SourceError::Mismatch { service, reason: Arc::from(reason) }));
+                }
+                gap
+            }
+            Kind::Chunk => {
+                self.tracker.chunk(&chunk.connection, frame::Chunk::decode(frame).ok()?);
+                None
+            }
+            Kind::Gap => self.tracker.relay_gap(&chunk.connection, &frame::RelayGap::decode(frame).ok()?),
+            _ => None,
+        };
+        gap.map(|gap| Err(SourceError::Gap(self.count(gap))))
+    }
+
+    fn service(&self) -> Arc<str> {
+        self.settings.as_ref().map_or_else(|| Arc::from("source"), |settings| Arc::clone(&settings.service))
+    }
+
+    /// A message was handed up, or need not be: it may be acked.
+    fn handed(&mut self, sequence: u64) {
+        let Some(chunk) = &self.chunk else { return };
+        let due = chunk.connection.handed(sequence);
+        if chunk.left == 0 || due >= ACK_EVERY {
+            chunk.connection.ack();
+        }
+        self.inbox.took_one();
+    }
+
+    /// Acks what was handed up of the open chunk.
+    fn ack(&self) {
+        if let Some(chunk) = &self.chunk {
+            chunk.connection.ack();
+        }
+    }
+
+    fn close_chunk(&mut self) {
+        self.chunk = None;
+    }
+}
+
+impl<M> Drop for Source<M> {
+    fn drop(&mut self) {
+        self.inbox.shut();
+    }
+}
+
+impl<M> Unpin for Source<M> {}
+
+impl<M: MessageType> Stream for Source<M> {
+    type Item = Result<Delivery<M>, SourceError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_recv(cx)
+    }
+}
+
+impl<M> std::fmt::Debug for Source<M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Source").field("local", &self.local).field("ledger", &self.ledger).finish_non_exhaustive()
+    }
+}

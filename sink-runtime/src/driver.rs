@@ -1,0 +1,670 @@
+//! The one task of a link: it alone dials, reads, awaits writability, ends frames and keeps time.
+//!
+//! It may be dropped at any await point (its runtime ended): cursor and bytes live under the link's lock, and the guard
+//! rewinds to the frame boundary and wakes the waiters, one of whom starts it again on its own runtime.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use crate::clock::{Instant, Timer};
+use crate::error::{ConnectError, SendErrorKind};
+use crate::frame::{self, Assembler, FrameError, Hello, Kind, PeerRole, Refuse, RefuseCode, Welcome};
+use crate::life::{Beat, SinkState, Step};
+use crate::link::{Core, Driver, Link};
+use crate::outbox::Next;
+use crate::transport::{BoxFuture, Wire};
+
+/// Segments written in one poll before others get a turn: about a MiB.
+const SEGMENTS_PER_POLL: usize = 16;
+/// Chunks read in one poll: acks and heartbeats are few, a peer that floods us is not served first.
+const READS_PER_POLL: usize = 16;
+/// How long a link whose handles are gone goes on writing what was accepted.
+const ABANDON_GRACE: Duration = Duration::from_secs(5);
+/// A timer is armed at most this far ahead, so that a fresh one need not be made for "never".
+const FAR: Duration = Duration::from_secs(3600);
+
+/// Drives `link` until its handles are gone or its runtime is.
+pub(crate) fn drive(link: Arc<Link>) -> impl Future<Output = ()> + Send {
+    Drive { link, dialing: None, assembler: Assembler::new(frame::MAX_HELLO_BYTES), timer: None, armed: None }
+}
+
+struct Drive {
+    link: Arc<Link>,
+    dialing: Option<BoxFuture<'static, io::Result<Arc<dyn Wire>>>>,
+    assembler: Assembler,
+    timer: Option<Pin<Box<dyn Timer>>>,
+    armed: Option<Instant>,
+}
+
+/// How one round of talking ended.
+enum Talk {
+    /// Everything possible is done for now.
+    Parked,
+    /// There is more to do; others first.
+    Again,
+    /// The peer went away.
+    PeerClosed(&'static str),
+    /// We said goodbye, and it is on the wire.
+    Finished,
+    /// The peer turned us away, or talks nonsense.
+    Broken(ConnectError),
+}
+
+impl Future for Drive {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        loop {
+            match this.round(cx) {
+                Poll::Ready(Round::Again) => {}
+                Poll::Ready(Round::Done) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
+enum Round {
+    Again,
+    Done,
+}
+
+impl Drive {
+    fn round(&mut self, cx: &mut Context<'_>) -> Poll<Round> {
+        let link = Arc::clone(&self.link);
+        let now = link.surroundings.clock.now();
+        let mut wakers = Vec::new();
+        let mut core = link.lock();
+        core.expire(&link, now, &mut wakers);
+        if core.abandoned && !core.closed {
+            core.draining = true;
+            let until = *core.abandon_at.get_or_insert(now + ABANDON_GRACE);
+            if now >= until {
+                self.finish(&mut core, &mut wakers);
+                drop(core);
+                wake(wakers);
+                return Poll::Ready(Round::Done);
+            }
+        }
+        if core.closed && core.wire.is_none() {
+            if core.abandoned {
+                return Poll::Ready(Round::Done);
+            }
+            park(&mut core, cx);
+            let deadline = core.next_deadline();
+            drop(core);
+            wake(wakers);
+            return self.arm(deadline, now, cx);
+        }
+        let wanted = core.wants_connection() && !core.closed;
+        let before = core.life.attempts();
+        let step = core.life.step(now, wanted);
+        if core.life.attempts() != before {
+            link.publish(&core);
+        }
+        match step {
+            Step::Rest => {
+                if core.draining || core.disconnecting {
+                    self.finish(&mut core, &mut wakers);
+                }
+                if core.abandoned {
+                    drop(core);
+                    wake(wakers);
+                    return Poll::Ready(Round::Done);
+                }
+                link.publish(&core);
+                let deadline = core.next_deadline();
+                park(&mut core, cx);
+                drop(core);
+                wake(wakers);
+                self.arm(deadline, now, cx)
+            }
+            Step::Wait { until } => {
+                if core.abandoned {
+                    // Nobody is left to wait for another attempt.
+                    self.finish(&mut core, &mut wakers);
+                    drop(core);
+                    wake(wakers);
+                    return Poll::Ready(Round::Done);
+                }
+                let deadline = core.next_deadline().map_or(until, |other| other.min(until));
+                park_flushing(&mut core, cx);
+                drop(core);
+                wake(wakers);
+                self.arm(Some(deadline), now, cx)
+            }
+            Step::Dial { .. } => {
+                drop(core);
+                wake(wakers);
+                let (dial, target) = (Arc::clone(&link.surroundings.dial), link.config.target.clone());
+                self.dialing = Some(Box::pin(async move { dial.dial(&target).await }));
+                Poll::Ready(Round::Again)
+            }
+            Step::Continue { until } if now >= until => {
+                drop(core);
+                wake(wakers);
+                let waited = link.config.life.connect_timeout;
+                self.failed(now, ConnectError::TimedOut { service: link.service(), endpoint: self.endpoint(), waited });
+                Poll::Ready(Round::Again)
+            }
+            Step::Continue { until } => {
+                let deadline = core.next_deadline().map_or(until, |other| other.min(until));
+                if self.dialing.is_some() {
+                    park_flushing(&mut core, cx);
+                    drop(core);
+                    wake(wakers);
+                    return self.poll_dial(now, deadline, cx);
+                }
+                drop(core);
+                wake(wakers);
+                self.talk(now, deadline, cx)
+            }
+            Step::Talk => {
+                let beat = core.life.beat(now);
+                let until = match beat {
+                    Beat::Quiet { until } => until,
+                    Beat::Send => {
+                        // The number may speak only of frames that stand before it on the wire; 0 says nothing.
+                        let last = if core.outbox.unwritten() == 0 { core.outbox.last_sequence() } else { 0 };
+                        frame::heartbeat(&mut core.control, last);
+                        now + link.config.life.heartbeat
+                    }
+                    Beat::PeerIsGone => {
+                        drop(core);
+                        wake(wakers);
+                        self.lost(now, "no heartbeat came");
+                        return Poll::Ready(Round::Again);
+                    }
+                };
+                if (core.draining || core.disconnecting) && core.outbox.is_settled() && core.queue.is_empty() && core.control.is_empty() {
+                    frame::control(&mut core.control, Kind::Bye, |_| {});
+                }
+                let deadline = core.next_deadline().map_or(until, |other| other.min(until));
+                drop(core);
+                wake(wakers);
+                self.talk(now, deadline, cx)
+            }
+        }
+    }
+
+    fn endpoint(&self) -> Arc<str> {
+        Arc::from(self.link.config.target.endpoint.to_string())
+    }
+
+    fn poll_dial(&mut self, now: Instant, deadline: Instant, cx: &mut Context<'_>) -> Poll<Round> {
+        let Some(dialing) = &mut self.dialing else { return Poll::Ready(Round::Again) };
+        match dialing.as_mut().poll(cx) {
+            Poll::Pending => self.arm(Some(deadline), now, cx),
+            Poll::Ready(Ok(wire)) => {
+                self.dialing = None;
+                self.greet(now, wire);
+                Poll::Ready(Round::Again)
+            }
+            Poll::Ready(Err(error)) => {
+                let attempt = {
+                    let core = self.link.lock();
+                    match core.life.state() {
+                        SinkState::Connecting { attempt } => attempt,
+                        _ => 1,
+                    }
+                };
+                let error = self.link.error_io(error, attempt);
+                self.failed(now, error);
+                Poll::Ready(Round::Again)
+            }
+        }
+    }
+
+    /// The stream is there: our hello is the first thing on it.
+    fn greet(&mut self, now: Instant, wire: Arc<dyn Wire>) {
+        let link = &self.link;
+        self.assembler = Assembler::new(frame::MAX_HELLO_BYTES);
+        let mut core = link.lock();
+        let hello = Hello {
+            service: link.service(),
+            role: PeerRole::Producer,
+            acks: link.config.highest() == crate::Level::Acked,
+            resends: link.config.keep,
+            producer: link.producer,
+            first: core.outbox.first_owed(),
+            codec: Arc::from(crate::codec::name(link.config.codec)),
+            max_frame_bytes: link.config.max_frame_bytes,
+            heartbeat_ms: link.config.life.heartbeat.as_millis() as u32,
+            fingerprint: link.config.message.fingerprint,
+            accepts: link.config.message.accepts.to_vec(),
+            message: Arc::from(link.config.message.name),
+            shape: Arc::from(link.config.message.shape),
+            ..Hello::default()
+        };
+        core.control.clear();
+        core.control_written = 0;
+        hello.encode(&mut core.control);
+        core.wire = Some(wire);
+        core.life.dialed(now);
+        link.publish(&core);
+    }
+
+    /// Reads and writes all that can be read and written now.
+    fn talk(&mut self, now: Instant, deadline: Instant, cx: &mut Context<'_>) -> Poll<Round> {
+        let outcome = match self.read(now, cx) {
+            Talk::Parked => self.write(now, cx),
+            Talk::Again => match self.write(now, cx) {
+                Talk::Parked => Talk::Again,
+                other => other,
+            },
+            other => other,
+        };
+        match outcome {
+            Talk::Parked => self.arm(Some(deadline), now, cx),
+            Talk::Again => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Talk::PeerClosed(how) => {
+                self.lost(now, how);
+                Poll::Ready(Round::Again)
+            }
+            Talk::Finished => {
+                let mut wakers = Vec::new();
+                let link = Arc::clone(&self.link);
+                let mut core = link.lock();
+                self.finish(&mut core, &mut wakers);
+                drop(core);
+                wake(wakers);
+                Poll::Ready(Round::Again)
+            }
+            Talk::Broken(error) => {
+                self.failed(now, error);
+                Poll::Ready(Round::Again)
+            }
+        }
+    }
+
+    fn read(&mut self, now: Instant, cx: &mut Context<'_>) -> Talk {
+        let Some(wire) = self.link.lock().wire.clone() else { return Talk::PeerClosed("stream vanished") };
+        for _ in 0..READS_PER_POLL {
+            match wire.poll_readable(cx) {
+                Poll::Pending => return Talk::Parked,
+                Poll::Ready(Err(_)) => return Talk::PeerClosed("stream failed"),
+                Poll::Ready(Ok(())) => {}
+            }
+            match wire.try_read(self.assembler.room()) {
+                Ok(0) => return Talk::PeerClosed("peer closed it"),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => return Talk::PeerClosed("peer reset it"),
+            }
+            match self.heard(now) {
+                Talk::Parked => {}
+                other => return other,
+            }
+        }
+        Talk::Again
+    }
+
+    /// Acts on the frames that have arrived.
+    fn heard(&mut self, now: Instant) -> Talk {
+        loop {
+            let frame = match self.assembler.take_one() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break,
+                Err(error) => return Talk::Broken(self.nonsense(&error)),
+            };
+            if let Err(talk) = self.heard_one(now, &frame) {
+                return talk;
+            }
+        }
+        let mut core = self.link.lock();
+        core.life.heard(now);
+        Talk::Parked
+    }
+
+    fn heard_one(&mut self, now: Instant, bytes: &[u8]) -> Result<(), Talk> {
+        let link = Arc::clone(&self.link);
+        let nonsense = |error: FrameError| Talk::Broken(self.nonsense(&error));
+        match Kind::from_u8(bytes[4]) {
+            Some(Kind::Welcome) => {
+                let welcome = Welcome::decode(bytes).map_err(nonsense)?;
+                self.welcomed(now, &welcome);
+            }
+            Some(Kind::Refuse) => {
+                let refuse = Refuse::decode(bytes).map_err(nonsense)?;
+                let (service, endpoint) = (link.service(), self.endpoint());
+                return Err(Talk::Broken(if RefuseCode::is_permanent(refuse.code) {
+                    ConnectError::Refused { service, endpoint, reason: Arc::from(refuse.reason) }
+                } else {
+                    ConnectError::Lost { service, endpoint, reason: Arc::from(refuse.reason) }
+                }));
+            }
+            Some(Kind::Ack) => {
+                let sequence = frame::number(bytes).map_err(nonsense)?;
+                let mut wakers = Vec::new();
+                let mut core = link.lock();
+                core.outbox.ack(sequence);
+                core.admit(&link, &mut wakers);
+                core.wake_waits(&mut wakers);
+                drop(core);
+                wake(wakers);
+            }
+            Some(Kind::Heartbeat) => {}
+            Some(Kind::Bye) => return Err(Talk::PeerClosed("peer said goodbye")),
+            // Later versions may say more; what we do not know we pass over.
+            None => {}
+            Some(kind) => return Err(Talk::Broken(self.nonsense(&FrameError::Unexpected(kind)))),
+        }
+        Ok(())
+    }
+
+    fn welcomed(&mut self, now: Instant, welcome: &Welcome) {
+        let link = &self.link;
+        let mut wakers = Vec::new();
+        let mut core = link.lock();
+        if core.life.is_ready() {
+            return;
+        }
+        core.life.welcomed(now, Duration::from_millis(u64::from(welcome.heartbeat_ms)));
+        core.ready = true;
+        core.connect_wanted = false;
+        if link.config.keep {
+            core.outbox.ack(welcome.acked);
+        }
+        core.admit(link, &mut wakers);
+        core.wake_waits(&mut wakers);
+        link.publish(&core);
+        drop(core);
+        wake(wakers);
+        tracing::info!(service = &*link.config.service, endpoint = %link.config.target.endpoint, "connected");
+    }
+
+    fn nonsense(&self, error: &FrameError) -> ConnectError {
+        ConnectError::Protocol { service: self.link.service(), endpoint: self.endpoint(), reason: Arc::from(error.to_string()) }
+    }
+
+    /// Writes control bytes, then frames, until nothing is left or nothing fits.
+    fn write(&mut self, now: Instant, cx: &mut Context<'_>) -> Talk {
+        let link = Arc::clone(&self.link);
+        let mut wakers = Vec::new();
+        let mut last_write = None;
+        let outcome = 'writing: {
+            for _ in 0..SEGMENTS_PER_POLL {
+                let mut core = link.lock();
+                let Some(wire) = core.wire.clone() else { break 'writing Talk::PeerClosed("stream vanished") };
+                if !core.control.is_empty() && !core.outbox.is_torn() {
+                    match write_control(&mut core, &*wire) {
+                        Ok(true) => {}
+                        Ok(false) => match wire.poll_writable(cx) {
+                            Poll::Ready(Ok(())) => continue,
+                            Poll::Ready(Err(_)) => break 'writing Talk::PeerClosed("stream failed"),
+                            Poll::Pending => {
+                                park_flushing(&mut core, cx);
+                                break 'writing Talk::Parked;
+                            }
+                        },
+                        Err(_) => break 'writing Talk::PeerClosed("writing failed"),
+                    }
+                    if (core.draining || core.disconnecting) && core.ready && core.outbox.is_settled() && core.queue.is_empty() {
+                        break 'writing Talk::Finished;
+                    }
+                }
+                let next = if core.ready { core.outbox.next() } else { Next::Nothing };
+                let written = match next {
+                    Next::Nothing => {
+                        if let Some(at) = last_write {
+                            core.last_write = Some(at);
+                            core.life.spoke(at);
+                        }
+                        core.admit(&link, &mut wakers);
+                        if core.outbox.unwritten() > 0 && core.ready {
+                            continue;
+                        }
+                        core.wake_waits(&mut wakers);
+                        if (core.draining || core.disconnecting) && core.ready && core.outbox.is_settled() && core.queue.is_empty() {
+                            // The goodbye is written in the next round.
+                            break 'writing Talk::Again;
+                        }
+                        park(&mut core, cx);
+                        break 'writing Talk::Parked;
+                    }
+                    Next::Here => {
+                        let slices = core.outbox.slices();
+                        let written = if slices[1].is_empty() { wire.try_write(&slices[0]) } else { wire.try_write_vectored(&slices) };
+                        (core, written)
+                    }
+                    Next::Lent(lent) => {
+                        drop(core);
+                        let slices = lent.slices();
+                        let written = if slices[1].is_empty() {
+                            wire.try_write(&slices[0])
+                        } else if slices[0].is_empty() {
+                            wire.try_write(&slices[1])
+                        } else {
+                            wire.try_write_vectored(&slices)
+                        };
+                        let mut core = link.lock();
+                        core.outbox.restore(lent);
+                        (core, written)
+                    }
+                };
+                let (mut core, written) = written;
+                match written {
+                    Ok(count) => {
+                        core.outbox.wrote(count);
+                        last_write = Some(now);
+                        if !core.queue.is_empty() {
+                            core.admit(&link, &mut wakers);
+                        }
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => match wire.poll_writable(cx) {
+                        Poll::Ready(Ok(())) => {}
+                        Poll::Ready(Err(_)) => break 'writing Talk::PeerClosed("stream failed"),
+                        Poll::Pending => {
+                            core.wake_waits(&mut wakers);
+                            park_flushing(&mut core, cx);
+                            break 'writing Talk::Parked;
+                        }
+                    },
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(_) => break 'writing Talk::PeerClosed("writing failed"),
+                }
+            }
+            Talk::Again
+        };
+        wake(wakers);
+        outcome
+    }
+
+    /// An established connection, or one being greeted, is gone.
+    fn lost(&mut self, now: Instant, how: &'static str) {
+        let link = Arc::clone(&self.link);
+        let core = link.lock();
+        let established = core.ready;
+        let owed = core.outbox.unwritten() > 0 || core.outbox.in_flight() > 0 || !core.queue.is_empty();
+        drop(core);
+        if established && !owed {
+            let mut wakers = Vec::new();
+            let mut core = link.lock();
+            core.life.rest();
+            hang_up(&mut core);
+            core.wake_waits(&mut wakers);
+            link.publish(&core);
+            drop(core);
+            wake(wakers);
+            tracing::info!(service = &*link.config.service, endpoint = %link.config.target.endpoint, cause = how, "idle connection ended");
+            return;
+        }
+        self.failed(now, ConnectError::Lost { service: link.service(), endpoint: self.endpoint(), reason: Arc::from(how) });
+    }
+
+    /// The attempt failed, or the connection with messages on it was lost.
+    fn failed(&mut self, now: Instant, error: ConnectError) {
+        self.dialing = None;
+        let link = &self.link;
+        let mut wakers = Vec::new();
+        let mut core = link.lock();
+        hang_up(&mut core);
+        let error = core.life.failed(now, error, &*link.surroundings.chance);
+        core.connect_wanted = false;
+        let repeats = match core.life.state() {
+            SinkState::Backoff { attempt, .. } => attempt,
+            _ => 1,
+        };
+        if let Some(error) = core.life.gave_up().cloned() {
+            core.turn_away(&SendErrorKind::Connect { service: link.service(), source: error }, &mut wakers);
+        }
+        core.wake_waits(&mut wakers);
+        link.publish(&core);
+        drop(core);
+        wake(wakers);
+        // Repeats are counted, not logged (PROMISES 2.8): each power of two speaks for those before it.
+        if repeats.is_power_of_two() {
+            let (service, endpoint) = (&*link.config.service, &link.config.target.endpoint);
+            let cause = crate::error::chain(&*error);
+            if error.is_permanent() {
+                tracing::warn!(service, %endpoint, attempt = repeats, cause, "misconfigured");
+            } else {
+                tracing::info!(service, %endpoint, attempt = repeats, cause, "not connected");
+            }
+        }
+    }
+
+    /// Ends a drain or a disconnect.
+    fn finish(&self, core: &mut Core, wakers: &mut Vec<Waker>) {
+        let link = &self.link;
+        hang_up(core);
+        core.life.rest();
+        core.disconnecting = false;
+        if core.draining {
+            core.draining = false;
+            core.closed = true;
+            core.turn_away(&SendErrorKind::Closed { service: link.service() }, wakers);
+            if core.abandoned {
+                let left = core.abandon();
+                if !left.is_empty() {
+                    tracing::warn!(service = &*link.config.service, messages = left.len(), "dropped without close(): messages abandoned");
+                }
+            }
+        }
+        core.wake_waits(wakers);
+        link.publish(core);
+    }
+
+    /// Waits for `deadline`; the timer is moved only when it must fire earlier.
+    fn arm(&mut self, deadline: Option<Instant>, now: Instant, cx: &mut Context<'_>) -> Poll<Round> {
+        let Some(deadline) = deadline else { return Poll::Pending };
+        let deadline = deadline.min(now + FAR);
+        let armed_in_time = self.armed.is_some_and(|armed| armed <= deadline && armed > now);
+        match &mut self.timer {
+            Some(timer) if armed_in_time => {
+                // It may fire early; then the round looks again and arms it anew.
+                let timer = timer.as_mut();
+                match timer.poll(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(()) => self.armed = None,
+                }
+                Poll::Ready(Round::Again)
+            }
+            Some(timer) => {
+                timer.as_mut().reset(deadline);
+                self.armed = Some(deadline);
+                self.fire(cx)
+            }
+            None => {
+                self.timer = Some(self.link.surroundings.clock.timer(deadline));
+                self.armed = Some(deadline);
+                self.fire(cx)
+            }
+        }
+    }
+
+    fn fire(&mut self, cx: &mut Context<'_>) -> Poll<Round> {
+        match &mut self.timer {
+            Some(timer) => match timer.as_mut().poll(cx) {
+                Poll::Ready(()) => {
+                    self.armed = None;
+                    Poll::Ready(Round::Again)
+                }
+                Poll::Pending => Poll::Pending,
+            },
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Drive {
+    /// The runtime is gone, or all handles are: what is not wholly written stays buffered, and the waiters look for another runtime.
+    fn drop(&mut self) {
+        let link = &self.link;
+        let mut wakers = Vec::new();
+        let mut core = link.lock();
+        hang_up(&mut core);
+        core.life.interrupted();
+        core.driver = Driver::None;
+        core.driver_waker = None;
+        core.flushing = false;
+        let unwritten = core.outbox.unwritten();
+        core.wake_all(&mut wakers);
+        link.publish(&core);
+        drop(core);
+        wake(wakers);
+        if unwritten > 0 {
+            tracing::warn!(
+                service = &*link.config.service,
+                messages = unwritten,
+                "the runtime ended with messages not yet written: await Sinks::close_all(deadline) before it does"
+            );
+        }
+    }
+}
+
+/// Ends the connection's part of the state; what is owed becomes unwritten again.
+fn hang_up(core: &mut Core) {
+    core.wire = None;
+    core.ready = false;
+    core.control.clear();
+    core.control_written = 0;
+    core.outbox.rewind();
+}
+
+/// Whether all control bytes went.
+fn write_control(core: &mut Core, wire: &dyn Wire) -> io::Result<bool> {
+    while core.control_written < core.control.len() {
+        match wire.try_write(&core.control[core.control_written..]) {
+            Ok(count) => core.control_written += count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    core.control.clear();
+    core.control_written = 0;
+    Ok(true)
+}
+
+/// The next sender wakes us.
+fn park(core: &mut Core, cx: &Context<'_>) {
+    core.flushing = false;
+    keep_waker(core, cx);
+}
+
+/// We know of what is pending already: senders need not wake us.
+fn park_flushing(core: &mut Core, cx: &Context<'_>) {
+    core.flushing = true;
+    keep_waker(core, cx);
+}
+
+fn keep_waker(core: &mut Core, cx: &Context<'_>) {
+    match &mut core.driver_waker {
+        Some(waker) => waker.clone_from(cx.waker()),
+        slot => *slot = Some(cx.waker().clone()),
+    }
+}
+
+fn wake(wakers: Vec<Waker>) {
+    wakers.into_iter().for_each(Waker::wake);
+}

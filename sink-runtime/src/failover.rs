@@ -1,0 +1,206 @@
+//! Each message to the first healthy member, in order.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::composite::{Branch, Branches, Encoded, Reserved};
+use crate::error::{ConnectError, SendError, SendErrorKind};
+use crate::fanout::{Name, close_members};
+use crate::ledger::Ledger;
+use crate::life::SinkState;
+use crate::message::MessageType;
+use crate::receipt::{Level, Lost, Receipt};
+use crate::registry::CompiledRegistry;
+use crate::report::DrainReport;
+use crate::sink::{AtLeastOnce, MessageSink};
+use crate::transport::BoxFuture;
+
+/// Sends each message to the first member whose link is not in backoff.
+///
+/// With all of them in backoff, messages wait in the first one's buffer, within its bounds. What a member has accepted stays with it.
+pub struct Failover<B> {
+    name: Name,
+    branches: B,
+}
+
+impl<B> Failover<B> {
+    /// A generated failover; does nothing.
+    #[must_use]
+    pub const fn compiled(name: &'static str, _: &'static CompiledRegistry, branches: B) -> Self {
+        Self { name: Name::Static(name), branches }
+    }
+
+    /// A failover over these members, most wanted first.
+    #[must_use]
+    pub fn new(branches: B) -> Self {
+        Self::named(Arc::from("failover"), branches)
+    }
+
+    pub(crate) fn named(name: Arc<str>, branches: B) -> Self {
+        Self { name: Name::Owned(name), branches }
+    }
+
+    /// The member that the next message goes to.
+    fn chosen<M: MessageType>(&self) -> Option<&dyn Branch<M>>
+    where
+        B: Branches<M>,
+    {
+        self.branches.get(self.choose::<M>())
+    }
+
+    fn choose<M: MessageType>(&self) -> usize
+    where
+        B: Branches<M>,
+    {
+        let healthy = |index: &usize| self.branches.get(*index).is_some_and(|branch| is_healthy(&branch.state_of()));
+        (0..self.branches.count()).find(healthy).unwrap_or_default()
+    }
+
+    fn empty(&self) -> SendErrorKind {
+        SendErrorKind::Closed { service: self.name.get() }
+    }
+}
+
+fn is_healthy(state: &SinkState) -> bool {
+    !matches!(state, SinkState::Backoff { .. } | SinkState::Closed | SinkState::Draining)
+}
+
+impl<M: MessageType, B: Branches<M>> MessageSink<M> for Failover<B> {
+    fn send(&self, message: M) -> impl Future<Output = Result<Receipt, SendError<M>>> + Send {
+        async move {
+            match self.chosen() {
+                Some(branch) => branch.send_boxed(message).await,
+                None => Err(SendError::new(self.empty(), Some(message))),
+            }
+        }
+    }
+
+    fn try_send(&self, message: M) -> Result<Receipt, SendError<M>> {
+        match self.chosen() {
+            Some(branch) => branch.try_send_dyn(message),
+            None => Err(SendError::new(self.empty(), Some(message))),
+        }
+    }
+
+    fn send_now(&self, message: M) -> Result<Result<Receipt, SendError<M>>, M> {
+        match self.chosen() {
+            Some(branch) => branch.send_now_dyn(message),
+            None => Ok(Err(SendError::new(self.empty(), Some(message)))),
+        }
+    }
+
+    fn ready(&self) -> impl Future<Output = ()> + Send {
+        async move {
+            if let Some(branch) = self.chosen() {
+                branch.ready_boxed().await;
+            }
+        }
+    }
+
+    fn settled(&self, receipt: Receipt, level: Level) -> impl Future<Output = Result<Level, Lost>> + Send {
+        async move {
+            // A member that did not give the receipt says so at once.
+            let mut answer = Err(Lost::Unknown { service: self.name.get(), sequence: receipt.sequence() });
+            for index in 0..self.branches.count() {
+                if let Some(branch) = self.branches.get(index) {
+                    match branch.settled_boxed(receipt, level).await {
+                        Err(Lost::Unknown { .. }) => {}
+                        other => answer = other,
+                    }
+                }
+            }
+            answer
+        }
+    }
+
+    fn flush(&self) -> impl Future<Output = Result<(), Lost>> + Send {
+        async move {
+            for index in 0..self.branches.count() {
+                if let Some(branch) = self.branches.get(index) {
+                    branch.flush_boxed().await?;
+                }
+            }
+            Ok(())
+        }
+    }
+
+    fn connect(&self) -> impl Future<Output = Result<(), ConnectError>> + Send {
+        async move {
+            let mut last = Ok(());
+            for index in 0..self.branches.count() {
+                if let Some(branch) = self.branches.get(index) {
+                    last = branch.connect_boxed().await;
+                    if last.is_ok() {
+                        break;
+                    }
+                }
+            }
+            last
+        }
+    }
+
+    fn disconnect(&self) -> impl Future<Output = Result<(), ConnectError>> + Send {
+        async move {
+            for index in 0..self.branches.count() {
+                if let Some(branch) = self.branches.get(index) {
+                    branch.disconnect_boxed().await?;
+                }
+            }
+            Ok(())
+        }
+    }
+
+    fn close(&self, deadline: Duration) -> impl Future<Output = DrainReport> + Send {
+        async move { close_members(&self.branches, &self.name, deadline, Ledger::default()).await }
+    }
+
+    fn state(&self) -> SinkState {
+        self.chosen().map_or(SinkState::Closed, |branch| branch.state_of())
+    }
+}
+
+impl<M: MessageType, B: Branches<M>> Branch<M> for Failover<B> {
+    fn reserve(&self, encoded: &Encoded<'_, M>) -> Reserved {
+        let index = self.choose::<M>();
+        // The choice may change before the commit: the room is where it was set aside.
+        encoded.remember(std::ptr::from_ref(self).addr(), index);
+        match self.branches.get(index) {
+            Some(branch) => branch.reserve(encoded),
+            None => Reserved::Refused(self.empty()),
+        }
+    }
+
+    fn release(&self, encoded: &Encoded<'_, M>) {
+        if let Some(branch) = encoded.recall(std::ptr::from_ref(self).addr()).and_then(|index| self.branches.get(index)) {
+            branch.release(encoded);
+        }
+    }
+
+    fn commit(&self, encoded: &Encoded<'_, M>) -> Result<Receipt, SendErrorKind> {
+        match encoded.recall(std::ptr::from_ref(self).addr()).and_then(|index| self.branches.get(index)) {
+            Some(branch) => branch.commit(encoded),
+            None => Err(self.empty()),
+        }
+    }
+
+    fn confirm(&self) -> Option<Level> {
+        self.chosen().and_then(|branch| branch.confirm())
+    }
+
+    fn room(&self) -> BoxFuture<'_, Result<(), SendErrorKind>> {
+        match self.chosen() {
+            Some(branch) => branch.room(),
+            None => Box::pin(std::future::ready(Err(self.empty()))),
+        }
+    }
+}
+
+impl<B: AtLeastOnce> AtLeastOnce for Failover<B> {}
+
+impl<B> fmt::Debug for Failover<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Failover").field(&self.name.get()).finish()
+    }
+}

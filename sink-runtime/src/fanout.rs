@@ -1,0 +1,430 @@
+//! Every message to every member: accepted by all required ones, or by none.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crate::composite::{Branch, Branches, Encoded, Reserved};
+use crate::error::{ConnectError, SendError, SendErrorKind};
+use crate::ledger::Ledger;
+use crate::life::SinkState;
+use crate::message::MessageType;
+use crate::receipt::{Level, Lost, Receipt};
+use crate::registry::CompiledRegistry;
+use crate::report::DrainReport;
+use crate::sink::{AtLeastOnce, MessageSink};
+use crate::transport::BoxFuture;
+
+/// Sends every message to every member; each has its own bounded queue and link.
+///
+/// Acceptance is all or nothing: room is set aside in every required member, in order, before the first takes it.
+/// A required member that is full therefore holds up the others; an [`Optional`](crate::Optional) one never does.
+pub struct FanOut<B> {
+    name: Name,
+    branches: B,
+    counts: Counts,
+}
+
+pub(crate) enum Name {
+    Static(&'static str),
+    Owned(Arc<str>),
+}
+
+impl Name {
+    pub(crate) fn get(&self) -> Arc<str> {
+        match self {
+            Self::Static(name) => Arc::from(*name),
+            Self::Owned(name) => Arc::clone(name),
+        }
+    }
+}
+
+/// The composite's own ledger, in messages; its branches count copies.
+#[derive(Default)]
+struct Counts {
+    attempted: AtomicU64,
+    accepted: AtomicU64,
+    returned_full: AtomicU64,
+    returned_refused: AtomicU64,
+    optional_dropped: AtomicU64,
+    producer: OnceLock<u64>,
+}
+
+impl Counts {
+    const fn new() -> Self {
+        Self {
+            attempted: AtomicU64::new(0),
+            accepted: AtomicU64::new(0),
+            returned_full: AtomicU64::new(0),
+            returned_refused: AtomicU64::new(0),
+            optional_dropped: AtomicU64::new(0),
+            producer: OnceLock::new(),
+        }
+    }
+}
+
+/// What one try at acceptance came to.
+enum Try {
+    Accepted(Receipt),
+    /// The member of this index has no room.
+    Full(usize),
+    Refused(SendErrorKind),
+}
+
+impl<B> FanOut<B> {
+    /// A generated fan-out; does nothing.
+    #[must_use]
+    pub const fn compiled(name: &'static str, _: &'static CompiledRegistry, branches: B) -> Self {
+        Self { name: Name::Static(name), branches, counts: Counts::new() }
+    }
+
+    /// A fan-out over these members.
+    #[must_use]
+    pub fn new(branches: B) -> Self {
+        Self::named(Arc::from("fanout"), branches)
+    }
+
+    pub(crate) fn named(name: Arc<str>, branches: B) -> Self {
+        Self { name: Name::Owned(name), branches, counts: Counts::default() }
+    }
+
+    /// Where every message is, in messages; the members' ledgers count copies.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let mut ledger = Ledger { done: count(&self.counts.accepted), ..Ledger::default() };
+        ledger.returned.full = count(&self.counts.returned_full);
+        ledger.returned.refused = count(&self.counts.returned_refused);
+        ledger.attempted = ledger.done + ledger.returned.total();
+        ledger
+    }
+
+    /// Copies that full optional members did not get.
+    #[must_use]
+    pub fn optional_dropped(&self) -> u64 {
+        self.counts.optional_dropped.load(Ordering::Relaxed)
+    }
+
+    fn identity(&self) -> (u64, u64) {
+        let producer = *self.counts.producer.get_or_init(crate::clock::system_seed);
+        (producer, self.counts.attempted.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// Reserves in every required member, in order, then commits everywhere.
+    fn offer<M: MessageType>(&self, encoded: &Encoded<'_, M>) -> Try
+    where
+        B: Branches<M>,
+    {
+        let mut outcome = None;
+        self.branches.with(&mut |branches| outcome = Some(self.offer_to(branches, encoded)));
+        outcome.unwrap_or(Try::Refused(SendErrorKind::Closed { service: self.name.get() }))
+    }
+
+    fn offer_to<M: MessageType>(&self, branches: &[&dyn Branch<M>], encoded: &Encoded<'_, M>) -> Try {
+        let mut dropped = [false; 64];
+        for (index, branch) in branches.iter().enumerate().filter(|(_, branch)| branch.is_required()) {
+            let failed = match branch.reserve(encoded) {
+                Reserved::Room => continue,
+                Reserved::Dropped(_) => {
+                    if let Some(slot) = dropped.get_mut(index) {
+                        *slot = true;
+                    }
+                    continue;
+                }
+                Reserved::Full => Try::Full(index),
+                Reserved::Refused(kind) => Try::Refused(kind),
+            };
+            for (before, branch) in branches.iter().enumerate().take(index) {
+                if branch.is_required() && !dropped.get(before).copied().unwrap_or_default() {
+                    branch.release(encoded);
+                }
+            }
+            return failed;
+        }
+        let mut level = Level::Written;
+        for (index, branch) in branches.iter().enumerate() {
+            if branch.is_required() {
+                if dropped.get(index).copied().unwrap_or_default() {
+                    continue;
+                }
+                match branch.commit(encoded) {
+                    Ok(receipt) if receipt.level() != Level::Written => level = Level::Accepted,
+                    Ok(_) => {}
+                    // Closed between reservation and commit: its own ledger says so, the others have it.
+                    Err(_) => level = Level::Accepted,
+                }
+            } else {
+                self.offer_optional(*branch, encoded);
+            }
+        }
+        let (_, number) = encoded.identity.unwrap_or_default();
+        Try::Accepted(Receipt::new(0, number, level))
+    }
+
+    fn offer_optional<M>(&self, branch: &dyn Branch<M>, encoded: &Encoded<'_, M>) {
+        let taken = matches!(branch.reserve(encoded), Reserved::Room) && branch.commit(encoded).is_ok();
+        if !taken {
+            self.counts.optional_dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn answer<M>(&self, outcome: Result<Receipt, SendErrorKind>, message: M) -> Result<Receipt, SendError<M>> {
+        match outcome {
+            Ok(receipt) => {
+                self.counts.accepted.fetch_add(1, Ordering::Relaxed);
+                Ok(receipt)
+            }
+            Err(kind) => {
+                let counter = if matches!(kind, SendErrorKind::Full { .. }) { &self.counts.returned_full } else { &self.counts.returned_refused };
+                counter.fetch_add(1, Ordering::Relaxed);
+                Err(SendError::new(kind, Some(message)))
+            }
+        }
+    }
+
+    fn full(&self) -> SendErrorKind {
+        SendErrorKind::Full {
+            service: self.name.get(),
+            held_messages: 0,
+            buffer_size: 0,
+            held_bytes: 0,
+            buffer_bytes: 0,
+            waited: Duration::ZERO,
+            last: None,
+        }
+    }
+}
+
+impl<M: MessageType, B: Branches<M>> MessageSink<M> for FanOut<B> {
+    fn send(&self, message: M) -> impl Future<Output = Result<Receipt, SendError<M>>> + Send {
+        async move {
+            tokio::task::coop::consume_budget().await;
+            let identity = self.identity();
+            loop {
+                let outcome = self.offer(&Encoded::new(&message, Some(identity)));
+                match outcome {
+                    Try::Accepted(receipt) => {
+                        let receipt = self.confirmed(receipt).await;
+                        return self.answer(receipt, message);
+                    }
+                    Try::Refused(kind) => return self.answer(Err(kind), message),
+                    Try::Full(index) => {
+                        if let Some(branch) = self.branches.get(index)
+                            && let Err(kind) = branch.room().await
+                        {
+                            return self.answer(Err(kind), message);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn try_send(&self, message: M) -> Result<Receipt, SendError<M>> {
+        let identity = self.identity();
+        let outcome = match self.offer(&Encoded::new(&message, Some(identity))) {
+            Try::Accepted(receipt) => Ok(receipt),
+            Try::Refused(kind) => Err(kind),
+            Try::Full(_) => Err(self.full()),
+        };
+        self.answer(outcome, message)
+    }
+
+    fn ready(&self) -> impl Future<Output = ()> + Send {
+        async move {
+            for index in 0..self.branches.count() {
+                if let Some(branch) = self.branches.get(index)
+                    && branch.is_required()
+                {
+                    branch.ready_boxed().await;
+                }
+            }
+        }
+    }
+
+    fn settled(&self, receipt: Receipt, level: Level) -> impl Future<Output = Result<Level, Lost>> + Send {
+        async move {
+            if receipt.level().satisfies(level) {
+                return Ok(receipt.level());
+            }
+            // Conservative: waits for everything accepted so far, this message among it.
+            self.flush().await.map(|()| level)
+        }
+    }
+
+    fn flush(&self) -> impl Future<Output = Result<(), Lost>> + Send {
+        async move {
+            for index in 0..self.branches.count() {
+                if let Some(branch) = self.branches.get(index)
+                    && branch.is_required()
+                {
+                    branch.flush_boxed().await?;
+                }
+            }
+            Ok(())
+        }
+    }
+
+    fn connect(&self) -> impl Future<Output = Result<(), ConnectError>> + Send {
+        async move {
+            for index in 0..self.branches.count() {
+                if let Some(branch) = self.branches.get(index) {
+                    branch.connect_boxed().await?;
+                }
+            }
+            Ok(())
+        }
+    }
+
+    fn disconnect(&self) -> impl Future<Output = Result<(), ConnectError>> + Send {
+        async move {
+            for index in 0..self.branches.count() {
+                if let Some(branch) = self.branches.get(index) {
+                    branch.disconnect_boxed().await?;
+                }
+            }
+            Ok(())
+        }
+    }
+
+    fn close(&self, deadline: Duration) -> impl Future<Output = DrainReport> + Send {
+        async move { close_members(&self.branches, &self.name, deadline, self.ledger()).await }
+    }
+
+    fn state(&self) -> SinkState {
+        weakest(&self.branches)
+    }
+}
+
+impl<B> FanOut<B> {
+    /// Waits for what the members' own `confirm` asks.
+    async fn confirmed<M: MessageType>(&self, receipt: Receipt) -> Result<Receipt, SendErrorKind>
+    where
+        B: Branches<M>,
+    {
+        let mut failed = 0;
+        let mut first: Option<Arc<str>> = None;
+        for index in 0..self.branches.count() {
+            let Some(branch) = self.branches.get(index).filter(|branch| branch.is_required() && branch.confirm().is_some()) else { continue };
+            if let Err(lost) = branch.flush_boxed().await {
+                failed += 1;
+                first.get_or_insert_with(|| Arc::from(lost.to_string()));
+            }
+        }
+        match first {
+            None => Ok(receipt),
+            Some(first) => Err(SendErrorKind::Partial { service: self.name.get(), failed, branches: self.branches.count(), first }),
+        }
+    }
+}
+
+/// Closes all members one after another within one deadline.
+pub(crate) async fn close_members<M: MessageType, B: Branches<M>>(branches: &B, name: &Name, deadline: Duration, ledger: Ledger) -> DrainReport {
+    let until = tokio::time::Instant::now() + deadline;
+    let mut report = DrainReport { service: name.get(), ledger, undelivered: Vec::new() };
+    for index in 0..branches.count() {
+        if let Some(branch) = branches.get(index) {
+            let left = until.saturating_duration_since(tokio::time::Instant::now());
+            report.undelivered.extend(branch.close_boxed(left).await.undelivered);
+        }
+    }
+    report
+}
+
+/// The state furthest from ready among the members.
+fn weakest<M: MessageType, B: Branches<M>>(branches: &B) -> SinkState {
+    let mut worst = SinkState::Ready;
+    branches.with(&mut |branches| {
+        for state in branches.iter().filter(|branch| branch.is_required()).map(|branch| branch.state_of()) {
+            if rank(&state) > rank(&worst) {
+                worst = state;
+            }
+        }
+    });
+    worst
+}
+
+fn rank(state: &SinkState) -> u8 {
+    match state {
+        SinkState::Ready => 0,
+        SinkState::Idle => 1,
+        SinkState::Connecting { .. } => 2,
+        SinkState::Backoff { .. } => 3,
+        SinkState::Draining => 4,
+        SinkState::Closed => 5,
+    }
+}
+
+impl<M: MessageType, B: Branches<M>> Branch<M> for FanOut<B> {
+    fn reserve(&self, encoded: &Encoded<'_, M>) -> Reserved {
+        let mut outcome = Reserved::Room;
+        self.branches.with(&mut |branches| {
+            for (index, branch) in branches.iter().enumerate().filter(|(_, branch)| branch.is_required()) {
+                match branch.reserve(encoded) {
+                    Reserved::Room => {}
+                    other => {
+                        for earlier in branches.iter().take(index).filter(|branch| branch.is_required()) {
+                            earlier.release(encoded);
+                        }
+                        outcome = other;
+                        return;
+                    }
+                }
+            }
+        });
+        outcome
+    }
+
+    fn release(&self, encoded: &Encoded<'_, M>) {
+        self.branches.with(&mut |branches| {
+            for branch in branches.iter().filter(|branch| branch.is_required()) {
+                branch.release(encoded);
+            }
+        });
+    }
+
+    fn commit(&self, encoded: &Encoded<'_, M>) -> Result<Receipt, SendErrorKind> {
+        let mut result = Ok(Receipt::new(0, encoded.identity.unwrap_or_default().1, Level::Accepted));
+        self.branches.with(&mut |branches| {
+            for branch in branches {
+                if branch.is_required() {
+                    if let Err(kind) = branch.commit(encoded) {
+                        result = Err(kind);
+                    }
+                } else {
+                    self.offer_optional(*branch, encoded);
+                }
+            }
+        });
+        self.counts.attempted.fetch_add(1, Ordering::Relaxed);
+        self.counts.accepted.fetch_add(1, Ordering::Relaxed);
+        result
+    }
+
+    fn confirm(&self) -> Option<Level> {
+        let mut level = None;
+        self.branches.with(&mut |branches| level = branches.iter().find_map(|branch| branch.confirm()));
+        level
+    }
+
+    fn room(&self) -> BoxFuture<'_, Result<(), SendErrorKind>> {
+        Box::pin(async move {
+            for index in 0..self.branches.count() {
+                if let Some(branch) = self.branches.get(index).filter(|branch| branch.is_required()) {
+                    branch.room().await?;
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+impl<B: AtLeastOnce> AtLeastOnce for FanOut<B> {}
+
+impl<B> fmt::Debug for FanOut<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("FanOut").field(&self.name.get()).finish()
+    }
+}

@@ -1,0 +1,418 @@
+//! A sink that does nothing until it is used: the generated statics, and anyone's own sink.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use pin_project_lite::pin_project;
+
+use crate::composite::{Branch, Encoded, Reserved};
+use crate::dynamic::DynSink;
+use crate::error::{ConnectError, SendError, SendErrorKind};
+use crate::life::SinkState;
+use crate::message::MessageType;
+use crate::receipt::{Level, Lost, Receipt};
+use crate::report::{BatchReport, DrainReport};
+use crate::service::{PromisesAtLeastOnce, Service};
+use crate::sink::{AtLeastOnce, MessageSink};
+use crate::transport::BoxFuture;
+use crate::{Direct, Relay};
+
+/// A sink opened when it is first used.
+///
+/// Generated sinks are const-constructed statics of this type. For a sink of your own,
+/// [`Lazy::new`] takes the function that opens it: one attempt at a time, in a task of its own, however many callers wait.
+///
+/// ```
+/// # use sink_runtime::{Lazy, DynSink, Message};
+/// # async fn open() -> Result<DynSink, sink_runtime::ConnectError> { unimplemented!() }
+/// let sink = Lazy::new(|| async { open().await });
+/// # let _: Lazy<DynSink> = sink;
+/// ```
+pub struct Lazy<S> {
+    inner: Inner<S>,
+}
+
+enum Inner<S> {
+    /// A leaf: its own link is lazy.
+    Leaf(S),
+    Opening(Arc<Opening<S>>),
+}
+
+/// How long one attempt of [`Lazy::new`]'s function may take, and how long a send waits for it in all.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
+const SEND_TIMEOUT: Duration = Duration::from_secs(30);
+/// Pause after a failed attempt.
+const OPEN_PAUSE: Duration = Duration::from_millis(100);
+
+type Open<S> = Box<dyn Fn() -> BoxFuture<'static, Result<S, ConnectError>> + Send + Sync>;
+
+struct Opening<S> {
+    open: Open<S>,
+    sink: OnceLock<S>,
+    attempt: Mutex<Attempt>,
+}
+
+#[derive(Default)]
+struct Attempt {
+    running: bool,
+    ended: u64,
+    error: Option<ConnectError>,
+    waiting: Vec<Waker>,
+}
+
+impl<M, T> Lazy<Relay<M, T>> {
+    /// A generated relay sink; does nothing.
+    #[must_use]
+    pub const fn leaf() -> Self {
+        Self { inner: Inner::Leaf(Relay::unopened()) }
+    }
+
+    /// A double in the service's place.
+    #[must_use]
+    pub fn double(sink: DynSink<M>) -> Self {
+        Self { inner: Inner::Leaf(Relay::double(sink)) }
+    }
+}
+
+impl<M, T> Lazy<Direct<M, T>> {
+    /// A generated direct sink; does nothing.
+    #[must_use]
+    pub const fn leaf() -> Self {
+        Self { inner: Inner::Leaf(Direct::unopened()) }
+    }
+
+    /// A double in the service's place.
+    #[must_use]
+    pub fn double(sink: DynSink<M>) -> Self {
+        Self { inner: Inner::Leaf(Direct::double(sink)) }
+    }
+}
+
+macro_rules! leaf_methods {
+    ($name:ident) => {
+        impl<M: MessageType, T: Service> Lazy<$name<M, T>> {
+            /// Where every message is.
+            #[must_use]
+            pub fn ledger(&self) -> crate::Ledger {
+                match &self.inner {
+                    Inner::Leaf(leaf) => leaf.ledger(),
+                    Inner::Opening(_) => crate::Ledger::default(),
+                }
+            }
+
+            /// Sends from code outside a runtime, waiting on this thread; the link is driven by a runtime elsewhere.
+            ///
+            /// # Errors
+            /// As [`MessageSink::send`].
+            pub fn blocking_send(&self, message: M) -> Result<Receipt, SendError<M>> {
+                crate::blocking::wait(self.send(message))
+            }
+
+            /// A watch on the state; `None` for a double.
+            ///
+            /// # Errors
+            /// If the registry has no such service.
+            pub fn states(&self) -> Result<Option<tokio::sync::watch::Receiver<SinkState>>, crate::RegistryError> {
+                match &self.inner {
+                    Inner::Leaf(leaf) => leaf.states(),
+                    Inner::Opening(_) => Ok(None),
+                }
+            }
+        }
+    };
+}
+leaf_methods!(Relay);
+leaf_methods!(Direct);
+
+impl<S: Send + Sync + 'static> Lazy<S> {
+    /// Makes anyone's sink lazy: `open` is called at the first use, and again after a failure.
+    pub fn new<F, O, E>(open: F) -> Self
+    where
+        F: Fn() -> O + Send + Sync + 'static,
+        O: Future<Output = Result<S, E>> + Send + 'static,
+        E: fmt::Display,
+    {
+        let open: Open<S> = Box::new(move || {
+            let opening = open();
+            Box::pin(async move {
+                opening.await.map_err(|error| ConnectError::Other { service: Arc::from("lazy"), text: Arc::from(error.to_string()) })
+            })
+        });
+        Self { inner: Inner::Opening(Arc::new(Opening { open, sink: OnceLock::new(), attempt: Mutex::default() })) }
+    }
+}
+
+impl<S: Send + Sync + 'static> Opening<S> {
+    /// Waits for one attempt, starting it if none runs. The attempt outlives a caller who gives up.
+    fn poll_attempt(self: &Arc<Self>, joined: &mut Option<u64>, cx: &mut Context<'_>) -> Poll<Result<&S, ConnectError>> {
+        if let Some(sink) = self.sink.get() {
+            return Poll::Ready(Ok(sink));
+        }
+        let mut attempt = self.attempt.lock().unwrap_or_else(PoisonError::into_inner);
+        let target = *joined.get_or_insert(attempt.ended + 1);
+        if attempt.ended >= target {
+            return Poll::Ready(Err(attempt.error.clone().unwrap_or_else(|| ConnectError::Closed { service: Arc::from("lazy") })));
+        }
+        attempt.waiting.push(cx.waker().clone());
+        if !attempt.running {
+            let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+                return Poll::Ready(Err(ConnectError::NoRuntime { service: Arc::from("lazy") }));
+            };
+            attempt.running = true;
+            drop(attempt);
+            // The guard ends the attempt even if the runtime drops the task inside `spawn`.
+            let guard = AttemptGuard(Arc::clone(self));
+            runtime.spawn(async move {
+                let result = match tokio::time::timeout(OPEN_TIMEOUT, (guard.0.open)()).await {
+                    Ok(result) => result,
+                    Err(_) => Err(ConnectError::Other { service: Arc::from("lazy"), text: Arc::from("opening took longer than 5 s") }),
+                };
+                match result {
+                    Ok(sink) => {
+                        let _ = guard.0.sink.set(sink);
+                    }
+                    Err(error) => guard.0.attempt.lock().unwrap_or_else(PoisonError::into_inner).error = Some(error),
+                }
+            });
+        }
+        Poll::Pending
+    }
+
+    async fn attempt(self: &Arc<Self>) -> Result<&S, ConnectError> {
+        let mut joined = None;
+        std::future::poll_fn(|cx| self.poll_attempt(&mut joined, cx)).await
+    }
+
+    /// Waits through failed attempts, up to the send deadline.
+    async fn opened(self: &Arc<Self>) -> Result<&S, ConnectError> {
+        let deadline = tokio::time::Instant::now() + SEND_TIMEOUT;
+        loop {
+            match self.attempt().await {
+                Ok(sink) => return Ok(sink),
+                Err(error @ ConnectError::NoRuntime { .. }) => return Err(error),
+                Err(error) if tokio::time::Instant::now() >= deadline => return Err(error),
+                Err(_) => tokio::time::sleep(OPEN_PAUSE).await,
+            }
+        }
+    }
+}
+
+struct AttemptGuard<S>(Arc<Opening<S>>);
+
+impl<S> Drop for AttemptGuard<S> {
+    fn drop(&mut self) {
+        let mut attempt = self.0.attempt.lock().unwrap_or_else(PoisonError::into_inner);
+        attempt.running = false;
+        attempt.ended += 1;
+        let waiting = std::mem::take(&mut attempt.waiting);
+        drop(attempt);
+        waiting.into_iter().for_each(Waker::wake);
+    }
+}
+
+pin_project! {
+    /// The inner sink's own future, or one that opens it first.
+    #[project = EitherProjection]
+    pub(crate) enum Either<L, R> {
+        Left { #[pin] left: L },
+        Right { #[pin] right: R },
+    }
+}
+
+impl<L: Future, R: Future<Output = L::Output>> Future for Either<L, R> {
+    type Output = L::Output;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            EitherProjection::Left { left } => left.poll(cx),
+            EitherProjection::Right { right } => right.poll(cx),
+        }
+    }
+}
+
+impl<M: Send + 'static, S: MessageSink<M> + 'static> MessageSink<M> for Lazy<S> {
+    #[inline]
+    fn send(&self, message: M) -> impl Future<Output = Result<Receipt, SendError<M>>> + Send {
+        match &self.inner {
+            Inner::Leaf(leaf) => Either::Left { left: leaf.send(message) },
+            Inner::Opening(opening) => Either::Right {
+                right: async move {
+                    match opening.opened().await {
+                        Ok(sink) => sink.send(message).await,
+                        Err(error) => Err(SendError::new(unopened(error), Some(message))),
+                    }
+                },
+            },
+        }
+    }
+
+    #[inline]
+    fn try_send(&self, message: M) -> Result<Receipt, SendError<M>> {
+        match &self.inner {
+            Inner::Leaf(leaf) => leaf.try_send(message),
+            Inner::Opening(opening) => match opening.sink.get() {
+                Some(sink) => sink.try_send(message),
+                None => {
+                    // Begins to open, so that a later call finds the sink there.
+                    let mut joined = None;
+                    let mut context = Context::from_waker(Waker::noop());
+                    let error = match opening.poll_attempt(&mut joined, &mut context) {
+                        Poll::Ready(Err(error)) => error,
+                        _ => ConnectError::Other { service: Arc::from("lazy"), text: Arc::from("still opening") },
+                    };
+                    Err(SendError::new(unopened(error), Some(message)))
+                }
+            },
+        }
+    }
+
+    #[inline]
+    fn send_now(&self, message: M) -> Result<Result<Receipt, SendError<M>>, M> {
+        match &self.inner {
+            Inner::Leaf(leaf) => leaf.send_now(message),
+            Inner::Opening(opening) => match opening.sink.get() {
+                Some(sink) => sink.send_now(message),
+                None => Err(message),
+            },
+        }
+    }
+
+    fn ready(&self) -> impl Future<Output = ()> + Send {
+        async move {
+            match &self.inner {
+                Inner::Leaf(leaf) => leaf.ready().await,
+                Inner::Opening(opening) => {
+                    if let Ok(sink) = opening.opened().await {
+                        sink.ready().await;
+                    }
+                }
+            }
+        }
+    }
+
+    fn send_batch(&self, messages: Vec<M>) -> impl Future<Output = BatchReport<M>> + Send {
+        crate::report::send_each(self, messages)
+    }
+
+    fn settled(&self, receipt: Receipt, level: Level) -> impl Future<Output = Result<Level, Lost>> + Send {
+        async move {
+            match self.opened() {
+                Some(sink) => sink.settled(receipt, level).await,
+                None => Err(Lost::Unknown { service: Arc::from("lazy"), sequence: receipt.sequence() }),
+            }
+        }
+    }
+
+    fn flush(&self) -> impl Future<Output = Result<(), Lost>> + Send {
+        async move {
+            match self.opened() {
+                Some(sink) => sink.flush().await,
+                None => Ok(()),
+            }
+        }
+    }
+
+    fn connect(&self) -> impl Future<Output = Result<(), ConnectError>> + Send {
+        async move {
+            match &self.inner {
+                Inner::Leaf(leaf) => leaf.connect().await,
+                Inner::Opening(opening) => opening.attempt().await?.connect().await,
+            }
+        }
+    }
+
+    fn disconnect(&self) -> impl Future<Output = Result<(), ConnectError>> + Send {
+        async move {
+            match self.opened() {
+                Some(sink) => sink.disconnect().await,
+                None => Ok(()),
+            }
+        }
+    }
+
+    fn close(&self, deadline: Duration) -> impl Future<Output = DrainReport> + Send {
+        async move {
+            match self.opened() {
+                Some(sink) => sink.close(deadline).await,
+                None => DrainReport::default(),
+            }
+        }
+    }
+
+    fn is_connected(&self) -> bool {
+        self.opened().is_some_and(MessageSink::is_connected)
+    }
+
+    fn state(&self) -> SinkState {
+        self.opened().map_or(SinkState::Idle, MessageSink::state)
+    }
+}
+
+impl<S> Lazy<S> {
+    /// The inner sink, if it is there.
+    fn opened(&self) -> Option<&S> {
+        match &self.inner {
+            Inner::Leaf(leaf) => Some(leaf),
+            Inner::Opening(opening) => opening.sink.get(),
+        }
+    }
+}
+
+fn unopened(error: ConnectError) -> SendErrorKind {
+    match error {
+        ConnectError::NoRuntime { service } => SendErrorKind::NoRuntime { service },
+        error => SendErrorKind::Connect { service: Arc::from("lazy"), source: Arc::new(error) },
+    }
+}
+
+impl<M: Send + 'static, S: Branch<M> + MessageSink<M> + 'static> Branch<M> for Lazy<S> {
+    fn reserve(&self, encoded: &Encoded<'_, M>) -> Reserved {
+        match self.opened() {
+            Some(sink) => sink.reserve(encoded),
+            None => Reserved::Full,
+        }
+    }
+
+    fn release(&self, encoded: &Encoded<'_, M>) {
+        if let Some(sink) = self.opened() {
+            sink.release(encoded);
+        }
+    }
+
+    fn commit(&self, encoded: &Encoded<'_, M>) -> Result<Receipt, SendErrorKind> {
+        match self.opened() {
+            Some(sink) => sink.commit(encoded),
+            None => Err(unopened(ConnectError::Closed { service: Arc::from("lazy") })),
+        }
+    }
+
+    fn confirm(&self) -> Option<Level> {
+        self.opened().and_then(Branch::confirm)
+    }
+
+    fn room(&self) -> BoxFuture<'_, Result<(), SendErrorKind>> {
+        match &self.inner {
+            Inner::Leaf(leaf) => leaf.room(),
+            Inner::Opening(opening) => Box::pin(async move {
+                match opening.opened().await {
+                    Ok(sink) => sink.room().await,
+                    Err(error) => Err(unopened(error)),
+                }
+            }),
+        }
+    }
+}
+
+impl<M, T: PromisesAtLeastOnce> AtLeastOnce for Lazy<Relay<M, T>> {}
+impl<M, T: PromisesAtLeastOnce> AtLeastOnce for Lazy<Direct<M, T>> {}
+
+impl<S> fmt::Debug for Lazy<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Lazy<{}>", std::any::type_name::<S>())
+    }
+}

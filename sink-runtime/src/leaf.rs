@@ -1,0 +1,503 @@
+//! What relay and direct sinks share: a typed handle on one link, and the futures that wait on it.
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use crate::clock::Instant;
+use crate::error::{ConnectError, Outcome, SendError, SendErrorKind};
+use crate::ledger::Ledger;
+use crate::life::SinkState;
+use crate::link::{Core, Driver, Link, Offer, WhenFull};
+use crate::message::MessageType;
+use crate::receipt::{Level, Lost, Receipt};
+use crate::report::{DrainReport, UndeliveredMessage};
+
+/// The handles on a link; the last one to go abandons it.
+#[derive(Debug)]
+struct Handle(Arc<Link>);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let mut core = self.0.lock();
+        core.abandoned = true;
+        if core.driver == Driver::Running {
+            self.0.poke(core);
+        } else {
+            let left = core.abandon();
+            if !left.is_empty() {
+                tracing::warn!(service = &*self.0.config.service, messages = left.len(), "dropped without close(): messages abandoned");
+            }
+        }
+    }
+}
+
+/// A typed handle on one link.
+pub(crate) struct Leaf<M> {
+    link: Arc<Handle>,
+    message: PhantomData<fn(M)>,
+}
+
+impl<M> Clone for Leaf<M> {
+    fn clone(&self) -> Self {
+        Self { link: Arc::clone(&self.link), message: PhantomData }
+    }
+}
+
+impl<M> std::fmt::Debug for Leaf<M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.link.0.fmt(f)
+    }
+}
+
+impl<M: MessageType> Leaf<M> {
+    pub(crate) fn new(link: Arc<Link>) -> Self {
+        Self { link: Arc::new(Handle(link)), message: PhantomData }
+    }
+
+    #[inline]
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        &self.link.0
+    }
+
+    #[inline]
+    pub(crate) fn send(&self, message: M) -> SendFuture<'_, M> {
+        SendFuture { link: &self.link.0, message: Some(message), stage: Stage::New }
+    }
+
+    #[inline]
+    pub(crate) fn try_send(&self, message: M) -> Result<Receipt, SendError<M>> {
+        match self.offer(&message) {
+            Offer::Accepted(receipt) => Ok(receipt),
+            Offer::Full => Err(SendError::new(self.link().give_back_full(Duration::ZERO), Some(message))),
+            Offer::Refused(kind) => Err(SendError::new(kind, Some(message))),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn send_now(&self, message: M) -> Result<Result<Receipt, SendError<M>>, M> {
+        if self.link().config.confirm.is_some() {
+            return Err(message);
+        }
+        match self.offer(&message) {
+            Offer::Accepted(receipt) => Ok(Ok(receipt)),
+            Offer::Full if self.link().config.when_full == WhenFull::Reject => {
+                Ok(Err(SendError::new(self.link().give_back_full(Duration::ZERO), Some(message))))
+            }
+            Offer::Full => Err(message),
+            Offer::Refused(kind) => Ok(Err(SendError::new(kind, Some(message)))),
+        }
+    }
+
+    /// Under `drop_oldest` the first offer may only have made room: the second takes it.
+    #[inline]
+    fn offer(&self, message: &M) -> Offer {
+        match self.link().offer(message) {
+            Offer::Full if self.link().config.when_full == WhenFull::DropOldest => self.link().offer(message),
+            offer => offer,
+        }
+    }
+
+    pub(crate) async fn ready(&self) {
+        let link = self.link();
+        let _ = WaitFor::new(link, None, |link, core| (core.closed || core.life.gave_up().is_some() || link.is_roomy(core)).then_some(())).await;
+    }
+
+    pub(crate) async fn settled(&self, receipt: Receipt, level: Level) -> Result<Level, Lost> {
+        let link = self.link();
+        let sequence = receipt.sequence();
+        if receipt.link() != link.id {
+            return Err(Lost::Unknown { service: link.service(), sequence });
+        }
+        if level == Level::Accepted {
+            return match link.look(&link.lock(), sequence, Level::Written) {
+                Some(Err(lost)) => Err(lost),
+                _ => Ok(Level::Accepted),
+            };
+        }
+        let since = link.surroundings.clock.now();
+        let deadline = link.config.send_timeout.map(|timeout| since + timeout);
+        match WaitFor::new(link, deadline, |link, core| link.look(core, sequence, level)).await {
+            Ok(answer) => answer,
+            Err(Ended::TimedOut) => Err(Lost::TimedOut { service: link.service(), sequence, waited: link.config.send_timeout.unwrap_or_default() }),
+            Err(Ended::NoRuntime) => Err(Lost::Unknown { service: link.service(), sequence }),
+        }
+    }
+
+    pub(crate) async fn flush(&self) -> Result<(), Lost> {
+        let link = self.link();
+        let (upto, unknown) = {
+            let core = link.lock();
+            (core.outbox.last_sequence(), core.outbox.unknown())
+        };
+        let deadline = link.config.send_timeout.map(|timeout| link.surroundings.clock.now() + timeout);
+        let lost = Lost::Unknown { service: link.service(), sequence: upto };
+        let done = WaitFor::new(link, deadline, |_, core| {
+            if core.outbox.unknown() > unknown {
+                return Some(Err(lost.clone()));
+            }
+            if core.outbox.is_done_to(upto) {
+                return Some(Ok(()));
+            }
+            (core.closed || core.life.gave_up().is_some()).then(|| Err(lost.clone()))
+        });
+        match done.await {
+            Ok(answer) => answer,
+            Err(Ended::TimedOut) => Err(Lost::TimedOut { service: link.service(), sequence: upto, waited: link.config.send_timeout.unwrap_or_default() }),
+            Err(Ended::NoRuntime) => Err(lost),
+        }
+    }
+
+    pub(crate) async fn connect(&self) -> Result<(), ConnectError> {
+        let link = self.link();
+        let joined = {
+            let mut core = link.lock();
+            if core.ready {
+                return Ok(());
+            }
+            if core.closed || core.life.gave_up().is_some() {
+                core.closed = false;
+                core.life.renew();
+            }
+            core.connect_wanted = true;
+            let joined = core.life.joins();
+            if !link.poke(core) {
+                return Err(ConnectError::NoRuntime { service: link.service() });
+            }
+            joined
+        };
+        let answer = WaitFor::new(link, None, |link, core| {
+            if core.ready {
+                return Some(Ok(()));
+            }
+            if core.closed {
+                return Some(Err(ConnectError::Closed { service: link.service() }));
+            }
+            if core.life.has_ended(joined) {
+                return core.life.last_error().map(|error| Err((**error).clone())).or_else(|| {
+                    // It ended without blame: the runtime that drove it went away. Ask again.
+                    core.connect_wanted = true;
+                    None
+                });
+            }
+            core.connect_wanted = true;
+            None
+        });
+        match answer.await {
+            Ok(answer) => answer,
+            Err(_) => Err(ConnectError::NoRuntime { service: link.service() }),
+        }
+    }
+
+    pub(crate) async fn disconnect(&self) -> Result<(), ConnectError> {
+        let link = self.link();
+        {
+            let mut core = link.lock();
+            if core.wire.is_none() && core.outbox.is_settled() {
+                return Ok(());
+            }
+            core.disconnecting = true;
+            link.poke(core);
+        }
+        let deadline = link.config.send_timeout.map(|timeout| link.surroundings.clock.now() + timeout);
+        match WaitFor::new(link, deadline, |_, core| (!core.disconnecting).then_some(())).await {
+            Ok(()) => Ok(()),
+            Err(_) => {
+                let mut core = link.lock();
+                core.disconnecting = false;
+                Err(core.life.last_error().map_or_else(|| ConnectError::NoRuntime { service: link.service() }, |error| (**error).clone()))
+            }
+        }
+    }
+
+    pub(crate) async fn close(&self, deadline: Duration) -> DrainReport {
+        let link = self.link();
+        let mut wakers = Vec::new();
+        let wait = {
+            let mut core = link.lock();
+            if core.closed {
+                false
+            } else if core.wire.is_none() && core.outbox.is_settled() && core.queue.is_empty() && !core.ready {
+                // Never connected, or idle: no I/O.
+                core.closed = true;
+                core.life.rest();
+                core.wake_waits(&mut wakers);
+                link.publish(&core);
+                false
+            } else {
+                core.draining = true;
+                link.publish(&core);
+                link.poke(core)
+            }
+        };
+        wakers.into_iter().for_each(std::task::Waker::wake);
+        if wait {
+            let until = link.surroundings.clock.now() + deadline;
+            let _ = WaitFor::new(link, Some(until), |_, core| core.closed.then_some(())).await;
+        }
+        self.end()
+    }
+
+    /// Closes at once and takes what was not delivered.
+    fn end(&self) -> DrainReport {
+        let link = self.link();
+        let mut wakers = Vec::new();
+        let mut core = link.lock();
+        core.draining = false;
+        core.closed = true;
+        core.turn_away(&SendErrorKind::Closed { service: link.service() }, &mut wakers);
+        let undelivered = core.abandon();
+        core.wire = None;
+        core.ready = false;
+        core.life.rest();
+        core.wake_waits(&mut wakers);
+        link.publish(&core);
+        if core.driver == Driver::Running {
+            link.poke(core);
+        } else {
+            drop(core);
+        }
+        wakers.into_iter().for_each(std::task::Waker::wake);
+        let undelivered = undelivered
+            .into_iter()
+            .map(|one| UndeliveredMessage {
+                service: link.service(),
+                sequence: one.sequence,
+                codec: link.config.codec,
+                frame: Bytes::from(one.frame),
+                may_have_arrived: one.on_wire,
+            })
+            .collect();
+        DrainReport { service: link.service(), ledger: link.ledger(), undelivered }
+    }
+
+    pub(crate) fn state(&self) -> SinkState {
+        Link::state_of(&self.link().lock())
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.link().lock().ready
+    }
+
+    pub(crate) fn ledger(&self) -> Ledger {
+        self.link().ledger()
+    }
+
+    pub(crate) fn states(&self) -> watch::Receiver<SinkState> {
+        self.link().states.subscribe()
+    }
+}
+
+/// The future of one send. Holds the message once, until it is accepted (until confirmed, under `confirm`).
+#[must_use = "a message is sent only when the future is polled"]
+pub(crate) struct SendFuture<'a, M> {
+    link: &'a Arc<Link>,
+    message: Option<M>,
+    stage: Stage,
+}
+
+enum Stage {
+    New,
+    Queued { ticket: u64 },
+    Confirming { receipt: Receipt, level: Level, ticket: Option<u64>, since: Instant },
+    Done,
+}
+
+/// The message is never pinned: it is moved out, or encoded from a borrow.
+impl<M> Unpin for SendFuture<'_, M> {}
+
+impl<M: MessageType> Future for SendFuture<'_, M> {
+    type Output = Result<Receipt, SendError<M>>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if matches!(self.stage, Stage::New) {
+            // An always-ready sender would starve the flusher: spend the task's budget by hand.
+            let budget = ready!(tokio::task::coop::poll_proceed(cx));
+            budget.made_progress();
+            let Some(message) = &self.message else { return Poll::Pending };
+            if let Offer::Accepted(receipt) = self.link.offer(message) {
+                if self.link.config.confirm.is_none() {
+                    self.stage = Stage::Done;
+                    return Poll::Ready(Ok(receipt));
+                }
+                return self.confirm(receipt, cx);
+            }
+            return self.poll_refused(cx);
+        }
+        self.poll_waiting(cx)
+    }
+}
+
+impl<M: MessageType> SendFuture<'_, M> {
+    /// The first offer was not taken: offer again, and this time act on the answer.
+    #[cold]
+    fn poll_refused(&mut self, cx: &mut Context<'_>) -> Poll<Result<Receipt, SendError<M>>> {
+        let Some(message) = &self.message else { return Poll::Pending };
+        match self.link.offer(message) {
+            Offer::Accepted(receipt) => self.confirm(receipt, cx),
+            Offer::Refused(kind) => self.fail(kind),
+            Offer::Full if self.link.config.when_full == WhenFull::Reject => {
+                let kind = self.link.give_back_full(Duration::ZERO);
+                self.fail(kind)
+            }
+            Offer::Full => match self.link.queue(message, cx.waker()) {
+                Ok(ticket) => {
+                    self.stage = Stage::Queued { ticket };
+                    self.poll_waiting(cx)
+                }
+                Err(kind) => self.fail(kind),
+            },
+        }
+    }
+
+    fn fail(&mut self, kind: SendErrorKind) -> Poll<Result<Receipt, SendError<M>>> {
+        self.stage = Stage::Done;
+        Poll::Ready(Err(SendError::new(kind, self.message.take())))
+    }
+
+    fn confirm(&mut self, receipt: Receipt, cx: &mut Context<'_>) -> Poll<Result<Receipt, SendError<M>>> {
+        match self.link.config.confirm {
+            None => {
+                self.stage = Stage::Done;
+                Poll::Ready(Ok(receipt))
+            }
+            Some(_) if receipt.level() == Level::Dropped => self.fail(SendErrorKind::Dropped { service: self.link.service() }),
+            Some(level) => {
+                let since = self.link.surroundings.clock.now();
+                self.stage = Stage::Confirming { receipt, level, ticket: None, since };
+                self.poll_waiting(cx)
+            }
+        }
+    }
+
+    #[cold]
+    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Result<Receipt, SendError<M>>> {
+        match &mut self.stage {
+            Stage::Queued { ticket } => match self.link.poll_queued(*ticket, cx.waker()) {
+                None => Poll::Pending,
+                Some(Ok(receipt)) => self.confirm(receipt, cx),
+                Some(Err(kind)) => self.fail(kind),
+            },
+            Stage::Confirming { receipt, level, ticket, since } => {
+                let link = self.link;
+                let (sequence, level, since) = (receipt.sequence(), *level, *since);
+                let mut core = link.lock();
+                if let Some(answer) = link.look(&core, sequence, level) {
+                    let receipt = *receipt;
+                    if let Some(ticket) = ticket.take() {
+                        core.end_wait(ticket);
+                    }
+                    drop(core);
+                    return self.confirmed(receipt, level, since, answer);
+                }
+                let now = link.surroundings.clock.now();
+                if link.config.send_timeout.is_some_and(|timeout| now >= since + timeout) {
+                    if let Some(ticket) = ticket.take() {
+                        core.end_wait(ticket);
+                    }
+                    drop(core);
+                    let kind = link.withdraw(sequence, level, now.saturating_duration_since(since));
+                    if kind.outcome() == Outcome::Unknown {
+                        self.message = None;
+                    }
+                    return self.fail(kind);
+                }
+                let deadline = link.config.send_timeout.map(|timeout| since + timeout);
+                let known = ticket.is_some();
+                *ticket = Some(core.wait(*ticket, cx.waker(), deadline));
+                // The driver keeps the time: it must hear of a new deadline, and one must exist.
+                if !known || core.driver == Driver::None {
+                    link.poke(core);
+                }
+                Poll::Pending
+            }
+            Stage::New | Stage::Done => Poll::Pending,
+        }
+    }
+
+    fn confirmed(&mut self, receipt: Receipt, wanted: Level, since: Instant, answer: Result<Level, Lost>) -> Poll<Result<Receipt, SendError<M>>> {
+        match answer {
+            Ok(level) => {
+                self.stage = Stage::Done;
+                Poll::Ready(Ok(receipt.at(level)))
+            }
+            Err(Lost::Dropped { service, .. }) => self.fail(SendErrorKind::Dropped { service }),
+            Err(_) => {
+                self.message = None;
+                let link = self.link;
+                let waited = link.surroundings.clock.now().saturating_duration_since(since);
+                let last = link.lock().life.last_error().cloned();
+                self.fail(SendErrorKind::Unconfirmed { service: link.service(), wanted, waited, last, outcome: Outcome::Unknown })
+            }
+        }
+    }
+}
+
+impl<M> Drop for SendFuture<'_, M> {
+    fn drop(&mut self) {
+        match self.stage {
+            Stage::Queued { ticket } => self.link.leave_queue(ticket),
+            Stage::Confirming { ticket: Some(ticket), .. } => self.link.lock().end_wait(ticket),
+            _ => {}
+        }
+    }
+}
+
+/// Why a wait ended without its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    TimedOut,
+    NoRuntime,
+}
+
+/// Waits until `check` answers; the link's driver keeps the time.
+pub(crate) struct WaitFor<'a, F> {
+    link: &'a Arc<Link>,
+    check: F,
+    deadline: Option<Instant>,
+    ticket: Option<u64>,
+}
+
+impl<'a, R, F: FnMut(&Link, &mut Core) -> Option<R>> WaitFor<'a, F> {
+    pub(crate) fn new(link: &'a Arc<Link>, deadline: Option<Instant>, check: F) -> Self {
+        Self { link, check, deadline, ticket: None }
+    }
+}
+
+impl<F> Unpin for WaitFor<'_, F> {}
+
+impl<R, F: FnMut(&Link, &mut Core) -> Option<R>> Future for WaitFor<'_, F> {
+    type Output = Result<R, Ended>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let mut core = this.link.lock();
+        if let Some(answer) = (this.check)(this.link, &mut core) {
+            return Poll::Ready(Ok(answer));
+        }
+        if this.deadline.is_some_and(|deadline| this.link.surroundings.clock.now() >= deadline) {
+            return Poll::Ready(Err(Ended::TimedOut));
+        }
+        let known = this.ticket.is_some();
+        this.ticket = Some(core.wait(this.ticket, cx.waker(), this.deadline));
+        if (!known || core.driver == Driver::None) && !this.link.poke(core) {
+            return Poll::Ready(Err(Ended::NoRuntime));
+        }
+        Poll::Pending
+    }
+}
+
+impl<F> Drop for WaitFor<'_, F> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            self.link.lock().end_wait(ticket);
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! When to dial, greet, wait, beat and give up. Pure: `now` comes in, the next step goes out; no sockets, no clock.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::{Chance, Instant};
+use crate::error::ConnectError;
+use crate::policy::backoff::Backoff;
+
+/// Longest wait for the other end's first frame.
+pub const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
+/// How many heartbeats may be missing before the peer counts as lost.
+pub const MISSED_HEARTBEATS: u32 = 3;
+/// Longest that bytes may wait for a peer that accepts none.
+pub const WRITE_STALL: Duration = Duration::from_secs(10);
+
+/// Where a link stands; one model for all carriers (PROMISES §1).
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum SinkState {
+    /// Not connected, and no need to be.
+    #[default]
+    Idle,
+    /// An attempt is under way.
+    Connecting {
+        /// Which, counted from 1 since the last success.
+        attempt: u32,
+    },
+    /// Connected.
+    Ready,
+    /// The last attempt failed; the next begins at `until`.
+    Backoff {
+        /// How many attempts have failed in a row.
+        attempt: u32,
+        /// When the next one begins.
+        until: Instant,
+        /// Why the last one failed.
+        last_error: Arc<ConnectError>,
+    },
+    /// Closing: what is buffered still goes out.
+    Draining,
+    /// Closed; `connect()` opens it again.
+    Closed,
+}
+
+impl SinkState {
+    /// Whether the sink is connected; advisory only.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        matches!(self, Self::Ready)
+    }
+
+    /// The state's name, as logs and metrics have it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Connecting { .. } => "connecting",
+            Self::Ready => "ready",
+            Self::Backoff { .. } => "backoff",
+            Self::Draining => "draining",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Phase {
+    Idle,
+    Dialing { until: Instant },
+    Greeting { until: Instant },
+    Ready { since: Instant },
+    Waiting { until: Instant, error: Arc<ConnectError> },
+    GaveUp { error: Arc<ConnectError> },
+}
+
+/// What the driver does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing, until something is wanted.
+    Rest,
+    /// Make a connection; give up on it at the deadline.
+    Dial {
+        /// When to give up.
+        until: Instant,
+    },
+    /// Go on with the attempt that runs; give up on it at the deadline.
+    Continue {
+        /// When to give up.
+        until: Instant,
+    },
+    /// Wait for the next slot.
+    Wait {
+        /// When it begins.
+        until: Instant,
+    },
+    /// The connection is up.
+    Talk,
+}
+
+/// What silence calls for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beat {
+    /// Nothing before this instant.
+    Quiet {
+        /// When to look again.
+        until: Instant,
+    },
+    /// Say that we are here.
+    Send,
+    /// Nothing came for too long.
+    PeerIsGone,
+}
+
+/// How often and how long a link tries.
+#[derive(Clone, Debug)]
+pub struct LifePolicy {
+    /// First delay.
+    pub reconnect_delay: Duration,
+    /// Longest delay.
+    pub reconnect_max_delay: Duration,
+    /// Longest attempt.
+    pub connect_timeout: Duration,
+    /// Attempts in a row before giving up.
+    pub max_attempts: Option<u32>,
+    /// Longest silence of ours.
+    pub heartbeat: Duration,
+}
+
+/// One link's life.
+#[derive(Debug)]
+pub struct Life {
+    policy: LifePolicy,
+    phase: Phase,
+    backoff: Backoff,
+    /// Attempts begun and ended so far, so that a caller can tell its own.
+    started: u64,
+    ended: u64,
+    last_error: Option<Arc<ConnectError>>,
+    heard: Option<Instant>,
+    spoke: Option<Instant>,
+    peer_heartbeat: Duration,
+}
+
+impl Life {
+    /// Idle.
+    #[must_use]
+    pub fn new(policy: LifePolicy) -> Self {
+        let backoff = Backoff::new(policy.reconnect_delay, policy.reconnect_max_delay);
+        let peer_heartbeat = policy.heartbeat;
+        Self { policy, phase: Phase::Idle, backoff, started: 0, ended: 0, last_error: None, heard: None, spoke: None, peer_heartbeat }
+    }
+
+    /// Asks what to do at `now`, where `wanted` says whether anything needs a connection.
+    pub fn step(&mut self, now: Instant, wanted: bool) -> Step {
+        match &self.phase {
+            Phase::Ready { .. } => Step::Talk,
+            Phase::Dialing { until } | Phase::Greeting { until } => Step::Continue { until: *until },
+            Phase::Waiting { until, .. } if now < *until => Step::Wait { until: *until },
+            Phase::GaveUp { .. } => Step::Rest,
+            Phase::Idle | Phase::Waiting { .. } if wanted => {
+                let until = now + self.policy.connect_timeout;
+                self.phase = Phase::Dialing { until };
+                self.started += 1;
+                Step::Dial { until }
+            }
+            Phase::Idle | Phase::Waiting { .. } => {
+                self.phase = Phase::Idle;
+                Step::Rest
+            }
+        }
+    }
+
+    /// The stream is there; the hello goes out.
+    pub fn dialed(&mut self, now: Instant) {
+        let attempt_ends = match self.phase {
+            Phase::Dialing { until } => until,
+            _ => now + self.policy.connect_timeout,
+        };
+        self.phase = Phase::Greeting { until: attempt_ends.min(now + HELLO_TIMEOUT.max(self.policy.connect_timeout)) };
+        self.heard = Some(now);
+        self.spoke = Some(now);
+    }
+
+    /// The other end answered our hello; it beats every `peer_heartbeat`.
+    pub fn welcomed(&mut self, now: Instant, peer_heartbeat: Duration) {
+        self.phase = Phase::Ready { since: now };
+        self.ended = self.started;
+        self.last_error = None;
+        self.heard = Some(now);
+        if !peer_heartbeat.is_zero() {
+            self.peer_heartbeat = peer_heartbeat;
+        }
+    }
+
+    /// The attempt failed, or an established connection was lost. Whether to redial is the next step's question.
+    pub fn failed(&mut self, now: Instant, error: ConnectError, chance: &dyn Chance) -> Arc<ConnectError> {
+        let error = Arc::new(error);
+        let delay = match self.phase {
+            Phase::Ready { since } => self.backoff.lost(since, now, chance),
+            _ if error.is_permanent() => self.backoff.failed_for_good(chance),
+            _ => self.backoff.failed(chance),
+        };
+        let established = matches!(self.phase, Phase::Ready { .. });
+        self.ended = self.started;
+        self.phase = match self.policy.max_attempts {
+            Some(most) if !established && self.backoff.failures() >= most => Phase::GaveUp {
+                error: Arc::new(ConnectError::GaveUp { service: service_of(&error), attempts: most, last: Arc::clone(&error) }),
+            },
+            _ => Phase::Waiting { until: now + delay, error: Arc::clone(&error) },
+        };
+        self.last_error = Some(Arc::clone(&error));
+        self.heard = None;
+        self.spoke = None;
+        error
+    }
+
+    /// An idle connection ended, or we ended it: not a failure.
+    pub fn rest(&mut self) {
+        if matches!(self.phase, Phase::Dialing { .. } | Phase::Greeting { .. }) {
+            self.ended = self.started;
+        }
+        self.phase = Phase::Idle;
+        self.last_error = None;
+    }
+
+    /// The runtime that drove it is gone: the attempt or connection with it, without blame.
+    pub fn interrupted(&mut self) {
+        match self.phase {
+            Phase::Waiting { .. } | Phase::GaveUp { .. } | Phase::Idle => {}
+            _ => {
+                self.ended = self.started;
+                self.phase = Phase::Idle;
+            }
+        }
+    }
+
+    /// A person asked again after `max_attempts`, or the resolver gave a new endpoint: start over at once.
+    pub fn renew(&mut self) {
+        self.backoff.reset();
+        if matches!(self.phase, Phase::GaveUp { .. } | Phase::Waiting { .. }) {
+            self.phase = Phase::Idle;
+        }
+    }
+
+    /// Bytes came.
+    pub fn heard(&mut self, now: Instant) {
+        self.heard = Some(now);
+    }
+
+    /// Bytes went.
+    pub fn spoke(&mut self, now: Instant) {
+        self.spoke = Some(now);
+    }
+
+    /// What silence calls for at `now`; meaningful while [`Step::Talk`].
+    pub fn beat(&mut self, now: Instant) -> Beat {
+        let gone_at = self.heard.unwrap_or(now) + self.peer_heartbeat * MISSED_HEARTBEATS;
+        if now >= gone_at {
+            return Beat::PeerIsGone;
+        }
+        let speak_at = self.spoke.unwrap_or(now) + self.policy.heartbeat;
+        if now >= speak_at {
+            self.spoke = Some(now);
+            return Beat::Send;
+        }
+        Beat::Quiet { until: gone_at.min(speak_at) }
+    }
+
+    /// Whether the connection is up.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        matches!(self.phase, Phase::Ready { .. })
+    }
+
+    /// The error of the last attempt, while none has succeeded since.
+    #[must_use]
+    pub fn last_error(&self) -> Option<&Arc<ConnectError>> {
+        match &self.phase {
+            Phase::GaveUp { error } => Some(error),
+            _ => self.last_error.as_ref(),
+        }
+    }
+
+    /// Why no further attempt will be made, if so.
+    #[must_use]
+    pub fn gave_up(&self) -> Option<&Arc<ConnectError>> {
+        match &self.phase {
+            Phase::GaveUp { error } => Some(error),
+            _ => None,
+        }
+    }
+
+    /// The attempt that a caller who comes now joins: the one under way, or the next.
+    #[must_use]
+    pub fn joins(&self) -> u64 {
+        if self.ended < self.started { self.started } else { self.started + 1 }
+    }
+
+    /// Whether attempt `number` has ended.
+    #[must_use]
+    pub fn has_ended(&self, number: u64) -> bool {
+        self.ended >= number
+    }
+
+    /// Attempts begun so far.
+    #[must_use]
+    pub fn attempts(&self) -> u64 {
+        self.started
+    }
+
+    /// For the outside.
+    #[must_use]
+    pub fn state(&self) -> SinkState {
+        match &self.phase {
+            Phase::Idle => SinkState::Idle,
+            Phase::Dialing { .. } | Phase::Greeting { .. } => SinkState::Connecting { attempt: self.backoff.failures() + 1 },
+            Phase::Ready { .. } => SinkState::Ready,
+            Phase::Waiting { until, error } => {
+                SinkState::Backoff { attempt: self.backoff.failures(), until: *until, last_error: Arc::clone(error) }
+            }
+            Phase::GaveUp { .. } => SinkState::Closed,
+        }
+    }
+}
+
+fn service_of(error: &ConnectError) -> Arc<str> {
+    match error {
+        ConnectError::NotThereYet { service, .. }
+        | ConnectError::Io { service, .. }
+        | ConnectError::TimedOut { service, .. }
+        | ConnectError::Refused { service, .. }
+        | ConnectError::Protocol { service, .. }
+        | ConnectError::Lost { service, .. }
+        | ConnectError::GaveUp { service, .. }
+        | ConnectError::Closed { service }
+        | ConnectError::NoRuntime { service }
+        | ConnectError::Other { service, .. } => Arc::clone(service),
+        ConnectError::Registry { .. } => Arc::from("registry"),
+    }
+}

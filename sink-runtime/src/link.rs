@@ -1,0 +1,849 @@
+//! One leaf's link: the lock, what is under it, and how a message gets in. The task that dials, reads and writes is `driver.rs`.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use crate::clock::{Instant, Surroundings};
+use crate::codec::Codec;
+use crate::error::{ConnectError, EncodeError, Outcome, SendErrorKind};
+use crate::frame::{self, FLAG_IDENTITY, FLAG_METADATA, ProducerId};
+use crate::ledger::{Dropped, Ledger, Returned};
+use crate::life::{Life, LifePolicy, SinkState};
+use crate::message::{MessageType, Metadata};
+use crate::outbox::{AROUND, Fate, Outbox, Undelivered};
+use crate::receipt::{DropCause, Level, Lost, Receipt};
+use crate::transport::{Target, Wire};
+
+pub use sink_schema::WhenFull;
+
+/// A message on a link that wrote nothing for this long is written in the caller's own poll; sooner, it coalesces.
+pub(crate) const SPOT_AFTER: Duration = Duration::from_micros(10);
+/// From these bounds on, waiting senders are let in when a quarter is free: else each message would cost a wake.
+const LAZY_ADMISSION_MESSAGES: u64 = 1024;
+const LAZY_ADMISSION_BYTES: u64 = 1024 * 1024;
+
+/// What a link is told once, at its making.
+#[derive(Clone, Debug)]
+pub(crate) struct LinkConfig {
+    pub(crate) service: Arc<str>,
+    pub(crate) target: Target,
+    pub(crate) life: LifePolicy,
+    pub(crate) buffer_size: u32,
+    pub(crate) buffer_bytes: u64,
+    pub(crate) max_frame_bytes: u32,
+    pub(crate) when_full: WhenFull,
+    pub(crate) confirm: Option<Level>,
+    pub(crate) keep: bool,
+    pub(crate) send_timeout: Option<Duration>,
+    pub(crate) codec: Codec,
+    pub(crate) message: MessageIdentity,
+}
+
+/// The message type as the hello tells it.
+#[derive(Clone, Debug)]
+pub(crate) struct MessageIdentity {
+    pub(crate) name: &'static str,
+    pub(crate) shape: &'static str,
+    pub(crate) fingerprint: u64,
+    pub(crate) accepts: &'static [u64],
+}
+
+impl MessageIdentity {
+    pub(crate) fn of<M: MessageType>() -> Self {
+        Self { name: M::NAME, shape: M::SHAPE, fingerprint: M::FINGERPRINT, accepts: M::ACCEPTS }
+    }
+}
+
+impl LinkConfig {
+    fn acks(&self) -> bool {
+        self.keep || matches!(self.confirm, Some(Level::Acked | Level::Stored))
+    }
+
+    /// The highest level this link reaches.
+    pub(crate) fn highest(&self) -> Level {
+        if self.acks() { Level::Acked } else { Level::Written }
+    }
+}
+
+static NEXT_LINK: AtomicU32 = AtomicU32::new(1);
+
+/// See the module.
+pub(crate) struct Link {
+    pub(crate) id: u32,
+    pub(crate) config: LinkConfig,
+    pub(crate) surroundings: Surroundings,
+    pub(crate) producer: ProducerId,
+    pub(crate) states: watch::Sender<SinkState>,
+    core: Mutex<Core>,
+}
+
+/// Whether a task drives the link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Driver {
+    None,
+    Running,
+}
+
+/// Everything under the lock.
+pub(crate) struct Core {
+    pub(crate) outbox: Outbox,
+    pub(crate) life: Life,
+    pub(crate) wire: Option<Arc<dyn Wire>>,
+    /// The other end has welcomed us: data may be written.
+    pub(crate) ready: bool,
+    /// Control bytes to write before the next frame.
+    pub(crate) control: Vec<u8>,
+    pub(crate) control_written: usize,
+    pub(crate) driver: Driver,
+    pub(crate) driver_waker: Option<Waker>,
+    /// The driver knows that there is something to do.
+    pub(crate) flushing: bool,
+    pub(crate) last_write: Option<Instant>,
+    /// Senders waiting for room, oldest first.
+    pub(crate) queue: VecDeque<Queued>,
+    /// Settled tickets of the queue, until their futures look.
+    admitted: Vec<(u64, Admission)>,
+    pub(crate) waits: Vec<Wait>,
+    next_ticket: u64,
+    /// `connect()` was called: a connection is wanted though nothing is buffered.
+    pub(crate) connect_wanted: bool,
+    pub(crate) disconnecting: bool,
+    pub(crate) draining: bool,
+    pub(crate) closed: bool,
+    /// All handles are gone.
+    pub(crate) abandoned: bool,
+    /// When an abandoned link stops trying.
+    pub(crate) abandon_at: Option<Instant>,
+    attempted: u64,
+    returned: Returned,
+    dropped: Dropped,
+    /// Room promised to a fan-out that has not used it yet.
+    reserved_messages: u64,
+    reserved_bytes: u64,
+}
+
+/// A sender waiting for room, its frame already encoded.
+pub(crate) struct Queued {
+    ticket: u64,
+    frame: Vec<u8>,
+    waker: Waker,
+    since: Instant,
+    deadline: Option<Instant>,
+}
+
+#[derive(Debug)]
+enum Admission {
+    Accepted(Receipt),
+    Refused(SendErrorKind),
+}
+
+/// A future waiting for something other than room.
+pub(crate) struct Wait {
+    ticket: u64,
+    waker: Waker,
+    deadline: Option<Instant>,
+}
+
+/// What became of an offered message.
+pub(crate) enum Offer {
+    Accepted(Receipt),
+    /// There is no room; a blocking caller may queue.
+    Full,
+    Refused(SendErrorKind),
+}
+
+/// The parts of a frame besides its payload.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Envelope<'a> {
+    pub(crate) identity: Option<(u64, u64)>,
+    pub(crate) metadata: Option<&'a Metadata>,
+}
+
+impl Envelope<'_> {
+    fn flags(&self) -> u8 {
+        u8::from(self.identity.is_some()) * FLAG_IDENTITY | u8::from(self.metadata.is_some()) * FLAG_METADATA
+    }
+
+    /// Appends identity and metadata.
+    #[inline]
+    fn encode(&self, out: &mut Vec<u8>) {
+        if let Some((producer, number)) = self.identity {
+            out.extend_from_slice(&producer.to_le_bytes());
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+        if let Some(metadata) = self.metadata {
+            let at = out.len();
+            out.extend_from_slice(&[0, 0]);
+            metadata.encode(out);
+            let length = (out.len() - at - 2) as u16;
+            out[at..at + 2].copy_from_slice(&length.to_le_bytes());
+        }
+    }
+}
+
+// === impl Link ===
+
+impl Link {
+    pub(crate) fn new(config: LinkConfig, surroundings: Surroundings) -> Arc<Self> {
+        let chance = || u128::from(surroundings.chance.next());
+        let producer = ProducerId {
+            id: chance() << 64 | chance(),
+            epoch: std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64),
+        };
+        let core = Core {
+            outbox: Outbox::new(config.keep, config.acks()),
+            life: Life::new(config.life.clone()),
+            wire: None,
+            ready: false,
+            control: Vec::new(),
+            control_written: 0,
+            driver: Driver::None,
+            driver_waker: None,
+            flushing: false,
+            last_write: None,
+            queue: VecDeque::new(),
+            admitted: Vec::new(),
+            waits: Vec::new(),
+            next_ticket: 0,
+            connect_wanted: false,
+            disconnecting: false,
+            draining: false,
+            closed: false,
+            abandoned: false,
+            abandon_at: None,
+            attempted: 0,
+            returned: Returned::default(),
+            dropped: Dropped::default(),
+            reserved_messages: 0,
+            reserved_bytes: 0,
+        };
+        Arc::new(Self {
+            id: NEXT_LINK.fetch_add(1, Ordering::Relaxed),
+            config,
+            surroundings,
+            producer,
+            states: watch::Sender::new(SinkState::Idle),
+            core: Mutex::new(core),
+        })
+    }
+
+    #[inline]
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
+        // An encoder that panicked under the lock left nothing behind: see `Outbox::begun`.
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Offers one message; encodes it straight into the link's buffer if there is room.
+    #[inline]
+    pub(crate) fn offer<M: MessageType>(self: &Arc<Self>, message: &M) -> Offer {
+        let envelope = Envelope { identity: None, metadata: message.metadata() };
+        match message.shared() {
+            Some(bytes) if bytes.len() >= AROUND => self.offer_shared(envelope, bytes),
+            _ => self.offer_with(envelope, |out| message.encode(self.config.codec, out)),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn offer_with(self: &Arc<Self>, envelope: Envelope<'_>, encode: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>) -> Offer {
+        let mut core = self.lock();
+        if let Err(offer) = self.admit_one(&mut core, 0) {
+            return offer;
+        }
+        let sequence = core.outbox.next_sequence();
+        let (out, at) = core.outbox.tail();
+        frame::begin_data(out, envelope.flags(), sequence);
+        envelope.encode(out);
+        let payload_at = out.len();
+        let encoded = encode(out);
+        let (payload, size) = (out.len() - payload_at, out.len() - at);
+        frame::finish(out, at, 0);
+        if let Err(offer) = self.check_encoded(&mut core, encoded, payload, size) {
+            return offer;
+        }
+        core.outbox.commit(at, None);
+        self.accepted(core, sequence)
+    }
+
+    /// Offers a payload that exists already and is large: it is referenced, not copied.
+    pub(crate) fn offer_shared(self: &Arc<Self>, envelope: Envelope<'_>, payload: &Bytes) -> Offer {
+        let mut core = self.lock();
+        if let Err(offer) = self.admit_one(&mut core, payload.len()) {
+            return offer;
+        }
+        if let Err(offer) = self.check_encoded(&mut core, Ok(()), payload.len(), payload.len() + frame::DATA_HEAD) {
+            return offer;
+        }
+        let sequence = core.outbox.next_sequence();
+        core.outbox.seal();
+        let (out, at) = core.outbox.tail();
+        frame::begin_data(out, envelope.flags(), sequence);
+        envelope.encode(out);
+        frame::finish(out, at, payload.len());
+        core.outbox.commit(at, Some(payload.clone()));
+        self.accepted(core, sequence)
+    }
+
+    /// The checks that need no encoding.
+    #[inline]
+    fn admit_one(self: &Arc<Self>, core: &mut MutexGuard<'_, Core>, bytes: usize) -> Result<(), Offer> {
+        if core.driver == Driver::None || core.closed || core.draining {
+            self.admit_cold(core)?;
+        }
+        let held = core.outbox.held_messages() + core.reserved_messages;
+        let full = held >= u64::from(self.config.buffer_size)
+            || core.outbox.held_bytes() + core.reserved_bytes + bytes as u64 > self.config.buffer_bytes;
+        if full || !core.queue.is_empty() {
+            return self.make_room(core, bytes);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn admit_cold(self: &Arc<Self>, core: &mut Core) -> Result<(), Offer> {
+        if core.closed || core.draining {
+            core.attempted += 1;
+            core.returned.closed += 1;
+            return Err(Offer::Refused(SendErrorKind::Closed { service: self.service() }));
+        }
+        if let Some(error) = core.life.gave_up() {
+            let source = Arc::clone(error);
+            core.attempted += 1;
+            core.returned.closed += 1;
+            return Err(Offer::Refused(SendErrorKind::Connect { service: self.service(), source }));
+        }
+        if tokio::runtime::Handle::try_current().is_err() {
+            core.attempted += 1;
+            core.returned.closed += 1;
+            return Err(Offer::Refused(SendErrorKind::NoRuntime { service: self.service() }));
+        }
+        Ok(())
+    }
+
+    /// There is no room: what `when_full` says.
+    #[cold]
+    fn make_room(&self, core: &mut Core, bytes: usize) -> Result<(), Offer> {
+        match self.config.when_full {
+            WhenFull::DropOldest if bytes as u64 <= self.config.buffer_bytes => {
+                while !self.has_room(core, bytes) {
+                    if !core.outbox.drop_oldest() {
+                        // All of it is in the flusher's hands: this one waits like any other.
+                        return Err(Offer::Full);
+                    }
+                    core.dropped.oldest += 1;
+                }
+                Ok(())
+            }
+            WhenFull::DropNewest => {
+                let sequence = core.outbox.skip(DropCause::Newest);
+                core.attempted += 1;
+                core.dropped.newest += 1;
+                Err(Offer::Accepted(Receipt::new(self.id, sequence, Level::Dropped)))
+            }
+            _ => Err(Offer::Full),
+        }
+    }
+
+    fn has_room(&self, core: &Core, bytes: usize) -> bool {
+        core.outbox.held_messages() + core.reserved_messages < u64::from(self.config.buffer_size)
+            && core.outbox.held_bytes() + core.reserved_bytes + bytes as u64 <= self.config.buffer_bytes
+    }
+
+    /// The checks that need the size.
+    #[inline]
+    fn check_encoded(&self, core: &mut Core, encoded: Result<(), EncodeError>, payload: usize, size: usize) -> Result<(), Offer> {
+        let fits = payload as u64 <= u64::from(self.config.max_frame_bytes)
+            && core.outbox.held_bytes() + core.reserved_bytes + size as u64 <= self.config.buffer_bytes;
+        if fits && encoded.is_ok() {
+            return Ok(());
+        }
+        self.refuse_encoded(core, encoded, payload, size)
+    }
+
+    #[cold]
+    fn refuse_encoded(&self, core: &mut Core, encoded: Result<(), EncodeError>, payload: usize, size: usize) -> Result<(), Offer> {
+        core.outbox.rescind();
+        let kind = match encoded {
+            Err(error) => Some(SendErrorKind::Encode { service: self.service(), source: Arc::new(error) }),
+            Ok(()) => self.too_large(payload, size),
+        };
+        if let Some(kind) = kind {
+            core.attempted += 1;
+            core.returned.refused += 1;
+            return Err(Offer::Refused(kind));
+        }
+        // It does not fit now. Dropping the oldest may help; the caller then encodes again.
+        match self.make_room(core, size) {
+            Ok(()) => Err(Offer::Full),
+            Err(offer) => Err(offer),
+        }
+    }
+
+    fn too_large(&self, payload: usize, size: usize) -> Option<SendErrorKind> {
+        let (bytes, limit, key) = if payload as u64 > u64::from(self.config.max_frame_bytes) {
+            (payload, u64::from(self.config.max_frame_bytes), "max_frame_bytes")
+        } else if size as u64 > self.config.buffer_bytes {
+            (size, self.config.buffer_bytes, "buffer_bytes")
+        } else {
+            return None;
+        };
+        Some(SendErrorKind::TooLarge { service: self.service(), bytes: bytes as u64, limit, key })
+    }
+
+    /// The frame stands in the buffer: write it on the spot if the link is idle, else see that the driver knows.
+    #[inline]
+    fn accepted(self: &Arc<Self>, mut core: MutexGuard<'_, Core>, sequence: u64) -> Offer {
+        core.attempted += 1;
+        let receipt = Receipt::new(self.id, sequence, Level::Accepted);
+        if core.flushing {
+            return Offer::Accepted(receipt);
+        }
+        let level = self.write_or_wake(core);
+        Offer::Accepted(receipt.at(level))
+    }
+
+    /// Writes the one pending frame if the link has been idle; else wakes (or starts) the driver.
+    fn write_or_wake(self: &Arc<Self>, mut core: MutexGuard<'_, Core>) -> Level {
+        if core.ready && core.control.is_empty() {
+            let now = self.surroundings.clock.now();
+            let idle = core.last_write.is_none_or(|last| now.saturating_duration_since(last) >= SPOT_AFTER);
+            if idle && core.write_here(now) {
+                return Level::Written;
+            }
+        }
+        core.flushing = true;
+        if core.driver == Driver::None {
+            self.start(core);
+        } else {
+            let waker = core.driver_waker.take();
+            drop(core);
+            waker.into_iter().for_each(Waker::wake);
+        }
+        Level::Accepted
+    }
+
+    /// Starts the driver on the caller's runtime; never spawns with the lock held.
+    pub(crate) fn start(self: &Arc<Self>, mut core: MutexGuard<'_, Core>) -> bool {
+        if core.driver == Driver::Running {
+            return true;
+        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return false };
+        core.driver = Driver::Running;
+        drop(core);
+        // A runtime that is shutting down drops the future inside this call; its guard then clears `driver` again.
+        drop(runtime.spawn(crate::driver::drive(Arc::clone(self))));
+        true
+    }
+
+    /// Wakes the driver, starting one if there is none. `false` if there is none and no runtime to start it on.
+    pub(crate) fn poke(self: &Arc<Self>, mut core: MutexGuard<'_, Core>) -> bool {
+        core.flushing = true;
+        if core.driver == Driver::None {
+            return self.start(core);
+        }
+        let waker = core.driver_waker.take();
+        drop(core);
+        waker.into_iter().for_each(Waker::wake);
+        true
+    }
+
+    pub(crate) fn service(&self) -> Arc<str> {
+        Arc::clone(&self.config.service)
+    }
+
+    /// The highest-level view of where the link stands.
+    pub(crate) fn state_of(core: &Core) -> SinkState {
+        if core.closed {
+            SinkState::Closed
+        } else if core.draining {
+            SinkState::Draining
+        } else {
+            core.life.state()
+        }
+    }
+
+    pub(crate) fn ledger(&self) -> Ledger {
+        let core = self.lock();
+        Ledger {
+            attempted: core.attempted,
+            recovered: 0,
+            waiting: core.queue.len() as u64,
+            returned: core.returned,
+            dropped: core.dropped,
+            buffered: core.outbox.unwritten(),
+            spooled: 0,
+            in_flight: core.outbox.in_flight(),
+            done: core.outbox.done(),
+            unknown: core.outbox.unknown(),
+        }
+    }
+
+    // --- waiting for room
+
+    /// Queues an encoded frame; the future that calls it polls [`Link::poll_queued`] afterwards.
+    pub(crate) fn queue<M: MessageType>(self: &Arc<Self>, message: &M, waker: &Waker) -> Result<u64, SendErrorKind> {
+        let envelope = Envelope { identity: None, metadata: message.metadata() };
+        self.queue_with(envelope, |out| message.encode(self.config.codec, out), waker)
+    }
+
+    pub(crate) fn queue_with(
+        self: &Arc<Self>,
+        envelope: Envelope<'_>,
+        encode: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
+        waker: &Waker,
+    ) -> Result<u64, SendErrorKind> {
+        let mut frame = Vec::new();
+        frame::begin_data(&mut frame, envelope.flags(), 0);
+        envelope.encode(&mut frame);
+        let payload_at = frame.len();
+        let encoded = encode(&mut frame);
+        frame::finish(&mut frame, 0, 0);
+        let refused = match encoded {
+            Err(error) => Some(SendErrorKind::Encode { service: self.service(), source: Arc::new(error) }),
+            Ok(()) => self.too_large(frame.len() - payload_at, frame.len()),
+        };
+        let mut core = self.lock();
+        core.attempted += 1;
+        if let Some(kind) = refused {
+            core.returned.refused += 1;
+            return Err(kind);
+        }
+        let now = self.surroundings.clock.now();
+        let deadline = self.config.send_timeout.map(|timeout| now + timeout);
+        core.next_ticket += 1;
+        let ticket = core.next_ticket;
+        core.queue.push_back(Queued { ticket, frame, waker: waker.clone(), since: now, deadline });
+        let mut wakers = Vec::new();
+        core.admit(self, &mut wakers);
+        self.poke(core);
+        wakers.into_iter().for_each(Waker::wake);
+        Ok(ticket)
+    }
+
+    /// Looks whether a queued frame was let in; `None` while it waits.
+    pub(crate) fn poll_queued(self: &Arc<Self>, ticket: u64, waker: &Waker) -> Option<Result<Receipt, SendErrorKind>> {
+        let mut core = self.lock();
+        if let Some(at) = core.admitted.iter().position(|(settled, _)| *settled == ticket) {
+            return Some(match core.admitted.swap_remove(at).1 {
+                Admission::Accepted(receipt) => Ok(receipt),
+                Admission::Refused(kind) => Err(kind),
+            });
+        }
+        let orphaned = core.driver == Driver::None;
+        match core.queue.iter_mut().find(|queued| queued.ticket == ticket) {
+            Some(queued) => queued.waker.clone_from(waker),
+            None => return Some(Err(SendErrorKind::Closed { service: self.service() })),
+        }
+        if orphaned && !self.poke(core) {
+            let mut core = self.lock();
+            core.forget(ticket);
+            core.returned.closed += 1;
+            return Some(Err(SendErrorKind::NoRuntime { service: self.service() }));
+        }
+        None
+    }
+
+    /// The future of a queued frame is dropped: unsent, unless it was let in already.
+    pub(crate) fn leave_queue(self: &Arc<Self>, ticket: u64) {
+        let mut core = self.lock();
+        if core.forget(ticket) {
+            core.returned.cancelled += 1;
+            let mut wakers = Vec::new();
+            core.admit(self, &mut wakers);
+            drop(core);
+            wakers.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    /// Counts an offer that found no room and is given back.
+    pub(crate) fn give_back_full(&self, waited: Duration) -> SendErrorKind {
+        let mut core = self.lock();
+        core.attempted += 1;
+        core.returned.full += 1;
+        self.full(&core, waited)
+    }
+
+    fn full(&self, core: &Core, waited: Duration) -> SendErrorKind {
+        SendErrorKind::Full {
+            service: self.service(),
+            held_messages: core.outbox.held_messages(),
+            buffer_size: self.config.buffer_size,
+            held_bytes: core.outbox.held_bytes(),
+            buffer_bytes: self.config.buffer_bytes,
+            waited,
+            last: core.life.last_error().cloned(),
+        }
+    }
+
+    // --- waiting for a level
+
+    /// How far a message got, or why that can no longer be told; `None` while it may still get there.
+    pub(crate) fn look(&self, core: &Core, sequence: u64, wanted: Level) -> Option<Result<Level, Lost>> {
+        if wanted as u8 > self.config.highest() as u8 || wanted == Level::Spooled {
+            return Some(Err(Lost::Unreachable { service: self.service(), wanted, highest: self.config.highest() }));
+        }
+        let reached = match core.outbox.fate(sequence) {
+            Fate::Dropped(cause) => return Some(Err(Lost::Dropped { service: self.service(), sequence, cause })),
+            Fate::Unknown => return Some(Err(Lost::Unknown { service: self.service(), sequence })),
+            Fate::Acked => Level::Acked,
+            Fate::Written => Level::Written,
+            Fate::Buffered => Level::Accepted,
+        };
+        if reached.satisfies(wanted) {
+            return Some(Ok(reached));
+        }
+        if sequence > core.outbox.last_sequence() || core.closed || core.life.gave_up().is_some() {
+            return Some(Err(Lost::Unknown { service: self.service(), sequence }));
+        }
+        None
+    }
+
+    /// At its deadline a confirming send takes its message back if no byte of it left.
+    pub(crate) fn withdraw(self: &Arc<Self>, sequence: u64, wanted: Level, waited: Duration) -> SendErrorKind {
+        let mut core = self.lock();
+        let withdrawn = core.outbox.withdraw(sequence);
+        let mut wakers = Vec::new();
+        if withdrawn {
+            core.returned.withdrawn += 1;
+            core.admit(self, &mut wakers);
+        }
+        let kind = SendErrorKind::Unconfirmed {
+            service: self.service(),
+            wanted,
+            waited,
+            last: core.life.last_error().cloned(),
+            outcome: if withdrawn { Outcome::NotSent } else { Outcome::Unknown },
+        };
+        drop(core);
+        wakers.into_iter().for_each(Waker::wake);
+        kind
+    }
+
+    // --- room reserved for a fan-out
+
+    /// Sets room aside for one frame of `bytes`, or says that there is none.
+    pub(crate) fn reserve(self: &Arc<Self>, bytes: usize) -> Result<(), Offer> {
+        let mut core = self.lock();
+        let limit = self.too_large(bytes.saturating_sub(frame::OVERHEAD), bytes);
+        if let Some(kind) = limit {
+            return Err(Offer::Refused(kind));
+        }
+        self.admit_one(&mut core, bytes)?;
+        core.reserved_messages += 1;
+        core.reserved_bytes += bytes as u64;
+        Ok(())
+    }
+
+    /// Gives reserved room back.
+    pub(crate) fn release(&self, bytes: usize) {
+        let mut core = self.lock();
+        core.reserved_messages -= 1;
+        core.reserved_bytes -= bytes as u64;
+        let mut wakers = Vec::new();
+        core.admit(self, &mut wakers);
+        drop(core);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Takes an encoded payload into room that was set aside.
+    pub(crate) fn commit_reserved(self: &Arc<Self>, bytes: usize, envelope: Envelope<'_>, payload: &Bytes) -> Offer {
+        let mut core = self.lock();
+        core.reserved_messages -= 1;
+        core.reserved_bytes -= bytes as u64;
+        if core.closed || core.draining {
+            core.attempted += 1;
+            core.returned.closed += 1;
+            return Offer::Refused(SendErrorKind::Closed { service: self.service() });
+        }
+        let around = payload.len() >= AROUND;
+        if around {
+            core.outbox.seal();
+        }
+        let sequence = core.outbox.next_sequence();
+        let (out, at) = core.outbox.tail();
+        frame::begin_data(out, envelope.flags(), sequence);
+        envelope.encode(out);
+        if around {
+            frame::finish(out, at, payload.len());
+            core.outbox.commit(at, Some(payload.clone()));
+        } else {
+            out.extend_from_slice(payload);
+            frame::finish(out, at, 0);
+            core.outbox.commit(at, None);
+        }
+        self.accepted(core, sequence)
+    }
+
+    /// Whether a sender that comes now would find room.
+    pub(crate) fn is_roomy(&self, core: &Core) -> bool {
+        core.queue.is_empty() && self.has_room(core, 1)
+    }
+
+    /// Notes that the state may have changed.
+    pub(crate) fn publish(&self, core: &Core) {
+        let state = Self::state_of(core);
+        self.states.send_if_modified(|before| {
+            let changed = before.name() != state.name() || !matches!((&*before, &state), (SinkState::Idle, SinkState::Idle) | (SinkState::Ready, SinkState::Ready));
+            *before = state;
+            changed
+        });
+    }
+
+    pub(crate) fn error_io(&self, error: std::io::Error, attempt: u32) -> ConnectError {
+        let service = self.service();
+        let endpoint: Arc<str> = Arc::from(self.config.target.endpoint.to_string());
+        let source = Arc::new(error);
+        match source.kind() {
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => ConnectError::NotThereYet { service, endpoint, attempt, source },
+            _ => ConnectError::Io { service, endpoint, attempt, source },
+        }
+    }
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link").field("service", &self.config.service).field("state", &*self.states.borrow()).finish_non_exhaustive()
+    }
+}
+
+// === impl Core ===
+
+impl Core {
+    /// Tries to write the current segment where it is; whether all of it went.
+    fn write_here(&mut self, now: Instant) -> bool {
+        let Some(wire) = &self.wire else { return false };
+        let slices = self.outbox.slices();
+        let written = if slices[1].is_empty() { wire.try_write(&slices[0]) } else { wire.try_write_vectored(&slices) };
+        // An error is the driver's to see: it will meet it again.
+        let Ok(count) = written else { return false };
+        self.last_write = Some(now);
+        self.life.spoke(now);
+        self.outbox.wrote(count);
+        self.outbox.unwritten() == 0
+    }
+
+    /// Lets waiting senders in, oldest first, as far as there is room.
+    pub(crate) fn admit(&mut self, link: &Link, wakers: &mut Vec<Waker>) {
+        if self.queue.is_empty() || self.closed {
+            return;
+        }
+        let (messages, bytes) = (u64::from(link.config.buffer_size), link.config.buffer_bytes);
+        let slack_messages = if messages >= LAZY_ADMISSION_MESSAGES { messages / 4 } else { 0 };
+        let slack_bytes = if bytes >= LAZY_ADMISSION_BYTES { bytes / 4 } else { 0 };
+        if self.outbox.held_messages() + slack_messages > messages || self.outbox.held_bytes() + slack_bytes > bytes {
+            return;
+        }
+        while let Some(front) = self.queue.front() {
+            if !link.has_room(self, front.frame.len()) {
+                break;
+            }
+            self.admit_front(link, wakers);
+        }
+    }
+
+    fn admit_front(&mut self, link: &Link, wakers: &mut Vec<Waker>) {
+        let Some(queued) = self.queue.pop_front() else { return };
+        let sequence = self.outbox.next_sequence();
+        let (out, at) = self.outbox.tail();
+        out.extend_from_slice(&queued.frame);
+        out[at + frame::HEAD..at + frame::DATA_HEAD].copy_from_slice(&sequence.to_le_bytes());
+        self.outbox.commit(at, None);
+        self.admitted.push((queued.ticket, Admission::Accepted(Receipt::new(link.id, sequence, Level::Accepted))));
+        wakers.push(queued.waker);
+    }
+
+    /// Ends what has waited too long.
+    pub(crate) fn expire(&mut self, link: &Link, now: Instant, wakers: &mut Vec<Waker>) {
+        while let Some(front) = self.queue.front() {
+            if front.deadline.is_none_or(|deadline| now < deadline) {
+                break;
+            }
+            if link.has_room(self, front.frame.len()) {
+                self.admit_front(link, wakers);
+                continue;
+            }
+            let queued = self.queue.pop_front().expect("it has a front");
+            let kind = link.full(self, now.saturating_duration_since(queued.since));
+            self.returned.full += 1;
+            self.admitted.push((queued.ticket, Admission::Refused(kind)));
+            wakers.push(queued.waker);
+        }
+        for wait in &self.waits {
+            if wait.deadline.is_some_and(|deadline| now >= deadline) {
+                wakers.push(wait.waker.clone());
+            }
+        }
+    }
+
+    /// Turns all waiting senders away: the sink closes, or can never connect.
+    pub(crate) fn turn_away(&mut self, kind: &SendErrorKind, wakers: &mut Vec<Waker>) {
+        while let Some(queued) = self.queue.pop_front() {
+            self.returned.closed += 1;
+            self.admitted.push((queued.ticket, Admission::Refused(kind.clone())));
+            wakers.push(queued.waker);
+        }
+    }
+
+    /// The earliest deadline of anyone who waits.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        let queued = self.queue.front().and_then(|front| front.deadline);
+        self.waits.iter().filter_map(|wait| wait.deadline).chain(queued).chain(self.abandon_at).min()
+    }
+
+    /// Wakes everyone who waits for something other than room.
+    pub(crate) fn wake_waits(&mut self, wakers: &mut Vec<Waker>) {
+        wakers.extend(self.waits.iter().map(|wait| wait.waker.clone()));
+    }
+
+    /// Wakes everyone: the driver is gone.
+    pub(crate) fn wake_all(&mut self, wakers: &mut Vec<Waker>) {
+        self.wake_waits(wakers);
+        wakers.extend(self.queue.iter().map(|queued| queued.waker.clone()));
+    }
+
+    fn forget(&mut self, ticket: u64) -> bool {
+        if let Some(at) = self.queue.iter().position(|queued| queued.ticket == ticket) {
+            self.queue.remove(at);
+            return true;
+        }
+        self.admitted.retain(|(settled, _)| *settled != ticket);
+        false
+    }
+
+    /// Registers or refreshes a wait; returns its ticket.
+    pub(crate) fn wait(&mut self, ticket: Option<u64>, waker: &Waker, deadline: Option<Instant>) -> u64 {
+        if let Some(ticket) = ticket
+            && let Some(wait) = self.waits.iter_mut().find(|wait| wait.ticket == ticket)
+        {
+            wait.waker.clone_from(waker);
+            return ticket;
+        }
+        self.next_ticket += 1;
+        self.waits.push(Wait { ticket: self.next_ticket, waker: waker.clone(), deadline });
+        self.next_ticket
+    }
+
+    /// Ends a wait.
+    pub(crate) fn end_wait(&mut self, ticket: u64) {
+        if let Some(at) = self.waits.iter().position(|wait| wait.ticket == ticket) {
+            self.waits.swap_remove(at);
+        }
+    }
+
+    /// Whether anything needs a connection.
+    pub(crate) fn wants_connection(&self) -> bool {
+        self.outbox.unwritten() > 0 || self.outbox.in_flight() > 0 || !self.queue.is_empty() || self.connect_wanted
+    }
+
+    /// Takes everything undelivered out and counts it as abandoned.
+    pub(crate) fn abandon(&mut self) -> Vec<Undelivered> {
+        let taken = self.outbox.take_undelivered();
+        self.dropped.closed += taken.iter().filter(|one| !one.on_wire).count() as u64;
+        taken
+    }
+}

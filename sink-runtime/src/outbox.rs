@@ -1,0 +1,659 @@
+//! The bytes a link owes: whole frames in segments, what of them is written, what acked. Pure; the link's lock is around it.
+//!
+//! A frame is appended once and stays where it is until it is written (or, under at-least-once, acked): no second copy.
+//! The write cursor lives here and not in the task that writes, so a task may be dropped at any await point.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::IoSlice;
+
+use bytes::Bytes;
+
+use crate::frame;
+use crate::receipt::DropCause;
+
+/// A segment is closed once it holds this much: large enough that one write carries hundreds of messages
+/// (the ceiling measured for one buffered writer), small enough to stay in cache.
+pub(crate) const SEGMENT: usize = 64 * 1024;
+/// Payloads that exist already as `Bytes` and are at least this long are referenced, not copied.
+pub(crate) const AROUND: usize = 16 * 1024;
+/// Up to this much is written under the lock; more is lent to the flusher, so that senders go on meanwhile.
+const LEND: usize = 8 * 1024;
+/// Emptied segments kept for reuse: one filling, one being written, one in between.
+const SPARE: usize = 3;
+/// Sequences whose fate differs from the watermarks that are remembered; older ones answer `Unknown`.
+pub(crate) const HORIZON: usize = 65_536;
+
+#[derive(Debug, Default)]
+struct Segment {
+    bytes: Vec<u8>,
+    /// A large payload behind `bytes`; the segment is then one frame.
+    beyond: Bytes,
+    /// First byte still owed: what lies before was acked or dropped.
+    start: usize,
+    /// First byte not written.
+    written: usize,
+    /// Start of the first frame not wholly written.
+    mark: usize,
+    /// Frames from `start` on.
+    frames: u64,
+    /// Frames from `mark` on.
+    unwritten: u64,
+    /// The highest sequence in it.
+    last: u64,
+    /// Nothing is appended any more.
+    sealed: bool,
+}
+
+impl Segment {
+    fn len(&self) -> usize {
+        self.bytes.len() + self.beyond.len()
+    }
+}
+
+/// A segment's bytes while the flusher writes them without the lock.
+#[derive(Debug)]
+pub(crate) struct Lent {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) beyond: Bytes,
+    pub(crate) written: usize,
+}
+
+impl Lent {
+    /// What is left to write, as up to two slices.
+    pub(crate) fn slices(&self) -> [IoSlice<'_>; 2] {
+        two_slices(&self.bytes, &self.beyond, self.written)
+    }
+}
+
+fn two_slices<'a>(bytes: &'a [u8], beyond: &'a Bytes, written: usize) -> [IoSlice<'a>; 2] {
+    let head = bytes.get(written..).unwrap_or_default();
+    let tail = beyond.get(written.saturating_sub(bytes.len())..).unwrap_or_default();
+    [IoSlice::new(head), IoSlice::new(tail)]
+}
+
+/// What the flusher is to write next.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// Nothing.
+    Nothing,
+    /// A little: write it where it is, through [`Outbox::slices`].
+    Here,
+    /// A lot: write it without the lock and give it back through [`Outbox::restore`].
+    Lent(Lent),
+}
+
+/// How a sequence fared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Buffered,
+    Written,
+    Acked,
+    Dropped(DropCause),
+    Unknown,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    segments: VecDeque<Segment>,
+    /// Index of the first segment not wholly written.
+    current: usize,
+    /// Keep frames until they are acked.
+    keep: bool,
+    /// Acks are expected.
+    acks: bool,
+    lent: bool,
+    /// Where a frame was begun and not yet kept: an encoder that panics must leave nothing behind.
+    begun: Option<usize>,
+    spare: Vec<Vec<u8>>,
+    held_messages: u64,
+    held_bytes: u64,
+    unwritten: u64,
+    /// Written on some connection and not yet acked, where acks are due.
+    in_flight: u64,
+    done: u64,
+    unknown: u64,
+    last_sequence: u64,
+    written_to: u64,
+    acked_to: u64,
+    skipped: BTreeMap<u64, DropCause>,
+    lost: VecDeque<(u64, u64)>,
+    horizon: u64,
+}
+
+impl Outbox {
+    pub(crate) fn new(keep: bool, acks: bool) -> Self {
+        Self {
+            segments: VecDeque::new(),
+            current: 0,
+            keep,
+            acks: acks || keep,
+            lent: false,
+            begun: None,
+            spare: Vec::new(),
+            held_messages: 0,
+            held_bytes: 0,
+            unwritten: 0,
+            in_flight: 0,
+            done: 0,
+            unknown: 0,
+            last_sequence: 0,
+            written_to: 0,
+            acked_to: 0,
+            skipped: BTreeMap::new(),
+            lost: VecDeque::new(),
+            horizon: 0,
+        }
+    }
+
+    // --- what is held
+
+    #[inline]
+    pub(crate) fn held_messages(&self) -> u64 {
+        self.held_messages
+    }
+
+    #[inline]
+    pub(crate) fn held_bytes(&self) -> u64 {
+        self.held_bytes
+    }
+
+    /// Frames not wholly written.
+    #[inline]
+    pub(crate) fn unwritten(&self) -> u64 {
+        self.unwritten
+    }
+
+    pub(crate) fn in_flight(&self) -> u64 {
+        self.in_flight
+    }
+
+    pub(crate) fn done(&self) -> u64 {
+        self.done
+    }
+
+    pub(crate) fn unknown(&self) -> u64 {
+        self.unknown
+    }
+
+    pub(crate) fn last_sequence(&self) -> u64 {
+        self.last_sequence
+    }
+
+    pub(crate) fn written_to(&self) -> u64 {
+        self.written_to
+    }
+
+    pub(crate) fn acked_to(&self) -> u64 {
+        self.acked_to
+    }
+
+    /// Whether nothing is owed: all written and, where acks are due, acked or given up.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.unwritten == 0 && self.in_flight == 0
+    }
+
+    /// Whether everything up to `sequence` has got as far as it can: written, and acked where acks are due.
+    pub(crate) fn is_done_to(&self, sequence: u64) -> bool {
+        self.first_owed() > sequence && (self.in_flight == 0 || self.acked_to >= sequence)
+    }
+
+    /// The lowest sequence that will still be sent.
+    pub(crate) fn first_owed(&self) -> u64 {
+        for segment in &self.segments {
+            let at = if self.keep { segment.start } else { segment.mark };
+            if at < segment.bytes.len() {
+                return sequence_at(&segment.bytes, at);
+            }
+        }
+        self.last_sequence + 1
+    }
+
+    // --- appending
+
+    /// The sequence the next message gets.
+    #[inline]
+    pub(crate) fn next_sequence(&self) -> u64 {
+        self.last_sequence + 1
+    }
+
+    /// Gives a sequence to a message that is dropped at once: the receiver sees the gap.
+    pub(crate) fn skip(&mut self, cause: DropCause) -> u64 {
+        self.last_sequence += 1;
+        self.except(self.last_sequence, cause);
+        self.last_sequence
+    }
+
+    /// The segment to append to, and where in it the new frame begins.
+    #[inline]
+    pub(crate) fn tail(&mut self) -> (&mut Vec<u8>, usize) {
+        if self.begun.is_some() {
+            self.rescind();
+        }
+        let open = self.segments.back().is_some_and(|segment| !segment.sealed && segment.bytes.len() < SEGMENT);
+        if !open {
+            self.open_segment();
+        }
+        let segment = self.segments.back_mut().expect("a segment was just opened");
+        let at = segment.bytes.len();
+        self.begun = Some(at);
+        (&mut segment.bytes, at)
+    }
+
+    #[cold]
+    fn open_segment(&mut self) {
+        if let Some(last) = self.segments.back_mut() {
+            last.sealed = true;
+        }
+        let bytes = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(SEGMENT + SEGMENT / 16));
+        self.segments.push_back(Segment { bytes, ..Segment::default() });
+    }
+
+    /// Takes back the frame that was begun: it did not encode, or there is no room.
+    #[cold]
+    pub(crate) fn rescind(&mut self) {
+        if let (Some(at), Some(segment)) = (self.begun.take(), self.segments.back_mut()) {
+            segment.bytes.truncate(at);
+        }
+    }
+
+    /// Keeps the frame that begins at `at` of the tail; `beyond` is a payload referenced instead of copied.
+    #[inline]
+    pub(crate) fn commit(&mut self, at: usize, beyond: Option<Bytes>) -> u64 {
+        self.begun = None;
+        let segment = self.segments.back_mut().expect("a frame was begun in it");
+        let extra = beyond.as_ref().map_or(0, Bytes::len);
+        let size = segment.bytes.len() - at + extra;
+        segment.frames += 1;
+        segment.unwritten += 1;
+        if let Some(beyond) = beyond {
+            segment.beyond = beyond;
+            segment.sealed = true;
+        }
+        self.held_messages += 1;
+        self.held_bytes += size as u64;
+        self.unwritten += 1;
+        self.last_sequence += 1;
+        segment.last = self.last_sequence;
+        self.last_sequence
+    }
+
+    /// Closes the tail so that the next frame opens a segment of its own: before a referenced payload.
+    pub(crate) fn seal(&mut self) {
+        if let Some(segment) = self.segments.back_mut()
+            && !segment.bytes.is_empty()
+        {
+            segment.sealed = true;
+        }
+    }
+
+    // --- writing
+
+    /// Whether a frame is half on the wire: nothing else may be written before its rest.
+    pub(crate) fn is_torn(&self) -> bool {
+        self.segments.get(self.current).is_some_and(|segment| segment.written > segment.mark)
+    }
+
+    /// What to write next.
+    pub(crate) fn next(&mut self) -> Next {
+        if self.begun.is_some() {
+            self.rescind();
+        }
+        while self.segments.get(self.current).is_some_and(|segment| segment.sealed && segment.written == segment.len()) {
+            // Sealed after it was written: only kept segments come here.
+            self.current += 1;
+        }
+        let Some(segment) = self.segments.get_mut(self.current) else { return Next::Nothing };
+        let left = segment.len() - segment.written;
+        if left == 0 {
+            return Next::Nothing;
+        }
+        if left <= LEND {
+            return Next::Here;
+        }
+        segment.sealed = true;
+        self.lent = true;
+        let segment = &mut self.segments[self.current];
+        Next::Lent(Lent { bytes: std::mem::take(&mut segment.bytes), beyond: segment.beyond.clone(), written: segment.written })
+    }
+
+    /// What is left of the current segment, as up to two slices.
+    pub(crate) fn slices(&self) -> [IoSlice<'_>; 2] {
+        match self.segments.get(self.current) {
+            Some(segment) => two_slices(&segment.bytes, &segment.beyond, segment.written),
+            None => [IoSlice::new(&[]), IoSlice::new(&[])],
+        }
+    }
+
+    /// Takes a lent segment back.
+    pub(crate) fn restore(&mut self, lent: Lent) {
+        self.lent = false;
+        if let Some(segment) = self.segments.get_mut(self.current) {
+            segment.bytes = lent.bytes;
+        }
+    }
+
+    /// Notes that `count` bytes of the current segment were written.
+    #[inline]
+    pub(crate) fn wrote(&mut self, count: usize) {
+        let Some(segment) = self.segments.get_mut(self.current) else { return };
+        segment.written += count;
+        let whole = if segment.written == segment.len() { self.wrote_all() } else { self.wrote_part() };
+        self.unwritten -= whole;
+        if self.acks {
+            self.in_flight += whole;
+        } else {
+            self.done += whole;
+        }
+    }
+
+    #[inline]
+    fn wrote_all(&mut self) -> u64 {
+        let segment = &mut self.segments[self.current];
+        let whole = std::mem::take(&mut segment.unwritten);
+        self.written_to = self.written_to.max(segment.last);
+        segment.mark = segment.written;
+        if self.keep {
+            if segment.sealed || segment.bytes.len() >= SEGMENT {
+                segment.sealed = true;
+                self.current += 1;
+            }
+        } else {
+            self.held_messages -= segment.frames;
+            self.held_bytes -= (segment.len() - segment.start) as u64;
+            if segment.sealed || segment.bytes.len() >= SEGMENT {
+                self.retire_front();
+            } else {
+                reset(segment);
+            }
+        }
+        whole
+    }
+
+    #[cold]
+    fn wrote_part(&mut self) -> u64 {
+        let segment = &mut self.segments[self.current];
+        let mut whole = 0;
+        while let Some(total) = frame_at(segment, segment.mark) {
+            if segment.mark + total > segment.written {
+                break;
+            }
+            self.written_to = self.written_to.max(sequence_at(&segment.bytes, segment.mark));
+            segment.mark += total;
+            segment.unwritten -= 1;
+            whole += 1;
+            if !self.keep {
+                segment.frames -= 1;
+                self.held_messages -= 1;
+                self.held_bytes -= total as u64;
+                segment.start = segment.mark;
+            }
+        }
+        whole
+    }
+
+    fn retire_front(&mut self) {
+        if let Some(mut segment) = self.segments.pop_front()
+            && self.spare.len() < SPARE
+            && segment.bytes.capacity() <= 2 * SEGMENT
+        {
+            segment.bytes.clear();
+            self.spare.push(segment.bytes);
+        }
+    }
+
+    // --- what the other end says
+
+    /// The other end took everything up to `sequence`.
+    pub(crate) fn ack(&mut self, sequence: u64) {
+        let sequence = sequence.min(self.last_sequence);
+        if sequence <= self.acked_to {
+            return;
+        }
+        if self.keep {
+            self.trim(sequence);
+        } else if self.acks {
+            let upto = sequence.min(self.written_to);
+            let settled = self.counted(self.acked_to, upto).min(self.in_flight);
+            self.in_flight -= settled;
+            self.done += settled;
+        }
+        self.acked_to = sequence;
+    }
+
+    /// How many sequences in `(after, upto]` were messages on the wire of this connection.
+    fn counted(&self, after: u64, upto: u64) -> u64 {
+        let skipped = self.skipped.range(after + 1..=upto.max(after)).count() as u64;
+        let lost: u64 = self.lost.iter().map(|&(from, to)| to.min(upto).saturating_add(1).saturating_sub(from.max(after + 1))).sum();
+        upto.saturating_sub(after).saturating_sub(skipped).saturating_sub(lost)
+    }
+
+    /// Lets go of frames up to `sequence`, written or not: a peer that says it has them has them.
+    fn trim(&mut self, sequence: u64) {
+        while let Some(segment) = self.segments.front_mut() {
+            while let Some(total) = frame_at(segment, segment.start) {
+                if sequence_at(&segment.bytes, segment.start) > sequence || (segment.start >= segment.mark && segment.written > segment.mark) {
+                    return;
+                }
+                if segment.start >= segment.mark {
+                    // Acked by an earlier connection's ack that only the welcome told: never written on this one.
+                    segment.mark += total;
+                    segment.written = segment.mark;
+                    segment.unwritten -= 1;
+                    self.unwritten -= 1;
+                } else {
+                    self.in_flight -= 1;
+                }
+                segment.start += total;
+                segment.frames -= 1;
+                self.held_messages -= 1;
+                self.held_bytes -= total as u64;
+                self.done += 1;
+            }
+            if segment.sealed {
+                self.retire_front();
+                self.current = self.current.saturating_sub(1);
+            } else {
+                reset(segment);
+                return;
+            }
+        }
+    }
+
+    /// The connection is gone: what must be sent again is unwritten again. Returns how many are now unknown.
+    pub(crate) fn rewind(&mut self) -> u64 {
+        if self.keep {
+            for segment in &mut self.segments {
+                segment.written = segment.start;
+                segment.mark = segment.start;
+                self.unwritten += segment.frames - segment.unwritten;
+                segment.unwritten = segment.frames;
+            }
+            self.in_flight = 0;
+            self.current = 0;
+            return 0;
+        }
+        // At most once: whole frames are gone, a torn one is sent again whole under its number.
+        if let Some(segment) = self.segments.get_mut(self.current) {
+            segment.written = segment.mark;
+        }
+        let lost = std::mem::take(&mut self.in_flight);
+        if lost > 0 {
+            self.unknown += lost;
+            let from = self.lost.back().map_or(0, |&(_, to)| to).max(self.acked_to) + 1;
+            self.lost.push_back((from, self.written_to));
+            if self.lost.len() > HORIZON / 64 {
+                let (_, to) = self.lost.pop_front().expect("it is longer than the bound");
+                self.horizon = self.horizon.max(to);
+            }
+        }
+        lost
+    }
+
+    // --- drops
+
+    /// Drops the oldest message that no byte of was written and that the flusher does not hold.
+    pub(crate) fn drop_oldest(&mut self) -> bool {
+        let from = self.current + usize::from(self.lent);
+        for index in from..self.segments.len() {
+            let segment = &mut self.segments[index];
+            let mut at = segment.mark;
+            if segment.written > segment.mark {
+                at += frame_at(segment, at).unwrap_or_default();
+            }
+            let Some(total) = frame_at(segment, at) else { continue };
+            let sequence = sequence_at(&segment.bytes, at);
+            if at == segment.mark && segment.mark == segment.start {
+                segment.start += total;
+                segment.mark = segment.start;
+                segment.written = segment.start;
+                segment.frames -= 1;
+                segment.unwritten -= 1;
+            } else {
+                cut(segment, at, total);
+            }
+            let emptied = segment.start >= segment.len();
+            if emptied && segment.sealed {
+                self.segments.remove(index);
+            } else if emptied {
+                reset(segment);
+            }
+            self.unwritten -= 1;
+            self.held_messages -= 1;
+            self.held_bytes -= total as u64;
+            self.except(sequence, DropCause::Oldest);
+            return true;
+        }
+        false
+    }
+
+    /// Withdraws one message if no byte of it is written and the flusher does not hold it.
+    pub(crate) fn withdraw(&mut self, sequence: u64) -> bool {
+        let from = self.current + usize::from(self.lent);
+        for index in from..self.segments.len() {
+            let segment = &mut self.segments[index];
+            let mut at = segment.mark;
+            while let Some(total) = frame_at(segment, at) {
+                if sequence_at(&segment.bytes, at) == sequence {
+                    if at == segment.mark && segment.written > segment.mark {
+                        return false;
+                    }
+                    cut(segment, at, total);
+                    self.unwritten -= 1;
+                    self.held_messages -= 1;
+                    self.held_bytes -= total as u64;
+                    self.except(sequence, DropCause::Withdrawn);
+                    return true;
+                }
+                at += total;
+            }
+        }
+        false
+    }
+
+    fn except(&mut self, sequence: u64, cause: DropCause) {
+        self.skipped.insert(sequence, cause);
+        if self.skipped.len() > HORIZON
+            && let Some((oldest, _)) = self.skipped.pop_first()
+        {
+            self.horizon = self.horizon.max(oldest);
+        }
+    }
+
+    // --- questions
+
+    /// What became of a message.
+    pub(crate) fn fate(&self, sequence: u64) -> Fate {
+        if let Some(&cause) = self.skipped.get(&sequence) {
+            return Fate::Dropped(cause);
+        }
+        if sequence <= self.horizon || self.lost.iter().any(|&(from, to)| (from..=to).contains(&sequence)) {
+            return Fate::Unknown;
+        }
+        if sequence <= self.acked_to {
+            Fate::Acked
+        } else if sequence <= self.written_to {
+            Fate::Written
+        } else {
+            Fate::Buffered
+        }
+    }
+
+    /// Takes out everything not yet done, oldest first.
+    pub(crate) fn take_undelivered(&mut self) -> Vec<Undelivered> {
+        let mut taken = Vec::new();
+        for segment in std::mem::take(&mut self.segments) {
+            let mut at = segment.start;
+            while let Some(total) = frame_at(&segment, at) {
+                let mut frame = segment.bytes[at..segment.bytes.len().min(at + total)].to_vec();
+                frame.extend_from_slice(&segment.beyond);
+                let on_wire = at < segment.written;
+                taken.push(Undelivered { sequence: sequence_at(&segment.bytes, at), frame, on_wire });
+                at += total;
+            }
+        }
+        for one in &taken {
+            if one.on_wire {
+                self.unknown += 1;
+                self.lost.push_back((one.sequence, one.sequence));
+            } else {
+                self.except(one.sequence, DropCause::Closed);
+            }
+        }
+        if !self.keep {
+            self.unknown += std::mem::take(&mut self.in_flight);
+        }
+        self.current = 0;
+        self.lent = false;
+        self.held_messages = 0;
+        self.held_bytes = 0;
+        self.unwritten = 0;
+        self.in_flight = 0;
+        taken
+    }
+}
+
+/// A frame that was accepted and not delivered when its sink was closed.
+#[derive(Debug)]
+pub(crate) struct Undelivered {
+    pub(crate) sequence: u64,
+    pub(crate) frame: Vec<u8>,
+    /// Bytes of it may have arrived.
+    pub(crate) on_wire: bool,
+}
+
+/// Bytes of the frame that begins at `at`, or `None` at the end.
+#[inline]
+fn frame_at(segment: &Segment, at: usize) -> Option<usize> {
+    let length = segment.bytes.get(at..)?.first_chunk::<4>()?;
+    Some(u32::from_le_bytes(*length) as usize + 4)
+}
+
+#[inline]
+fn sequence_at(bytes: &[u8], at: usize) -> u64 {
+    bytes
+        .get(at + frame::HEAD..)
+        .and_then(|rest| rest.first_chunk())
+        .map_or(0, |eight| u64::from_le_bytes(*eight))
+}
+
+fn reset(segment: &mut Segment) {
+    segment.bytes.clear();
+    segment.start = 0;
+    segment.written = 0;
+    segment.mark = 0;
+    segment.frames = 0;
+    segment.unwritten = 0;
+}
+
+/// Removes one unwritten frame from the middle.
+fn cut(segment: &mut Segment, at: usize, total: usize) {
+    if segment.beyond.is_empty() {
+        segment.bytes.drain(at..at + total);
+    } else {
+        segment.bytes.truncate(at);
+        segment.beyond = Bytes::new();
+    }
+    segment.frames -= 1;
+    segment.unwritten -= 1;
+}

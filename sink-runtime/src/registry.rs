@@ -1,0 +1,473 @@
+//! Services by name, at run time: the compiled-in registry, the layers over it, and the links made from them.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use sink_schema::{Color, CompositePlan, Delivery, Format, Kind, Layers, LeafPlan, Pattern, Plan, Role, ServicePlan, SourceFile};
+
+use crate::carrier::{Carrier, CarrierDial};
+use crate::clock::{SplitMix, Surroundings, TokioClock};
+use crate::composite::Members;
+use crate::dynamic::DynSink;
+use crate::error::RegistryError;
+use crate::factory::SinkFactory;
+use crate::failover::Failover;
+use crate::fanout::FanOut;
+use crate::frame::Start;
+use crate::leaf::Leaf;
+use crate::life::LifePolicy;
+use crate::link::{Link, LinkConfig, MessageIdentity};
+use crate::message::MessageType;
+use crate::receipt::Level;
+use crate::report::DrainReport;
+use crate::service::Expect;
+use crate::sink::MessageSink;
+use crate::source::{Role as SourceRole, Source, SourceSettings};
+use crate::transport::Target;
+
+/// Names the registry that replaces the compiled-in one.
+pub const REGISTRY_VARIABLE: &str = "SINKS_REGISTRY";
+/// Names the profile whose overlay is laid over the registry.
+pub const PROFILE_VARIABLE: &str = "SINKS_PROFILE";
+
+/// The registry a program was built with; one static per `include_sinks!`.
+pub struct CompiledRegistry {
+    path: &'static str,
+    text: &'static str,
+    overlays: &'static [(&'static str, &'static str, &'static str)],
+    carriers: &'static [&'static Carrier],
+    live: OnceLock<Result<Arc<ServiceRegistry>, RegistryError>>,
+}
+
+impl CompiledRegistry {
+    /// What the generator prints: the registry's path and text, its overlays (profile, path, text), the carriers beyond the built-in ones.
+    #[must_use]
+    pub const fn new(
+        path: &'static str,
+        text: &'static str,
+        overlays: &'static [(&'static str, &'static str, &'static str)],
+        carriers: &'static [&'static Carrier],
+    ) -> Self {
+        Self { path, text, overlays, carriers, live: OnceLock::new() }
+    }
+
+    /// Reads the layers, once (PROMISES 9.1).
+    ///
+    /// # Errors
+    /// If a layer cannot be read or has mistakes.
+    pub fn init(&'static self) -> Result<(), RegistryError> {
+        self.live().map(|_| ())
+    }
+
+    /// Reads the layers and compares them with what the program expects.
+    ///
+    /// # Errors
+    /// The first service that is missing, or carries another message type.
+    pub fn check(&'static self, expected: &[Expect]) -> Result<(), RegistryError> {
+        let live = self.live()?;
+        for expect in expected {
+            for service in expect.services {
+                live.expect(service, expect.message)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A sink for a name known only at run time; shares the link of the generated accessor of that name.
+    ///
+    /// # Errors
+    /// If there is no such service, or it carries another message type.
+    pub fn dynamic<M: MessageType>(&'static self, name: &str) -> Result<DynSink<M>, RegistryError> {
+        self.live()?.sink::<M>(name)
+    }
+
+    /// A source for a name known only at run time.
+    ///
+    /// # Errors
+    /// If there is no such leaf, or it carries another message type.
+    pub fn source<M: MessageType>(&'static self, name: &str) -> Result<Source<M>, RegistryError> {
+        self.live()?.source::<M>(name)
+    }
+
+    /// Makes sinks by name.
+    #[must_use]
+    pub fn factory(&'static self) -> SinkFactory {
+        SinkFactory::of(self.live())
+    }
+
+    /// Closes every sink that was used, each with its share of `deadline`; parents have no buffers of their own.
+    pub async fn close_all(&'static self, deadline: Duration) -> Vec<DrainReport> {
+        match self.live.get() {
+            Some(Ok(live)) => live.close_all(deadline).await,
+            _ => Vec::new(),
+        }
+    }
+
+    pub(crate) fn leaf<M: MessageType>(&'static self, name: &str) -> Result<Leaf<M>, RegistryError> {
+        self.live()?.leaf::<M>(name)
+    }
+
+    pub(crate) fn source_settings<M: MessageType>(&'static self, name: &str) -> Result<SourceSettings, RegistryError> {
+        self.live()?.source_settings::<M>(name)
+    }
+
+    pub(crate) fn live(&'static self) -> Result<Arc<ServiceRegistry>, RegistryError> {
+        self.live.get_or_init(|| self.load().map(Arc::new)).clone()
+    }
+
+    fn load(&self) -> Result<ServiceRegistry, RegistryError> {
+        let profile = std::env::var(PROFILE_VARIABLE).ok().filter(|profile| !profile.is_empty());
+        match std::env::var(REGISTRY_VARIABLE).ok().filter(|named| !named.is_empty()) {
+            Some(named) if named.contains("://") => Err(RegistryError::Unsupported {
+                service: Arc::from(REGISTRY_VARIABLE),
+                text: Arc::from(format!("{named}: control planes are not built into this version, name a services.toml")),
+            }),
+            Some(named) => ServiceRegistry::read(Path::new(&named), profile.as_deref(), self.carriers),
+            None => match beside_executable() {
+                Some(path) => ServiceRegistry::read(&path, profile.as_deref(), self.carriers),
+                None => self.load_compiled(profile.as_deref()),
+            },
+        }
+    }
+
+    fn load_compiled(&self, profile: Option<&str>) -> Result<ServiceRegistry, RegistryError> {
+        let base = SourceFile { path: self.path.to_owned(), text: self.text.to_owned() };
+        let overlay = match profile {
+            None => None,
+            Some(profile) => match self.overlays.iter().find(|(name, _, _)| *name == profile) {
+                Some((_, path, text)) => Some(SourceFile { path: (*path).to_owned(), text: (*text).to_owned() }),
+                None => {
+                    let known: Vec<_> = self.overlays.iter().map(|(name, _, _)| *name).collect();
+                    return Err(RegistryError::Unsupported {
+                        service: Arc::from(PROFILE_VARIABLE),
+                        text: Arc::from(format!("no overlay `services.{profile}.toml` was built in (known: {})", known.join(", "))),
+                    });
+                }
+            },
+        };
+        ServiceRegistry::resolve(&base, overlay.as_ref(), self.carriers)
+    }
+}
+
+impl fmt::Debug for CompiledRegistry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CompiledRegistry").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// `services.toml` beside the executable, never in the working directory.
+fn beside_executable() -> Option<PathBuf> {
+    let path = std::env::current_exe().ok()?.parent()?.join("services.toml");
+    path.is_file().then_some(path)
+}
+
+/// All services of one registry, resolved, with the links made so far. Stage 1's resolver.
+pub struct ServiceRegistry {
+    origin: Arc<str>,
+    plan: Plan,
+    surroundings: Surroundings,
+    leaves: Mutex<HashMap<String, Made>>,
+}
+
+/// A link that exists, behind the handle that keeps it.
+struct Made {
+    leaf: Box<dyn std::any::Any + Send + Sync>,
+    message: &'static str,
+    close: Arc<dyn Closes>,
+}
+
+/// A leaf of any message type, as closing sees it.
+trait Closes: Send + Sync {
+    fn close(&self, deadline: Duration) -> crate::transport::BoxFuture<'_, DrainReport>;
+}
+
+impl<M: MessageType> Closes for Leaf<M> {
+    fn close(&self, deadline: Duration) -> crate::transport::BoxFuture<'_, DrainReport> {
+        Box::pin(Leaf::close(self, deadline))
+    }
+}
+
+impl ServiceRegistry {
+    /// Reads a registry from a file, with the overlay of `SINKS_PROFILE` and the environment over it.
+    ///
+    /// # Errors
+    /// If it cannot be read or has mistakes.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, RegistryError> {
+        let profile = std::env::var(PROFILE_VARIABLE).ok().filter(|profile| !profile.is_empty());
+        Self::read(path.as_ref(), profile.as_deref(), &[])
+    }
+
+    /// Takes a registry from a string; the environment is laid over it.
+    ///
+    /// # Errors
+    /// If it has mistakes.
+    pub fn from_toml(text: &str) -> Result<Self, RegistryError> {
+        let base = SourceFile { path: "services.toml".to_owned(), text: text.to_owned() };
+        Self::resolve(&base, None, &[])
+    }
+
+    fn read(path: &Path, profile: Option<&str>, carriers: &'static [&'static Carrier]) -> Result<Self, RegistryError> {
+        let base = read_file(path)?;
+        let overlay = match profile {
+            None => None,
+            Some(profile) => {
+                let stem = path.file_stem().map_or_else(|| "services".into(), |stem| stem.to_string_lossy());
+                Some(read_file(&path.with_file_name(format!("{stem}.{profile}.toml")))?)
+            }
+        };
+        Self::resolve(&base, overlay.as_ref(), carriers)
+    }
+
+    fn resolve(base: &SourceFile, overlay: Option<&SourceFile>, carriers: &'static [&'static Carrier]) -> Result<Self, RegistryError> {
+        let environment: Vec<(String, String)> = std::env::vars_os()
+            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+            .filter(|(key, _)| key.starts_with("SINKS__"))
+            .collect();
+        let mut capabilities = built_in();
+        for scheme in carriers.iter().flat_map(|carrier| carrier.schemes) {
+            capabilities = capabilities.with_scheme(scheme);
+        }
+        let layers = Layers { base, overlay, environment: &environment, capabilities };
+        let (plan, diagnostics) = sink_schema::load(&layers);
+        let origin: Arc<str> = Arc::from(base.path.as_str());
+        if diagnostics.has_errors() {
+            let count = diagnostics.errors().count();
+            return Err(RegistryError::Invalid { registry: origin, count, text: Arc::from(diagnostics.render(Format::Human, Color::Never)) });
+        }
+        let surroundings = Surroundings {
+            clock: Arc::new(TokioClock),
+            chance: Arc::new(SplitMix::from_system()),
+            dial: Arc::new(CarrierDial::new(carriers)),
+        };
+        Ok(Self { origin, plan, surroundings, leaves: Mutex::default() })
+    }
+
+    /// The same registry with other surroundings: a simulated clock, network and dice.
+    #[must_use]
+    pub fn with_surroundings(mut self, surroundings: Surroundings) -> Self {
+        self.surroundings = surroundings;
+        self
+    }
+
+    /// The names of all services, in registry order.
+    pub fn services(&self) -> impl Iterator<Item = &str> {
+        self.plan.services.iter().map(|service| service.name.as_str())
+    }
+
+    fn find(&self, name: &str) -> Result<&ServicePlan, RegistryError> {
+        self.plan.find(name).ok_or_else(|| RegistryError::UnknownService {
+            service: Arc::from(name),
+            registry: Arc::clone(&self.origin),
+            help: self.plan.nearest(name).map(Arc::from),
+        })
+    }
+
+    /// Whether a service exists and carries this message type.
+    fn expect(&self, name: &str, message: &'static str) -> Result<&ServicePlan, RegistryError> {
+        let service = self.find(name)?;
+        let registered = service.message().unwrap_or("sink_runtime::Message");
+        // The registry names a path, the program a type: the path's last segment is the type's name.
+        let last = registered.rsplit("::").next().unwrap_or(registered);
+        if last.trim() == message {
+            return Ok(service);
+        }
+        Err(RegistryError::MessageMismatch {
+            service: Arc::from(name),
+            registry: Arc::from(format!("{}:{}", service.location.path, service.location.line)),
+            registered: Arc::from(registered),
+            expected: Arc::from(message),
+        })
+    }
+
+    /// A sink for any service by name.
+    ///
+    /// # Errors
+    /// If there is no such service, or it carries another message type.
+    pub fn sink<M: MessageType>(self: &Arc<Self>, name: &str) -> Result<DynSink<M>, RegistryError> {
+        let service = self.expect(name, M::NAME)?;
+        match &service.kind {
+            Kind::Leaf(plan) => {
+                let leaf = self.make::<M>(service, plan);
+                Ok(DynSink::leaf(leaf?, plan.delivery == Delivery::AtLeastOnce))
+            }
+            Kind::Composite(plan) => self.composite(service, plan),
+        }
+    }
+
+    fn composite<M: MessageType>(self: &Arc<Self>, service: &ServicePlan, plan: &CompositePlan) -> Result<DynSink<M>, RegistryError> {
+        // The validator has refused cycles, so this ends.
+        let mut members = Vec::with_capacity(plan.targets.len());
+        for target in &plan.targets {
+            members.push((self.sink::<M>(target)?, plan.optional.contains(target)));
+        }
+        let members = Members::new(members);
+        let name: Arc<str> = Arc::from(service.name.as_str());
+        match plan.pattern {
+            Pattern::FanOut => Ok(DynSink::branch(FanOut::named(name, members), plan.at_least_once)),
+            Pattern::Failover => Ok(DynSink::branch(Failover::named(name, members), plan.at_least_once)),
+            Pattern::RoundRobin | Pattern::Partition => {
+                Err(RegistryError::Unsupported { service: name, text: Arc::from("this pattern is not built into this version") })
+            }
+        }
+    }
+
+    /// A source for a leaf by name.
+    ///
+    /// # Errors
+    /// If there is no such leaf, or it carries another message type.
+    pub fn source<M: MessageType>(&self, name: &str) -> Result<Source<M>, RegistryError> {
+        Ok(Source::from_settings(self.source_settings::<M>(name)?))
+    }
+
+    fn source_settings<M: MessageType>(&self, name: &str) -> Result<SourceSettings, RegistryError> {
+        let service = self.expect(name, M::NAME)?;
+        let Some(plan) = service.leaf() else {
+            return Err(RegistryError::Unsupported {
+                service: Arc::from(name),
+                text: Arc::from("a composite has no receiving end of its own: receive from its members"),
+            });
+        };
+        let relay = plan.role == Role::Relay;
+        let endpoint = if relay { &plan.endpoint } else { plan.bind.as_ref().unwrap_or(&plan.endpoint) };
+        Ok(SourceSettings {
+            service: Arc::from(service.name.as_str()),
+            role: if relay { SourceRole::Subscribe } else { SourceRole::Listen },
+            target: target(plan, endpoint.clone()),
+            codec: plan.codec,
+            message: MessageIdentity::of::<M>(),
+            buffer_size: plan.buffer_size,
+            max_frame_bytes: plan.max_frame_bytes,
+            max_connections: plan.max_connections,
+            life: life_policy(plan),
+            start: match plan.from {
+                sink_schema::From_::Retained => Start::Retained,
+                sink_schema::From_::Now => Start::Now,
+            },
+            consumer: plan.consumer.as_deref().map(Arc::from),
+            acks: plan.delivery == Delivery::AtLeastOnce,
+            surroundings: self.surroundings.clone(),
+        })
+    }
+
+    fn leaf<M: MessageType>(&self, name: &str) -> Result<Leaf<M>, RegistryError> {
+        let service = self.expect(name, M::NAME)?;
+        match &service.kind {
+            Kind::Leaf(plan) => self.make::<M>(service, plan),
+            Kind::Composite(_) => Err(RegistryError::Unsupported {
+                service: Arc::from(name),
+                text: Arc::from("the program was built with a leaf of this name, the registry has a composite"),
+            }),
+        }
+    }
+
+    /// The one link of a leaf: made at the first call, shared by all later ones.
+    fn make<M: MessageType>(&self, service: &ServicePlan, plan: &LeafPlan) -> Result<Leaf<M>, RegistryError> {
+        let mut leaves = self.leaves.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(made) = leaves.get(&service.name) {
+            return made.leaf.downcast_ref::<Leaf<M>>().cloned().ok_or_else(|| RegistryError::MessageMismatch {
+                service: Arc::from(service.name.as_str()),
+                registry: Arc::clone(&self.origin),
+                registered: Arc::from(made.message),
+                expected: Arc::from(M::NAME),
+            });
+        }
+        let config = LinkConfig {
+            service: Arc::from(service.name.as_str()),
+            target: target(plan, plan.endpoint.clone()),
+            life: life_policy(plan),
+            buffer_size: plan.buffer_size,
+            buffer_bytes: plan.buffer_bytes,
+            max_frame_bytes: plan.max_frame_bytes,
+            when_full: plan.when_full,
+            confirm: plan.confirm.map(|level| match level {
+                sink_schema::Level::Spooled => Level::Spooled,
+                sink_schema::Level::Written => Level::Written,
+                sink_schema::Level::Acked => Level::Acked,
+                sink_schema::Level::Stored => Level::Stored,
+            }),
+            keep: plan.delivery == Delivery::AtLeastOnce,
+            send_timeout: plan.send_timeout,
+            codec: plan.codec,
+            message: MessageIdentity::of::<M>(),
+        };
+        let leaf = Leaf::<M>::new(Link::new(config, self.surroundings.clone()));
+        let made = Made { leaf: Box::new(leaf.clone()), message: M::NAME, close: Arc::new(leaf.clone()) };
+        leaves.insert(service.name.clone(), made);
+        Ok(leaf)
+    }
+
+    /// Closes every link made so far, all at once.
+    pub async fn close_all(&self, deadline: Duration) -> Vec<DrainReport> {
+        let links: Vec<Arc<dyn Closes>> = {
+            let leaves = self.leaves.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut named: Vec<_> = leaves.iter().map(|(name, made)| (name.clone(), Arc::clone(&made.close))).collect();
+            named.sort_by(|left, right| left.0.cmp(&right.0));
+            named.into_iter().map(|(_, close)| close).collect()
+        };
+        let mut closing: Vec<_> = links.iter().map(|link| Some(link.close(deadline))).collect();
+        let mut reports: Vec<Option<DrainReport>> = links.iter().map(|_| None).collect();
+        std::future::poll_fn(|cx| {
+            let mut pending = false;
+            for (slot, report) in closing.iter_mut().zip(&mut reports) {
+                if let Some(future) = slot {
+                    match future.as_mut().poll(cx) {
+                        std::task::Poll::Ready(done) => {
+                            *report = Some(done);
+                            *slot = None;
+                        }
+                        std::task::Poll::Pending => pending = true,
+                    }
+                }
+            }
+            if pending { std::task::Poll::Pending } else { std::task::Poll::Ready(()) }
+        })
+        .await;
+        reports.into_iter().flatten().collect()
+    }
+}
+
+impl fmt::Debug for ServiceRegistry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceRegistry").field("origin", &self.origin).field("services", &self.plan.services.len()).finish_non_exhaustive()
+    }
+}
+
+/// What this build of the runtime can do.
+fn built_in() -> sink_schema::Capabilities {
+    let mut capabilities = sink_schema::Capabilities::none().with_scheme("inproc");
+    for (built, scheme) in [(cfg!(feature = "unix"), "unix"), (cfg!(feature = "tcp"), "tcp")] {
+        if built {
+            capabilities = capabilities.with_scheme(scheme);
+        }
+    }
+    for (built, feature) in [(cfg!(feature = "postcard"), "postcard"), (cfg!(feature = "json"), "json")] {
+        if built {
+            capabilities = capabilities.with_feature(feature);
+        }
+    }
+    capabilities
+}
+
+fn read_file(path: &Path) -> Result<SourceFile, RegistryError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(SourceFile { path: path.display().to_string(), text }),
+        Err(error) => Err(RegistryError::Read { registry: Arc::from(path.display().to_string()), source: Arc::new(error) }),
+    }
+}
+
+fn target(plan: &LeafPlan, endpoint: crate::transport::Endpoint) -> Target {
+    Target { endpoint, allow_uids: plan.allow_uids.clone(), insecure_plaintext: plan.insecure_plaintext }
+}
+
+fn life_policy(plan: &LeafPlan) -> LifePolicy {
+    LifePolicy {
+        reconnect_delay: plan.reconnect_delay,
+        reconnect_max_delay: plan.reconnect_max_delay,
+        connect_timeout: plan.connect_timeout,
+        max_attempts: plan.max_attempts,
+        heartbeat: plan.heartbeat,
+    }
+}

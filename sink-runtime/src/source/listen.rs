@@ -1,0 +1,166 @@
+//! A direct service's receiving end: binds, accepts, greets, reads whole frames. What they mean is `source.rs`'s.
+
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::io;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::error::SourceError;
+use crate::frame::{self, Assembler, Hello, PeerRole, ProducerId, Refuse, RefuseCode, Welcome};
+use crate::life::HELLO_TIMEOUT;
+use crate::transport::{self, Endpoint, Listen, Wire};
+
+use super::inbox::{Connection, Inbox};
+use super::settings::SourceSettings;
+use super::stream::{self, End, Limits};
+
+/// Pause after an accept that failed for want of descriptors: the loop must not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// First and longest pause before an endpoint that could not be bound is tried again.
+const BIND_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// Producers whose acks are remembered over reconnects.
+const MAX_REMEMBERED: usize = 4096;
+
+/// What the connections of one listening source share.
+struct Hall {
+    settings: Arc<SourceSettings>,
+    inbox: Arc<Inbox>,
+    connections: AtomicUsize,
+    next_id: AtomicU64,
+    acked: Mutex<HashMap<ProducerId, Arc<AtomicU64>>>,
+}
+
+/// Binds and begins to accept.
+pub(super) async fn start(settings: Arc<SourceSettings>, inbox: Arc<Inbox>, failures: u32) -> Result<Endpoint, SourceError> {
+    if failures > 0 {
+        let pause = BIND_PAUSE.0.saturating_mul(1 << failures.min(6)).min(BIND_PAUSE.1);
+        settings.surroundings.clock.timer(settings.surroundings.clock.now() + pause).await;
+    }
+    let listener = transport::listen(&settings.target).await.map_err(|error| SourceError::Bind {
+        service: Arc::clone(&settings.service),
+        endpoint: Arc::from(settings.target.endpoint.to_string()),
+        source: Arc::new(error),
+    })?;
+    let local = listener.local_endpoint();
+    tracing::info!(service = &*settings.service, endpoint = %local, "listening");
+    let hall = Arc::new(Hall {
+        settings,
+        inbox: Arc::clone(&inbox),
+        connections: AtomicUsize::new(0),
+        next_id: AtomicU64::new(1),
+        acked: Mutex::default(),
+    });
+    inbox.adopt(tokio::spawn(accept(hall, listener)).abort_handle());
+    Ok(local)
+}
+
+async fn accept(hall: Arc<Hall>, mut listener: Box<dyn Listen>) {
+    loop {
+        match poll_fn(|cx| listener.poll_accept(cx)).await {
+            Ok(wire) => {
+                let task = tokio::spawn(serve(Arc::clone(&hall), wire));
+                hall.inbox.adopt(task.abort_handle());
+            }
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                tracing::warn!(service = &*hall.settings.service, %error, "connection refused");
+            }
+            Err(error) => {
+                tracing::warn!(service = &*hall.settings.service, %error, "cannot accept");
+                let clock = &hall.settings.surroundings.clock;
+                clock.timer(clock.now() + ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Counts a connection for as long as it lives.
+struct Place(Arc<Hall>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn serve(hall: Arc<Hall>, wire: Arc<dyn Wire>) {
+    let settings = Arc::clone(&hall.settings);
+    let others = hall.connections.fetch_add(1, Ordering::Relaxed);
+    let _place = Place(Arc::clone(&hall));
+    let clock = Arc::clone(&settings.surroundings.clock);
+    let mut assembler = Assembler::new(frame::MAX_HELLO_BYTES);
+    let until = clock.now() + HELLO_TIMEOUT;
+    let Some(Ok(first)) = stream::within(&*clock, until, stream::first_frame(&*wire, &mut assembler)).await else { return };
+    let hello = match Hello::decode(&first) {
+        Ok(hello) => hello,
+        Err(error) => return refuse(&*wire, RefuseCode::Malformed, &error.to_string()).await,
+    };
+    if others >= settings.max_connections as usize {
+        return refuse(&*wire, RefuseCode::TooManyConnections, &format!("{others} connections already (max_connections)")).await;
+    }
+    if let Err((code, reason)) = examine(&settings, &hello) {
+        tracing::warn!(service = &*settings.service, reason, "producer refused");
+        return refuse(&*wire, code, &reason).await;
+    }
+    let acked = hall.acked_of(hello.producer);
+    let id = hall.next_id.fetch_add(1, Ordering::Relaxed);
+    let connection = Connection::new(id, hello.producer, hello.first, false, hello.acks, Arc::clone(&wire), Arc::clone(&acked));
+    connection.say(|out| {
+        Welcome {
+            acked: acked.load(Ordering::Acquire),
+            max_frame_bytes: settings.max_frame_bytes,
+            heartbeat_ms: settings.heartbeat().as_millis() as u32,
+            ..Welcome::default()
+        }
+        .encode(out);
+    });
+    assembler.set_limit(settings.frame_limit());
+    let limits = Limits { heartbeat: settings.heartbeat(), peer_heartbeat: Duration::from_millis(u64::from(hello.heartbeat_ms)) };
+    let end = stream::read_all(&hall.inbox, &connection, &*wire, &*clock, assembler, &limits, |_| {}).await;
+    if let End::Nonsense(error) = end {
+        tracing::warn!(service = &*settings.service, %error, "connection ended");
+    }
+}
+
+impl Hall {
+    fn acked_of(&self, producer: ProducerId) -> Arc<AtomicU64> {
+        let mut known = self.acked.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MAX_REMEMBERED && !known.contains_key(&producer) {
+            // Those that nobody holds are of producers that are gone; any of them may be forgotten.
+            if let Some(&gone) = known.iter().filter(|(_, acked)| Arc::strong_count(acked) == 1).map(|(id, _)| id).min_by_key(|id| id.epoch) {
+                known.remove(&gone);
+            }
+        }
+        Arc::clone(known.entry(producer).or_default())
+    }
+}
+
+/// Whether this hello may come in.
+fn examine(settings: &SourceSettings, hello: &Hello) -> Result<(), (RefuseCode, String)> {
+    if hello.service != settings.service {
+        let theirs = frame::escape(hello.service.as_bytes());
+        return Err((RefuseCode::UnknownService, format!("this endpoint serves `{}`, not `{theirs}`", settings.service)));
+    }
+    if hello.role != PeerRole::Producer {
+        let reason = format!("`{}` is a direct service: it has one receiving end, and that is here", settings.service);
+        return Err((RefuseCode::WrongRole, reason));
+    }
+    if let Some(reason) = settings.mismatch(hello.fingerprint, &hello.message, &hello.shape) {
+        return Err((RefuseCode::TypeMismatch, reason));
+    }
+    let codec = crate::codec::name(settings.codec);
+    if hello.fingerprint != 0 && settings.message.fingerprint != 0 && *hello.codec != *codec {
+        let theirs = frame::escape(hello.codec.as_bytes());
+        return Err((RefuseCode::TypeMismatch, format!("producer encodes as {theirs}, consumer decodes {codec} (codec)")));
+    }
+    Ok(())
+}
+
+/// Says why and hangs up; best effort, the dialer will ask again.
+async fn refuse(wire: &dyn Wire, code: RefuseCode, reason: &str) {
+    let mut out = Vec::new();
+    Refuse::encode(&mut out, code, reason);
+    let _ = poll_fn(|cx| wire.poll_writable(cx)).await;
+    let _ = wire.try_write(&out);
+}
