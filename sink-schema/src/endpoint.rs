@@ -251,9 +251,11 @@ impl Parts<'_> {
         let path = self.rest;
         if !path.starts_with('/') {
             let help = if path.is_empty() {
-                "write `unix:///run/my_app/name.sock`".to_owned()
+                "for example `unix:///run/my_app/name.sock`".to_owned()
             } else {
-                format!("write three slashes and the whole path, as in `unix:///run/{path}`")
+                format!(
+                    "write the whole path, with three slashes: for example `unix:///run/{path}`"
+                )
             };
             return self.whole("a socket path is absolute", help);
         }
@@ -287,12 +289,12 @@ impl Parts<'_> {
         match stray {
             _ if name.is_empty() => self.whole(
                 "an inproc endpoint has a name",
-                "write `inproc://name`".to_owned(),
+                "for example `inproc://name`".to_owned(),
             ),
             Some((at, c)) => self.fail(
                 self.rest_at + at..self.rest_at + at + c.len_utf8(),
                 "an inproc name is letters, digits, `_`, `-` and `.`",
-                "write `inproc://name`".to_owned(),
+                "for example `inproc://name`".to_owned(),
             ),
             None => Ok(Endpoint::Inproc(name.to_owned())),
         }
@@ -304,7 +306,7 @@ impl Parts<'_> {
         if subject.is_empty() {
             return self.whole(
                 "a nats endpoint names a subject",
-                format!("write `nats://{}:{port}/subject`", Host(&host)),
+                format!("for example `nats://{}:{port}/orders`", Host(&host)),
             );
         }
         let sound = subject.split('.').all(|token| !token.is_empty())
@@ -316,7 +318,7 @@ impl Parts<'_> {
             return self.fail(
                 start..self.text.len(),
                 "a subject is names joined by single dots, without wildcards",
-                "write `orders.eu`".to_owned(),
+                "for example `orders.eu`".to_owned(),
             );
         }
         Ok(Endpoint::Nats {
@@ -341,20 +343,20 @@ impl Parts<'_> {
                 Some((host, _)) => {
                     return self.whole(
                         "the port is missing",
-                        format!("write `{scheme}://[{host}]:{example}`"),
+                        format!("for example `{scheme}://[{host}]:{example}`"),
                     );
                 }
                 None => {
                     return self.whole(
                         "`[` is not closed",
-                        format!("write `{scheme}://[::1]:{example}`"),
+                        format!("for example `{scheme}://[::1]:{example}`"),
                     );
                 }
             },
             None if authority.matches(':').count() > 1 => {
                 return self.whole(
                     "an IPv6 address stands in brackets",
-                    format!("write `{scheme}://[::1]:{example}`"),
+                    format!("for example `{scheme}://[::1]:{example}`"),
                 );
             }
             None => match authority.split_once(':') {
@@ -362,13 +364,13 @@ impl Parts<'_> {
                 None if authority.is_empty() => {
                     return self.whole(
                         "host and port are missing",
-                        format!("write `{scheme}://127.0.0.1:{example}`"),
+                        format!("for example `{scheme}://127.0.0.1:{example}`"),
                     );
                 }
                 None => {
                     return self.whole(
                         "the port is missing",
-                        format!("write `{scheme}://{authority}:{example}`"),
+                        format!("for example `{scheme}://{authority}:{example}`"),
                     );
                 }
             },
@@ -379,7 +381,7 @@ impl Parts<'_> {
             _ if digits.is_empty() => {
                 return self.whole(
                     "the port is missing",
-                    format!("write `{scheme}://{}:{example}`", Host(host)),
+                    format!("for example `{scheme}://{}:{example}`", Host(host)),
                 );
             }
             Ok(port) if digits.bytes().all(|b| b.is_ascii_digit()) => port,
@@ -387,7 +389,7 @@ impl Parts<'_> {
                 return self.fail(
                     place,
                     "a port is a number from 1 to 65535",
-                    format!("write `:{example}`"),
+                    format!("for example `:{example}`"),
                 );
             }
         };
@@ -406,7 +408,7 @@ impl Parts<'_> {
         if host.is_empty() {
             return self.whole(
                 "the host is missing",
-                format!("write `{scheme}://127.0.0.1:{port}`"),
+                format!("for example `{scheme}://127.0.0.1:{port}`"),
             );
         }
         if bracketed {
@@ -415,7 +417,7 @@ impl Parts<'_> {
                 Err(_) => self.fail(
                     self.rest_at..self.rest_at + host.len() + 2,
                     "brackets hold an IPv6 address",
-                    format!("write `{scheme}://[::1]:{port}`"),
+                    format!("for example `{scheme}://[::1]:{port}`"),
                 ),
             };
         }
@@ -471,10 +473,10 @@ fn without_scheme(text: &str) -> (&'static str, String) {
     if text.is_empty() {
         return (
             "an endpoint is not empty",
-            "write `unix:///path` or `tcp://host:port`".to_owned(),
+            "for example `unix:///run/my_app/orders.sock` or `tcp://127.0.0.1:9000`".to_owned(),
         );
     }
-    let bare = text.trim_start_matches(|c: char| c == ':' || c == '/');
+    let bare = text.trim_start_matches([':', '/']);
     if text.starts_with('/') {
         return ("the scheme is missing", format!("write `unix://{text}`"));
     }
@@ -491,7 +493,7 @@ fn without_scheme(text: &str) -> (&'static str, String) {
     }
     (
         "the scheme is missing",
-        "write `unix:///path` or `tcp://host:port`".to_owned(),
+        "for example `unix:///run/my_app/orders.sock` or `tcp://127.0.0.1:9000`".to_owned(),
     )
 }
 

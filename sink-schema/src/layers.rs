@@ -87,13 +87,14 @@ fn merge(layers: &Layers<'_>, mistakes: &mut Mistakes) -> Registry {
             ..Registry::default()
         };
     };
-    let mut registry = base(root, torn, mistakes);
+    let mut registry = base(root, &torn, mistakes);
     if let Some(overlay) = layers.overlay {
         let file = mistakes.files.len();
         registry.overlay = Some(file);
         if let Some((root, torn)) = parse(overlay, mistakes) {
             registry.torn |= !torn.is_empty();
-            lay_over(&mut registry, root, mistakes);
+            let damage = Damage::of(&root, &torn, mistakes);
+            lay_over(&mut registry, root, &damage, mistakes);
         } else {
             registry.torn = true;
         }
@@ -128,33 +129,26 @@ fn parse(source: &SourceFile, mistakes: &mut Mistakes) -> Option<(Vec<Entry>, Ve
 }
 
 /// Takes the base file's tables apart.
-fn base(root: Vec<Entry>, errors: Vec<usize>, mistakes: &mut Mistakes) -> Registry {
+fn base(root: Vec<Entry>, errors: &[usize], mistakes: &mut Mistakes) -> Registry {
     let mut registry = Registry {
         torn: !errors.is_empty(),
         ..Registry::default()
     };
-    let owners = syntax::owners(&root, &errors, mistakes);
+    let damage = Damage::of(&root, errors, mistakes);
     for entry in root {
+        if damage.hides(&entry, mistakes) {
+            continue;
+        }
         match entry.key.as_str() {
             "services" => match entry.value.data {
                 Data::Table(services) => {
-                    registry.services = services
+                    let services = services
                         .into_iter()
-                        .map(|service| raw(service, &owners, mistakes))
-                        .collect();
+                        .filter_map(|service| raw(service, &damage, mistakes));
+                    registry.services = services.collect();
                 }
                 _ => {
-                    let words = entry.value.data.words();
-                    let mistake = Mistake::new(
-                        codes::WRONG_TYPE,
-                        entry.key_span,
-                        format!("`services` is a table, not {words}"),
-                    );
-                    mistakes.push(
-                        mistake
-                            .label("expected a table")
-                            .help("write `[services.name]` for each service"),
-                    );
+                    services_is_no_table(&entry, mistakes);
                     registry.torn = true;
                 }
             },
@@ -166,8 +160,49 @@ fn base(root: Vec<Entry>, errors: Vec<usize>, mistakes: &mut Mistakes) -> Regist
     registry
 }
 
-fn raw(entry: Entry, owners: &HashSet<String>, mistakes: &mut Mistakes) -> RawService {
-    let torn = owners.contains(&entry.key);
+fn services_is_no_table(entry: &Entry, mistakes: &mut Mistakes) {
+    let message = format!("`services` is a table, not {}", entry.value.data.words());
+    let mistake = Mistake::new(codes::WRONG_TYPE, entry.key_span, message);
+    mistakes.push(
+        mistake
+            .label("expected a table")
+            .help("write `[services.name]` for each service"),
+    );
+}
+
+/// What syntax errors make doubtful in one file.
+struct Damage {
+    /// Services inside whose tables an error stands.
+    owners: HashSet<String>,
+    headers: HashSet<usize>,
+    file: usize,
+}
+
+impl Damage {
+    fn of(root: &[Entry], errors: &[usize], mistakes: &Mistakes) -> Self {
+        let file = mistakes.files.len().saturating_sub(1);
+        Self {
+            owners: syntax::owners(root, errors, mistakes),
+            headers: mistakes
+                .files
+                .get(file)
+                .map_or_else(HashSet::new, |text| syntax::torn_headers(text, errors)),
+            file,
+        }
+    }
+
+    /// Whether an entry is none of its table's, but of a broken header above it.
+    fn hides(&self, entry: &Entry, mistakes: &Mistakes) -> bool {
+        let text = mistakes.files.get(self.file);
+        text.is_some_and(|text| syntax::is_below(text, &self.headers, entry.key_span))
+    }
+}
+
+fn raw(entry: Entry, damage: &Damage, mistakes: &mut Mistakes) -> Option<RawService> {
+    if damage.hides(&entry, mistakes) {
+        return None;
+    }
+    let torn = damage.owners.contains(&entry.key);
     let entries = match entry.value.data {
         Data::Table(entries) => Some(entries),
         other => {
@@ -183,13 +218,13 @@ fn raw(entry: Entry, owners: &HashSet<String>, mistakes: &mut Mistakes) -> RawSe
             None
         }
     };
-    RawService {
+    Some(RawService {
         name: entry.key,
         name_span: entry.key_span,
         entries,
         retyped: false,
         torn,
-    }
+    })
 }
 
 fn not_a_service(
@@ -281,8 +316,11 @@ fn unknown_section(entry: &Entry, mistakes: &mut Mistakes) {
 }
 
 /// Lays an overlay's tables over the base.
-fn lay_over(registry: &mut Registry, root: Vec<Entry>, mistakes: &mut Mistakes) {
+fn lay_over(registry: &mut Registry, root: Vec<Entry>, damage: &Damage, mistakes: &mut Mistakes) {
     for entry in root {
+        if damage.hides(&entry, mistakes) {
+            continue;
+        }
         match entry.key.as_str() {
             "services" => match entry.value.data {
                 Data::Table(services) => {
@@ -295,21 +333,15 @@ fn lay_over(registry: &mut Registry, root: Vec<Entry>, mistakes: &mut Mistakes) 
                     for service in services {
                         match places.get(&service.key) {
                             Some(at) => {
-                                over_service(&mut registry.services[*at], service, mistakes)
+                                let known = &mut registry.services[*at];
+                                known.torn |= damage.owners.contains(&service.key);
+                                over_service(known, service, mistakes);
                             }
                             None => new_in_overlay(registry, &service, mistakes),
                         }
                     }
                 }
-                _ => {
-                    let words = entry.value.data.words();
-                    let mistake = Mistake::new(
-                        codes::WRONG_TYPE,
-                        entry.key_span,
-                        format!("`services` is a table, not {words}"),
-                    );
-                    mistakes.push(mistake.label("expected a table"));
-                }
+                _ => services_is_no_table(&entry, mistakes),
             },
             "defaults" => {
                 for part in section(entry, mistakes) {

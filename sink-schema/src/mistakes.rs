@@ -6,7 +6,7 @@ use crate::codes;
 use crate::diagnostics::{Diagnostic, Diagnostics, Label, Patch, Severity};
 use crate::text::{Span, Text};
 
-/// More mistakes than this are counted, not kept: nobody reads on, and a hostile file costs no more than this.
+/// More errors or warnings than this are counted, not kept: nobody reads on, and a hostile file costs no more than this.
 pub(crate) const MAX_MISTAKES: usize = 1_000;
 
 /// One mistake, with bytes for places.
@@ -97,6 +97,8 @@ pub(crate) struct Mistakes {
     broken: HashMap<String, (String, &'static str)>,
     masks: Vec<Span>,
     lints: HashMap<&'static str, LintLevel>,
+    errors: usize,
+    warnings: usize,
     uncounted: usize,
     muted: bool,
 }
@@ -112,10 +114,17 @@ impl Mistakes {
             let entry = (mistake.message.clone(), mistake.code);
             self.broken.entry(service.clone()).or_insert(entry);
         }
-        if self.items.len() >= MAX_MISTAKES {
+        // Errors and warnings are counted apart: a flood of the one must not wash away the other.
+        let kept = if mistake.is_error() {
+            &mut self.errors
+        } else {
+            &mut self.warnings
+        };
+        if *kept >= MAX_MISTAKES {
             self.uncounted += 1;
             return;
         }
+        *kept += 1;
         self.items.push(mistake);
     }
 
@@ -130,6 +139,10 @@ impl Mistakes {
     /// The first error of a service, if it has one.
     pub(crate) fn error_of(&self, service: &str) -> Option<&(String, &'static str)> {
         self.broken.get(service)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.is_empty()
     }
 
     /// Keeps a secret out of every picture of the source.

@@ -54,7 +54,7 @@ impl NameFault {
             NameFault::NotRaw => "is a Rust keyword that cannot be written raw".to_owned(),
             NameFault::Composed(c) => {
                 format!(
-                    "holds the combining form U+{:04X}, which Rust would rewrite",
+                    "holds U+{:04X}, which Rust would rewrite as another letter",
                     u32::from(*c)
                 )
             }
@@ -289,6 +289,7 @@ pub(crate) fn is_identifier(text: &str) -> bool {
 pub(crate) fn suggest_ident(name: &str, taken: impl Fn(&str) -> bool) -> Option<String> {
     let mut text: String = name
         .chars()
+        .flat_map(char::to_lowercase)
         .filter(|c| !is_recomposed(*c))
         .map(|c| {
             if unicode_ident::is_xid_continue(c) {
@@ -323,6 +324,9 @@ pub(crate) fn suggest_ident(name: &str, taken: impl Fn(&str) -> bool) -> Option<
 /// Names longer than this are never compared: the table of distances is quadratic in their length.
 const MAX_COMPARED: usize = 64;
 
+/// The first letters of a name that may stand for the whole, if they begin only one.
+const MIN_BEGINNING: usize = 4;
+
 /// The candidate that `name` was probably meant to be: nearest by edits, at most a third of its length away.
 pub(crate) fn nearest<'a>(
     name: &str,
@@ -336,14 +340,21 @@ pub(crate) fn nearest<'a>(
     if wanted.is_empty() || wanted.len() > MAX_COMPARED {
         return None;
     }
-    let limit = (wanted.len() / 3).max(1);
+    // A slip in a name of one or two letters makes any other such name: nothing can be guessed from it.
+    let limit = wanted.len() / 3;
     let mut best: Option<(usize, &str)> = None;
+    let mut begun: Option<&str> = None;
+    let mut beginnings = 0;
     for candidate in candidates {
         let letters: Vec<char> = candidate
             .chars()
             .flat_map(folded)
             .take(MAX_COMPARED + 1)
             .collect();
+        if wanted.len() >= MIN_BEGINNING && letters.starts_with(&wanted) {
+            begun = Some(candidate);
+            beginnings += 1;
+        }
         if letters.len() > MAX_COMPARED || letters.len().abs_diff(wanted.len()) > limit {
             continue;
         }
@@ -353,6 +364,7 @@ pub(crate) fn nearest<'a>(
         }
     }
     best.map(|(_, candidate)| candidate)
+        .or(begun.filter(|_| beginnings == 1))
 }
 
 fn folded(c: char) -> impl Iterator<Item = char> {
@@ -381,6 +393,9 @@ fn edits(a: &[char], b: &[char]) -> usize {
 /// A name from the registry inside a message: quoted, shortened, with nothing that a terminal would obey.
 pub(crate) fn show(name: &str) -> String {
     const SHOWN: usize = 60;
+    if name.is_empty() {
+        return "`\"\"`".to_owned();
+    }
     let mut text: String = name.chars().take(SHOWN).flat_map(visible).collect();
     if name.chars().nth(SHOWN).is_some() {
         text.push('…');

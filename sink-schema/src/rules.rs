@@ -16,7 +16,7 @@ use crate::text::Span;
 
 /// Judges all drafts and plans the sound ones.
 pub(crate) fn resolve(drafts: Vec<Draft>, registry: &Registry, mistakes: &mut Mistakes) -> Plan {
-    if drafts.is_empty() && !registry.torn {
+    if drafts.is_empty() && !registry.torn && mistakes.is_empty() {
         let mistake = Mistake::new(
             codes::EMPTY_REGISTRY,
             Span::default(),

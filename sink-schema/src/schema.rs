@@ -14,7 +14,7 @@ use crate::mistakes::{Mistake, Mistakes};
 use crate::names::show;
 use crate::text::Span;
 use crate::tree::{Data, Entry};
-use crate::values::Reader;
+use crate::values::{Reader, and};
 
 /// Reads every service, and tells every key and value that is wrong on its own.
 pub(crate) fn read(
@@ -206,20 +206,29 @@ impl Service<'_> {
 
     fn unknown(&mut self, entry: &Entry, mistakes: &mut Mistakes) {
         let guess = keys::meant(&entry.key, self.draft.kind);
-        let written = guess.is_some_and(|(key, _)| self.has(key.name));
+        let written = guess.filter(|(key, _)| self.has(key.name));
+        let guess = guess.filter(|_| written.is_none());
+        // Whether or not the guess is right, the absence of its key is not a second mistake.
+        let fits = guess.is_some_and(|(key, _)| {
+            mistakes.muted(|mistakes| self.take(key, entry, mistakes));
+            self.draft.poisoned.push(key.name);
+            self.draft.get(key.name).is_some()
+        });
         let mistake = Mistake::new(
             codes::UNKNOWN_KEY,
             entry.key_span,
             format!("unknown key {}", show(&entry.key)),
         )
         .of(&self.draft.name);
-        mistakes.push(self.unknown_help(mistake, entry, guess.filter(|_| !written), mistakes));
+        let mistake = match written {
+            Some((key, _)) => mistake.label("no such key").help(format!(
+                "`{}` is written already: remove this one",
+                key.name
+            )),
+            None => self.unknown_help(mistake, entry, guess, fits, mistakes),
+        };
+        mistakes.push(mistake);
         hide_secret(entry, mistakes);
-        if let Some((key, _)) = guess.filter(|_| !written) {
-            mistakes.muted(|mistakes| self.take(key, entry, mistakes));
-            // Whether or not the guess was right, its absence is not a second mistake.
-            self.draft.poisoned.push(key.name);
-        }
     }
 
     fn unknown_help(
@@ -227,34 +236,45 @@ impl Service<'_> {
         mistake: Mistake,
         entry: &Entry,
         guess: Option<(&'static Key, Certainty)>,
+        fits: bool,
         mistakes: &Mistakes,
     ) -> Mistake {
         if let Data::Table(parts) = &entry.value.data
             && parts.iter().any(|part| part.key == "type")
         {
-            let message = format!(
+            return mistake.label("a table inside a service").help(format!(
                 "write `[services.{}]`: services do not stand inside each other",
                 entry.key
-            );
-            return mistake.label("a table inside a service").help(message);
+            ));
         }
-        let quoted = mistakes.text(entry.key_span).starts_with(['"', '\'']);
+        let mistake = mistake.label("no such key");
+        let replaced = |key: &Key| replacement(mistakes.text(entry.key_span), key.name);
         match guess {
-            Some((key, Certainty::Sure)) => mistake.label("no such key").patch(
+            Some((key, Certainty::Sure)) => mistake.patch(
                 entry.key_span,
-                if quoted { format!("\"{}\"", key.name) } else { key.name.to_owned() },
+                replaced(key),
                 format!("a key with a similar name exists: `{}`", key.name),
             ),
-            Some((key, Certainty::Likely)) => {
-                mistake.label("no such key").help(format!("this is called `{}`: `{0} = {}`", key.name, key.example))
-            }
-            Some((key, Certainty::Unit)) => mistake
-                .label("no such key")
-                .help(format!("units stand in the name: `{} = {}`", key.name, key.example)),
-            None if looks_secret(&entry.key) => mistake
-                .label("no such key")
-                .help("secrets stand nowhere in a registry; where one is needed it is `{ env = \"NAME\" }`"),
-            None => mistake.label("no such key").help(format!("keys of {} are listed by `cargo sinks explain E0102`", self.draft.kind.words())),
+            Some((key, Certainty::Likely)) if fits => mistake.patch(
+                entry.key_span,
+                replaced(key),
+                format!("this is called `{}`", key.name),
+            ),
+            Some((key, Certainty::Likely)) => mistake.help(format!(
+                "this is called `{}`: `{0} = {}`",
+                key.name, key.example
+            )),
+            Some((key, Certainty::Unit)) => mistake.help(format!(
+                "units stand in the name: `{} = {}`",
+                key.name, key.example
+            )),
+            None if looks_secret(&entry.key) => mistake.help(
+                "secrets stand nowhere in a registry; where one is needed it is `{ env = \"NAME\" }`",
+            ),
+            None => mistake.help(format!(
+                "keys of {} are listed by `cargo sinks explain E0102`",
+                self.draft.kind.words()
+            )),
         }
     }
 
@@ -348,6 +368,10 @@ impl Service<'_> {
             if names.len() == 1 { "is" } else { "are" }
         ))
         .of(&name);
+        if let Some(given) = self.draft.own("type").filter(|_| self.raw.retyped) {
+            let words = format!("{} is {} here", show(&name), kind_words(self.draft.kind));
+            mistake = mistake.also(given.value_span, words);
+        }
         for key in missing {
             mistake = mistake.help(self.line_for(key));
         }
@@ -384,9 +408,15 @@ fn kind_words(kind: Kinds) -> &'static str {
     }
 }
 
-/// Names in a row: `` `a`, `b` and `c` ``.
-fn and(names: &[&str]) -> String {
-    crate::values::one_of(names).replace(" or ", " and ")
+/// A key in the manner of the one it replaces: quoted, or in the capitals of a variable.
+fn replacement(written: &str, name: &str) -> String {
+    let capitals =
+        written.chars().any(char::is_uppercase) && !written.chars().any(char::is_lowercase);
+    match written.starts_with(['"', '\'']) {
+        true => format!("\"{name}\""),
+        false if capitals => name.to_uppercase(),
+        false => name.to_owned(),
+    }
 }
 
 fn looks_secret(key: &str) -> bool {

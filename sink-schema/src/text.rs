@@ -94,6 +94,10 @@ impl Text {
             .saturating_sub(1)
     }
 
+    pub(crate) fn lines(&self) -> usize {
+        self.line_starts.len()
+    }
+
     /// Bytes of line `line` (from 0), without its line ending.
     pub(crate) fn line_range(&self, line: usize) -> Range<usize> {
         let start = self

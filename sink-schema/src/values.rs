@@ -167,19 +167,28 @@ impl Reader<'_> {
             let available = self.is_available(choice.availability, value.span, &what);
             return available.then_some(Typed::Choice(choice.name));
         }
-        let (code, noun) = match key.name {
-            "type" => (codes::UNKNOWN_TYPE, "type".to_owned()),
-            "pattern" => (codes::UNKNOWN_PATTERN, "pattern".to_owned()),
-            other => (codes::UNKNOWN_VALUE, format!("value for `{other}`")),
+        let (code, message) = match key.name {
+            "type" => (codes::UNKNOWN_TYPE, format!("unknown type {}", show(text))),
+            "pattern" => (
+                codes::UNKNOWN_PATTERN,
+                format!("unknown pattern {}", show(text)),
+            ),
+            other => (
+                codes::UNKNOWN_VALUE,
+                format!("unknown value {} for `{other}`", show(text)),
+            ),
         };
         let words: Vec<&str> = choices.iter().map(|choice| choice.name).collect();
-        let mistake = Mistake::new(code, value.span, format!("unknown {noun} {}", show(text)));
+        let mistake = Mistake::new(code, value.span, message);
         let mistake = match nearest_choice(text, choices) {
-            Some(near) => mistake.label("no such value").patch(
-                value.span,
-                self.quoted(value.span, near),
-                format!("write `\"{near}\"`"),
-            ),
+            Some(near) => {
+                let written = self.quoted(value.span, near);
+                mistake.label("no such value").patch(
+                    value.span,
+                    written.clone(),
+                    format!("write `{written}`"),
+                )
+            }
             None => mistake.label(format!("expected {}", one_of(&words))),
         };
         self.tell(mistake);
@@ -357,6 +366,11 @@ pub(crate) fn one_of(words: &[&str]) -> String {
             format!("{} or `{last}`", first.join(", "))
         }
     }
+}
+
+/// Words in a row: `` `a`, `b` and `c` ``.
+pub(crate) fn and(words: &[&str]) -> String {
+    one_of(words).replace(" or ", " and ")
 }
 
 /// The same value written as the key wants it, where that is beyond doubt.

@@ -3,6 +3,8 @@
 //! `tests/registry/bad/x.toml` with `x.overlay.toml` and `x.env` where there are such layers, and `x.err` as it is drawn;
 //! `UPDATE=1` rewrites the latter. A line `# capabilities: everything` (or `none`) in the file says what is built in.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,7 @@
 //! Documents written from the key table agree with it; `UPDATE=1 cargo test -p sink-schema` rewrites them.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::path::Path;
 
 fn agrees(path: &str, wanted: &str) {

@@ -14,6 +14,11 @@ const MAX_FIRST_PLACES: usize = 8;
 /// Tells the mistakes of one file.
 pub(super) fn tell(file: usize, root: &[Entry], errors: Vec<SyntaxError>, mistakes: &mut Mistakes) {
     let text = mistakes.files[file].clone();
+    if !errors.is_empty()
+        && let Some(mistake) = other_language(file, &text)
+    {
+        return mistakes.push(mistake);
+    }
     let extents = extents(root);
     let mut lines = HashSet::new();
     let mut torn_tables: HashSet<usize> = HashSet::new();
@@ -81,9 +86,35 @@ fn extents(root: &[Entry]) -> Vec<(usize, Option<&str>)> {
 }
 
 fn owner_of<'a>(text: &Text, extents: &[(usize, Option<&'a str>)], at: usize) -> Option<&'a str> {
-    let end_of_line = text.line_range(text.line_of(text.floor(at))).end;
-    let next = extents.partition_point(|(start, _)| *start <= end_of_line);
-    next.checked_sub(1).and_then(|last| extents[last].1)
+    let line = text.line_of(text.floor(at));
+    let bytes = text.line_range(line);
+    let next = extents.partition_point(|(start, _)| *start <= bytes.end);
+    let (start, owner) = extents[next.checked_sub(1)?];
+    // A header too broken to be read begins a table of its own, not a part of the one before.
+    let header = text.line_text(line).trim_start().starts_with('[');
+    if header && start < bytes.start {
+        None
+    } else {
+        owner
+    }
+}
+
+/// Lines of headers that are broken: what stands below them is read as part of another table.
+pub(super) fn torn_headers(text: &Text, errors: &[usize]) -> HashSet<usize> {
+    let lines = errors.iter().map(|at| text.line_of(text.floor(*at)));
+    lines
+        .filter(|line| text.line_text(*line).trim_start().starts_with('['))
+        .collect()
+}
+
+/// Whether `span` stands below one of the `torn` headers.
+pub(super) fn is_below(text: &Text, torn: &HashSet<usize>, span: Span) -> bool {
+    if torn.is_empty() {
+        return false;
+    }
+    let line = text.line_of(span.start);
+    let header = header_before(text, line);
+    header != line && torn.contains(&header)
 }
 
 /// The line of the last `[header]` at or before `line`.
@@ -134,51 +165,201 @@ fn first_place(file: usize, text: &Text, line: usize, span: Span) -> Option<Span
 
 /// A mistake of form, with the commonest ones in plain words.
 fn syntax(text: &Text, line: usize, span: Span, message: &str) -> Mistake {
+    let source = text.line_text(line);
     if message.contains("recurs") {
+        let span = if span.start >= text.text.len() {
+            deepest(text, span)
+        } else {
+            span
+        };
         return Mistake::new(codes::TOO_DEEP, span, "values are nested too deeply")
             .label("deeper than 80 levels")
             .help("a registry needs three");
     }
+    let word = text.slice(span);
+    let bare = !word.is_empty()
+        && word
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "_-./:".contains(c));
+    let boolean = matches!(word.to_ascii_lowercase().as_str(), "true" | "false");
+    let (words, label) = words(message, word);
     let mistake = Mistake::new(
         codes::TOML_SYNTAX,
         span,
-        format!("this is not TOML: {}", plain(message)),
-    );
-    let source = text.line_text(line);
-    match hint(source) {
+        format!("this is not TOML: {words}"),
+    )
+    .label(label);
+    let quoted = message.starts_with("string values must be quoted")
+        || message.starts_with("invalid boolean");
+    if quoted && boolean {
+        let lower = word.to_ascii_lowercase();
+        return mistake.patch(span, lower.clone(), format!("write `{lower}`"));
+    }
+    if quoted && bare {
+        return mistake.patch(span, format!("\"{word}\""), "quote it, if it is a string");
+    }
+    if message.starts_with("unclosed table") {
+        return mistake.patch(
+            Span {
+                end: span.start,
+                ..span
+            },
+            "]",
+            "close it",
+        );
+    }
+    match hint(source, message) {
         Some(help) => mistake.help(help),
         None => mistake,
     }
 }
 
-/// The parser's words in the manner of ours.
-fn plain(message: &str) -> String {
-    let mut chars = message.chars();
-    match chars.next() {
-        Some(first) => first
-            .to_lowercase()
-            .chain(chars)
-            .collect::<String>()
-            .trim_end_matches('.')
-            .to_owned(),
-        None => "unreadable".to_owned(),
+/// The first line with more dots or brackets than any registry has: some errors of depth come without a place.
+fn deepest(text: &Text, otherwise: Span) -> Span {
+    let deep = |line: &str| {
+        line.bytes()
+            .filter(|byte| matches!(byte, b'.' | b'[' | b'{'))
+            .count()
+            > 80
+    };
+    let at = text.text.lines().position(deep);
+    at.map_or(otherwise, |line| {
+        let start = text.line_range(line).start;
+        Span {
+            start,
+            end: start + 1,
+            ..otherwise
+        }
+    })
+}
+
+/// The parser's words in the manner of ours, and what to say at the place.
+fn words(message: &str, word: &str) -> (String, &'static str) {
+    let known = [
+        ("key with no value", "a key has no value", "expected `=`"),
+        ("unclosed table", "a header is not closed", "expected `]`"),
+        ("unclosed array", "an array is not closed", "expected `]`"),
+        (
+            "unclosed inline table",
+            "a table is not closed",
+            "expected `}`",
+        ),
+        (
+            "invalid basic string, expected `\"`",
+            "a string is not closed",
+            "expected `\"`",
+        ),
+        (
+            "invalid literal string",
+            "a string is not closed",
+            "expected `'`",
+        ),
+        (
+            "invalid basic string",
+            "a string holds a control character",
+            "write it as an escape",
+        ),
+        (
+            "missing escaped value",
+            "a backslash begins an escape, and this is none",
+            "after a backslash",
+        ),
+        (
+            "too few unicode",
+            "a backslash begins an escape, and this is none",
+            "expected digits of a character's code",
+        ),
+        (
+            "unexpected key or value",
+            "something follows where the line should end",
+            "does not belong here",
+        ),
+        (
+            "unexpected leading zero",
+            "a number does not begin with 0",
+            "remove the zero",
+        ),
+        (
+            "carriage return",
+            "a line ends with a lone carriage return",
+            "expected a line feed",
+        ),
+        (
+            "invalid unquoted key",
+            "a key is letters, digits, `-` and `_`, or in quotes",
+            "not part of a key",
+        ),
+        (
+            "invalid key-value pair",
+            "a key is missing",
+            "expected a key",
+        ),
+    ];
+    if message.starts_with("string values must be quoted") || message.starts_with("invalid boolean")
+    {
+        return match word.is_empty() {
+            true => ("a value is missing".to_owned(), "expected a value"),
+            false => (
+                "a string stands in quotes, and this is no number, boolean or date".to_owned(),
+                "not a value",
+            ),
+        };
     }
+    if let Some((_, words, label)) = known
+        .into_iter()
+        .find(|(start, ..)| message.starts_with(start))
+    {
+        return (words.to_owned(), label);
+    }
+    let mut chars = message.chars();
+    let lower = chars.next().map_or_else(String::new, |first| {
+        first.to_lowercase().chain(chars).collect()
+    });
+    (lower.trim_end_matches('.').to_owned(), "")
 }
 
 /// What to do about a line that is often written so.
-fn hint(line: &str) -> Option<String> {
+fn hint(line: &str, message: &str) -> Option<String> {
     let line = line.trim();
-    if let Some(name) = line.strip_prefix('[').filter(|_| !line.contains(']')) {
-        return Some(format!(
-            "close the bracket: `[{}]`",
-            name.split('#').next().unwrap_or(name).trim()
-        ));
-    }
-    if line.contains(['“', '”', '‘', '’']) {
-        return Some("write straight quotes: `\"`".to_owned());
-    }
-    if !line.contains('=') && line.contains(": ") && !line.starts_with('[') {
-        return Some("write `key = value`".to_owned());
-    }
-    None
+    let help = if line.contains(['\u{201c}', '\u{201d}', '\u{2018}', '\u{2019}']) {
+        "write straight quotes: `\"`"
+    } else if line.starts_with("//") {
+        "comments begin with `#`"
+    } else if line.starts_with('\u{feff}') {
+        "an invisible byte-order mark stands here: remove it"
+    } else if message.contains("escape") || message.contains("unicode") {
+        "write `\\\\` for a backslash, or single quotes around the whole string"
+    } else if message.starts_with("key with no value") {
+        "write `key = value`"
+    } else if message.starts_with("unexpected key or value")
+        && line.contains(',')
+        && !line.contains(['[', '{'])
+    {
+        "a number has no commas: write `5_000`"
+    } else if message.starts_with("unexpected key or value") {
+        "begin a new line for each key"
+    } else {
+        return None;
+    };
+    Some(help.to_owned())
+}
+
+/// A whole file in another language is one mistake.
+fn other_language(file: usize, text: &Text) -> Option<Mistake> {
+    let start = text.text.len() - text.text.trim_start().len();
+    let (name, at) = match text.text.trim_start().starts_with('{') {
+        true => ("JSON", start..start + 1),
+        false => {
+            let line = (0..text.lines().min(50))
+                .find(|line| text.line_text(*line).trim_end() == "services:")?;
+            ("YAML", text.line_range(line))
+        }
+    };
+    let message = format!("this is not TOML: it looks like {name}");
+    let mistake = Mistake::new(codes::TOML_SYNTAX, Span::new(file, at), message);
+    Some(
+        mistake
+            .label(format!("{name}, not TOML"))
+            .help("write `[services.name]`, and below it `key = value` on lines of their own"),
+    )
 }

@@ -131,6 +131,11 @@ fn plaintext(draft: &Draft, mistakes: &mut Mistakes) {
     if tls_is_built {
         mistake = mistake.help("write `tls://` to encrypt it");
     }
+    if key == "endpoint" && matches!(host.as_str(), "0.0.0.0" | "::") {
+        mistake = mistake.help(
+            "this is an address to listen on: write it in `bind`, and in `endpoint` the one to connect to",
+        );
+    }
     mistakes.push(
         mistake.help("if the network between the two is trusted, add `insecure_plaintext = true`"),
     );

@@ -1,5 +1,7 @@
 //! Rules about composites as a whole: cycles, depth, one message type, one wire, a leaf reached twice. Nothing recurses.
 
+use std::collections::HashSet;
+
 use crate::codes;
 use crate::draft::Draft;
 use crate::keys::Kinds;
@@ -213,16 +215,22 @@ fn composite(
     let message = one_message(draft, drafts, &members, mistakes);
     let wire = one_wire(draft, drafts, &members, mistakes);
     let leaves = leaves(draft, drafts, &members, work, mistakes);
-    let optional: Vec<&str> = draft
+    let optional: HashSet<&str> = draft
         .names("optional")
         .iter()
         .map(|(name, _)| name.as_str())
         .collect();
-    let at_least_once = !members.is_empty()
-        && members
+    let is_optional = |target: &Draft| {
+        let former = target
+            .aliases
             .iter()
-            .filter(|(_, to, _)| !optional.contains(&drafts[*to].name.as_str()))
-            .all(|(facts, _, _)| facts.at_least_once);
+            .any(|(alias, ..)| optional.contains(alias.as_str()));
+        former || optional.contains(target.name.as_str())
+    };
+    let mut deciding = members
+        .iter()
+        .filter(|(_, to, _)| !is_optional(&drafts[*to]));
+    let at_least_once = !members.is_empty() && deciding.all(|(facts, _, _)| facts.at_least_once);
     Some(Facts {
         message: message.map(|(message, _)| message),
         message_span: members.first().and_then(|(facts, _, _)| facts.message_span),

@@ -28,6 +28,17 @@ struct Taken {
     variables: HashMap<String, Owner>,
 }
 
+impl Taken {
+    /// Whether anything that `ident` would become is taken.
+    fn holds(&self, ident: &str) -> bool {
+        names::identifier(ident).map_or(true, |name| {
+            self.idents.contains_key(name.bare())
+                || self.types.contains_key(&name.type_ident)
+                || self.variables.contains_key(&name.variable())
+        })
+    }
+}
+
 /// Names all services, in the order of the file: of two that collide, the later one is the mistake.
 pub(super) fn read(services: &[RawService], mistakes: &mut Mistakes) -> Vec<Named> {
     let mut taken = Taken::default();
@@ -103,12 +114,8 @@ fn bad_name(service: &RawService, fault: &NameFault, taken: &Taken, mistakes: &m
     };
     let message = format!("service name {} {}", show(&service.name), fault.words());
     let mistake = Mistake::new(code, service.name_span, message).of(&service.name);
-    let label = if code == codes::RESERVED_NAME {
-        "reserved"
-    } else {
-        "not an identifier"
-    };
-    let offer = names::suggest_ident(&service.name, |ident| taken.idents.contains_key(ident));
+    let label = label(fault);
+    let offer = names::suggest_ident(&service.name, |ident| taken.holds(ident));
     // `ident` mends what Rust minds; it does not mend a name that cannot be a file name.
     let mends = names::registry_name(&service.name).is_ok();
     mistakes.push(match offer {
@@ -126,6 +133,16 @@ fn bad_name(service: &RawService, fault: &NameFault, taken: &Taken, mistakes: &m
     });
 }
 
+/// The word at the caret.
+fn label(fault: &NameFault) -> &'static str {
+    match fault {
+        NameFault::Reserved(_) => "reserved",
+        NameFault::TooLong(_) => "too long",
+        NameFault::Empty => "empty",
+        _ => "not an identifier",
+    }
+}
+
 fn bad_ident(
     service: &RawService,
     text: &str,
@@ -140,11 +157,7 @@ fn bad_ident(
     };
     let message = format!("`ident` {} {}", show(text), fault.words());
     let mistake = Mistake::new(code, span, message).of(&service.name);
-    let label = if code == codes::RESERVED_NAME {
-        "reserved"
-    } else {
-        "not an identifier"
-    };
+    let label = label(fault);
     mistakes.push(match names::suggest_ident(text, |_| false) {
         Some(ident) => mistake
             .label(label)
@@ -185,17 +198,17 @@ fn collides(
         .label("the second of the two")
         .also(owner.span, "the first")
         .of(&service.name);
-    let free = |ident: &str| taken.idents.contains_key(ident);
-    let offer = names::suggest_ident(&service.name, free).filter(|ident| {
-        names::identifier(ident).is_ok_and(|other| {
-            !taken.types.contains_key(&other.type_ident)
-                && !taken.variables.contains_key(&other.variable())
-        })
+    let offer = names::suggest_ident(&service.name, |ident| taken.holds(ident))
+        .unwrap_or_else(|| format!("{}_2", name.bare()));
+    let renamed = written(service, "ident").is_some();
+    let own = names::rust_name(&service.name).is_ok_and(|own| own.ident == offer);
+    mistakes.push(if renamed && own {
+        mistake.help("remove `ident`: the service's own name is free")
+    } else {
+        mistake.help(format!(
+            "give one of them a Rust name of its own: `ident = \"{offer}\"`"
+        ))
     });
-    let offer = offer.unwrap_or_else(|| format!("{}_2", name.bare()));
-    mistakes.push(mistake.help(format!(
-        "give one of them a Rust name of its own: `ident = \"{offer}\"`"
-    )));
     true
 }
 

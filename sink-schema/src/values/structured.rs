@@ -28,7 +28,7 @@ impl Reader<'_> {
                 let mistake = Mistake::new(
                     codes::UNKNOWN_VALUE,
                     value.span,
-                    format!("unknown value for `ack` {}", show(word)),
+                    format!("unknown value {} for `ack`", show(word)),
                 );
                 let mistake = match names::nearest(word, ["all", "any"]) {
                     Some(near) => mistake.label("no such value").patch(
@@ -136,7 +136,7 @@ impl Reader<'_> {
                     Mistake::new(
                         codes::UNKNOWN_VALUE,
                         value.span,
-                        format!("unknown value for `sync` {}", show(&text)),
+                        format!("unknown value {} for `sync`", show(&text)),
                     )
                     .label("expected `always`, `never` or a time such as `500ms`"),
                 );

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::{Reader, Typed, one_of};
+use super::{Reader, Typed, and, one_of};
 use crate::codes;
 use crate::endpoint::{Endpoint, EndpointErrorKind};
 use crate::keys::Key;
@@ -80,7 +80,12 @@ impl Reader<'_> {
                     span,
                     format!("`{}`: {}", key.name, error.message),
                 );
-                let mistake = mistake.label("not an endpoint");
+                let whole = error.at.len() == text.len();
+                let mistake = mistake.label(if whole {
+                    "not an endpoint"
+                } else {
+                    "this part"
+                });
                 // An endpoint that holds an `@` may hold a password as well, which no help may repeat.
                 let mistake = if text.contains('@') {
                     self.mistakes.mask(value.span);
@@ -102,25 +107,12 @@ impl Reader<'_> {
             .then_some(Typed::Endpoint(endpoint))
     }
 
-    /// The endpoint inside "write `…`", if what the help offers is one and no placeholder.
+    /// The endpoint inside "write `…`": help that does not say "for example" is certain.
     fn certain_endpoint(&self, help: &str) -> Option<String> {
-        let offered = help.split('`').nth(1)?;
-        let placeholder = [
-            "name.sock",
-            "/subject",
-            "inproc://name",
-            "9000",
-            "4222",
-            "my_app",
-            "127.0.0.1",
-            "/path",
-        ]
-        .iter()
-        .any(|part| offered.contains(part));
-        let sound = !placeholder
-            && Endpoint::from_str(offered).is_ok()
-            && !offered.starts_with("unix:///run/");
-        sound.then(|| offered.to_owned())
+        let offered = help.strip_prefix("write `")?.strip_suffix('`')?;
+        Endpoint::from_str(offered)
+            .is_ok()
+            .then(|| offered.to_owned())
     }
 
     fn userinfo(
@@ -169,6 +161,10 @@ impl Reader<'_> {
             return built && !brought;
         }
         let words: Vec<&str> = SCHEMES.iter().map(|known| known.name).collect();
+        let at_hand: Vec<&str> = match self.capabilities.is_everything() {
+            true => words.clone(),
+            false => self.capabilities.schemes().collect(),
+        };
         let mistake = match names::nearest(&scheme, words.iter().copied()) {
             Some(near) => Mistake::new(codes::UNKNOWN_SCHEME, span, format!("unknown scheme {}", show(&scheme)))
                 .label("no such scheme")
@@ -180,7 +176,7 @@ impl Reader<'_> {
             }
             None => Mistake::new(codes::MISSING_CARRIER, span, format!("no carrier for scheme {}", show(&scheme)))
                 .label("nothing in this program can go there")
-                .help(format!("schemes built in are {}", one_of(&words)))
+                .help(format!("schemes built in are {}", and(&at_hand)))
                 .help("a crate that brings this one is added in build.rs: `Build::new(…).carrier(\"its_crate\").run()`"),
         };
         self.tell(mistake);
