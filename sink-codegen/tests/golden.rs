@@ -13,7 +13,7 @@ fn registries_generate_what_is_beside_them() {
     for registry in registries() {
         let options = Options {
             runtime_path: None,
-            sink_set: true,
+            sink_set: false,
             ..Options::default()
         };
         let shown = registry.file_name().expect("a registry has a file name");
