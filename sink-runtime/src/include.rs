@@ -10,6 +10,7 @@
 ///
 /// Every mistake in the registry is a compile error at this line, with the caret into `services.toml`. What is sound still
 /// compiles, and a broken service causes no further error where it is used.
+#[cfg(feature = "macros")]
 #[macro_export]
 macro_rules! include_sinks {
     () => {
@@ -27,6 +28,7 @@ macro_rules! include_sinks {
 /// sink_runtime::sinks!("services.toml");
 /// sink_runtime::sinks!("services.toml", carrier = "sink_nats", profile = "staging");
 /// ```
+#[cfg(feature = "macros")]
 #[macro_export]
 macro_rules! sinks {
     ($registry:literal $($options:tt)*) => {
@@ -52,7 +54,9 @@ macro_rules! sinks {
 /// | `serde` | implements `Serialize` and `Deserialize` too; `#[serde(…)]` attributes are honoured |
 /// | `accepts = ["0x…"]` | fingerprints of older shapes that this one can still decode |
 /// | `crate = "path"` | where the runtime is, if not `::sink_runtime` |
+#[cfg(feature = "macros")]
 pub use sink_macros::Message;
 
+#[cfg(feature = "macros")]
 #[doc(hidden)]
 pub use sink_macros as __macros;
