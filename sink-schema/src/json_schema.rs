@@ -261,11 +261,17 @@ fn shape(key: &Key) -> Vec<(&'static str, Json)> {
                 ("items", Json::Object(number(0, u64::from(u32::MAX) - 1))),
             ]
         }
-        KeyType::Names => vec![
-            ("type", text("array")),
-            ("items", Json::Object(vec![("type", text("string"))])),
-            ("uniqueItems", Json::Bool(true)),
-        ],
+        KeyType::Names => {
+            let mut parts = vec![
+                ("type", text("array")),
+                ("items", Json::Object(vec![("type", text("string"))])),
+                ("uniqueItems", Json::Bool(true)),
+            ];
+            if key.name == "targets" {
+                parts.extend([("minItems", Json::Number(1)), ("maxItems", Json::Number(8))]);
+            }
+            parts
+        }
         KeyType::RustPath => plain(Some("^[^\\s<>()\\[\\]&.]+$")),
         KeyType::FieldPath | KeyType::Ident | KeyType::Word => plain(Some("^\\S+$")),
         KeyType::Ack => either(vec![

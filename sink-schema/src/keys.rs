@@ -263,3 +263,6 @@ pub(crate) enum Certainty {
     /// The unit is missing or another one, so the number may be wrong as well.
     Unit,
 }
+
+#[cfg(test)]
+mod tests;
