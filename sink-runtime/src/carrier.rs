@@ -11,12 +11,17 @@ pub struct Carrier {
     /// The endpoint schemes it serves.
     pub schemes: &'static [&'static str],
     /// Connects, once; the caller bounds it in time.
-    pub dial: for<'a> fn(&'a Target) -> BoxFuture<'a, io::Result<Arc<dyn Wire>>>,
+    pub dial: fn(&Target) -> Dialing<'_>,
 }
+
+/// One attempt under way.
+pub type Dialing<'a> = BoxFuture<'a, io::Result<Arc<dyn Wire>>>;
 
 impl fmt::Debug for Carrier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Carrier").field("schemes", &self.schemes).finish_non_exhaustive()
+        f.debug_struct("Carrier")
+            .field("schemes", &self.schemes)
+            .finish_non_exhaustive()
     }
 }
 
@@ -38,7 +43,11 @@ impl Dial for CarrierDial {
             Endpoint::Other { scheme, .. } => scheme,
             _ => return SystemDial.dial(target),
         };
-        match self.carriers.iter().find(|carrier| carrier.schemes.contains(&scheme.as_str())) {
+        match self
+            .carriers
+            .iter()
+            .find(|carrier| carrier.schemes.contains(&scheme.as_str()))
+        {
             Some(carrier) => (carrier.dial)(target),
             None => SystemDial.dial(target),
         }

@@ -8,43 +8,48 @@ pub use sink_schema::Codec;
 use crate::error::{DecodeError, EncodeError};
 use crate::message::Payload;
 
-/// What `#[derive(Message)]` needs of a type: serde's two derives.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be encoded: it lacks serde's `Serialize` or `Deserialize`",
-    label = "needs serde's derives to be a message",
-    note = "add `#[derive(serde::Serialize, serde::Deserialize)]`, or `#[message(serde)]` to have them derived for you"
-)]
-pub trait Encodable: Serialize + DeserializeOwned {}
-
-impl<T: Serialize + DeserializeOwned> Encodable for T {}
-
-/// Encodes a serde type as `codec` says; what `#[derive(Message)]` calls.
+/// Encodes a serde type as `codec` says.
 ///
 /// # Errors
 /// If the codec cannot represent the value.
 #[inline]
-pub fn encode_serde<T: Serialize>(value: &T, codec: Codec, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+pub(crate) fn encode_serde<T: Serialize>(
+    value: &T,
+    codec: Codec,
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
     match codec {
         #[cfg(feature = "postcard")]
         Codec::Postcard => encode_postcard(value, out),
         #[cfg(feature = "json")]
-        Codec::Json => serde_json::to_writer(&mut *out, value).map_err(|error| EncodeError::new("json", error.to_string())),
-        other => Err(EncodeError::new(name(other), "codec not built in (a feature of sink-runtime)")),
+        Codec::Json => serde_json::to_writer(&mut *out, value)
+            .map_err(|error| EncodeError::new("json", error.to_string())),
+        other => Err(EncodeError::new(
+            name(other),
+            "codec not built in (a feature of sink-runtime)",
+        )),
     }
 }
 
-/// Decodes a serde type as `codec` says; what `#[derive(Message)]` calls.
+/// Decodes a serde type as `codec` says.
 ///
 /// # Errors
 /// If the bytes are not one whole value of this type.
 #[inline]
-pub fn decode_serde<T: DeserializeOwned>(codec: Codec, payload: Payload<'_>) -> Result<T, DecodeError> {
+pub(crate) fn decode_serde<T: DeserializeOwned>(
+    codec: Codec,
+    payload: Payload<'_>,
+) -> Result<T, DecodeError> {
     match codec {
         #[cfg(feature = "postcard")]
         Codec::Postcard => decode_postcard(&payload),
         #[cfg(feature = "json")]
-        Codec::Json => serde_json::from_slice(&payload).map_err(|error| DecodeError::new("json", error.to_string())),
-        other => Err(DecodeError::new(name(other), "codec not built in (a feature of sink-runtime)")),
+        Codec::Json => serde_json::from_slice(&payload)
+            .map_err(|error| DecodeError::new("json", error.to_string())),
+        other => Err(DecodeError::new(
+            name(other),
+            "codec not built in (a feature of sink-runtime)",
+        )),
     }
 }
 
@@ -61,7 +66,9 @@ pub(crate) const fn name(codec: Codec) -> &'static str {
 #[inline]
 fn encode_postcard<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     let mut serializer = postcard::Serializer { output: Tail(out) };
-    value.serialize(&mut serializer).map_err(|error| EncodeError::new("postcard", error.to_string()))
+    value
+        .serialize(&mut serializer)
+        .map_err(|error| EncodeError::new("postcard", error.to_string()))
 }
 
 #[cfg(feature = "postcard")]
@@ -69,7 +76,10 @@ fn encode_postcard<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), Enc
 fn decode_postcard<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
     match postcard::take_from_bytes(bytes) {
         Ok((value, [])) => Ok(value),
-        Ok((_, rest)) => Err(DecodeError::new("postcard", format!("{} bytes left over", rest.len()))),
+        Ok((_, rest)) => Err(DecodeError::new(
+            "postcard",
+            format!("{} bytes left over", rest.len()),
+        )),
         Err(error) => Err(DecodeError::new("postcard", error.to_string())),
     }
 }

@@ -16,9 +16,6 @@ use crate::receipt::{Level, Receipt};
 use crate::sink::{AtLeastOnce, MessageSink, forward_sink};
 use crate::transport::BoxFuture;
 
-/// Targets of one statically typed composite; nest beyond.
-pub const MAX_TARGETS: usize = 8;
-
 /// One message on its way to several branches: encoded once per codec.
 pub struct Encoded<'a, M> {
     message: &'a M,
@@ -61,7 +58,10 @@ impl<M> Encoded<'_, M> {
             Codec::Json => 1,
             Codec::Raw => 2,
         };
-        self.payloads[slot].get_or_init(|| (self.encode)(self.message, codec).map_err(Arc::new)).as_ref().map_err(Arc::clone)
+        self.payloads[slot]
+            .get_or_init(|| (self.encode)(self.message, codec).map_err(Arc::new))
+            .as_ref()
+            .map_err(Arc::clone)
     }
 
     /// Bytes of the frame as `codec` writes it, at most.
@@ -77,19 +77,27 @@ impl<M> Encoded<'_, M> {
     }
 
     pub(crate) fn recall(&self, failover: usize) -> Option<usize> {
-        self.choices.borrow().iter().find(|(known, _)| *known == failover).map(|(_, choice)| *choice)
+        self.choices
+            .borrow()
+            .iter()
+            .find(|(known, _)| *known == failover)
+            .map(|(_, choice)| *choice)
     }
 
     /// A message of its own, for a branch that takes messages rather than bytes.
     pub(crate) fn copy(&self) -> Option<M> {
-        let codec = [Codec::Postcard, Codec::Raw, Codec::Json].into_iter().find(|codec| self.payload(*codec).is_ok())?;
+        let codec = [Codec::Postcard, Codec::Raw, Codec::Json]
+            .into_iter()
+            .find(|codec| self.payload(*codec).is_ok())?;
         (self.decode)(codec, self.payload(codec).ok()?)
     }
 }
 
 impl<M> fmt::Debug for Encoded<'_, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Encoded").field("identity", &self.identity).finish_non_exhaustive()
+        f.debug_struct("Encoded")
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
     }
 }
 
@@ -108,7 +116,9 @@ pub enum Reserved {
 
 impl Reserved {
     pub(crate) fn registry(error: RegistryError) -> Self {
-        Self::Refused(SendErrorKind::Registry { source: Arc::new(error) })
+        Self::Refused(SendErrorKind::Registry {
+            source: Arc::new(error),
+        })
     }
 }
 
@@ -278,13 +288,20 @@ impl<M: MessageType> Members<M> {
     /// These sinks, each with whether it is optional.
     #[must_use]
     pub fn new(members: Vec<(DynSink<M>, bool)>) -> Self {
-        Self { members: members.into_iter().map(|(sink, optional)| Member { sink, optional }).collect() }
+        Self {
+            members: members
+                .into_iter()
+                .map(|(sink, optional)| Member { sink, optional })
+                .collect(),
+        }
     }
 }
 
 impl<M> fmt::Debug for Members<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Members").field("count", &self.members.len()).finish()
+        f.debug_struct("Members")
+            .field("count", &self.members.len())
+            .finish()
     }
 }
 
@@ -298,7 +315,11 @@ impl<M: MessageType> Branch<M> for Member<M> {
 
 impl<M: MessageType> Branches<M> for Members<M> {
     fn with(&self, use_them: &mut dyn FnMut(&[&dyn Branch<M>])) {
-        let all: Vec<&dyn Branch<M>> = self.members.iter().map(|member| member as &dyn Branch<M>).collect();
+        let all: Vec<&dyn Branch<M>> = self
+            .members
+            .iter()
+            .map(|member| member as &dyn Branch<M>)
+            .collect();
         use_them(&all);
     }
 
@@ -307,6 +328,8 @@ impl<M: MessageType> Branches<M> for Members<M> {
     }
 
     fn get(&self, index: usize) -> Option<&dyn Branch<M>> {
-        self.members.get(index).map(|member| member as &dyn Branch<M>)
+        self.members
+            .get(index)
+            .map(|member| member as &dyn Branch<M>)
     }
 }

@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use crate::clock::{Instant, Timer};
 use crate::error::{ConnectError, SendErrorKind};
-use crate::frame::{self, Assembler, FrameError, Hello, Kind, PeerRole, Refuse, RefuseCode, Welcome};
+use crate::frame::{
+    self, Assembler, FrameError, Hello, Kind, PeerRole, Refuse, RefuseCode, Welcome,
+};
 use crate::life::{Beat, SinkState, Step};
 use crate::link::{Core, Driver, Link};
 use crate::outbox::Next;
@@ -29,7 +31,13 @@ const FAR: Duration = Duration::from_secs(3600);
 
 /// Drives `link` until its handles are gone or its runtime is.
 pub(crate) fn drive(link: Arc<Link>) -> impl Future<Output = ()> + Send {
-    Drive { link, dialing: None, assembler: Assembler::new(frame::MAX_HELLO_BYTES), timer: None, armed: None }
+    Drive {
+        link,
+        dialing: None,
+        assembler: Assembler::new(frame::MAX_HELLO_BYTES),
+        timer: None,
+        armed: None,
+    }
 }
 
 struct Drive {
@@ -141,7 +149,10 @@ impl Drive {
             Step::Dial { .. } => {
                 drop(core);
                 wake(wakers);
-                let (dial, target) = (Arc::clone(&link.surroundings.dial), link.config.target.clone());
+                let (dial, target) = (
+                    Arc::clone(&link.surroundings.dial),
+                    link.config.target.clone(),
+                );
                 self.dialing = Some(Box::pin(async move { dial.dial(&target).await }));
                 Poll::Ready(Round::Again)
             }
@@ -149,7 +160,14 @@ impl Drive {
                 drop(core);
                 wake(wakers);
                 let waited = link.config.life.connect_timeout;
-                self.failed(now, ConnectError::TimedOut { service: link.service(), endpoint: self.endpoint(), waited });
+                self.failed(
+                    now,
+                    ConnectError::TimedOut {
+                        service: link.service(),
+                        endpoint: self.endpoint(),
+                        waited,
+                    },
+                );
                 Poll::Ready(Round::Again)
             }
             Step::Continue { until } => {
@@ -170,7 +188,11 @@ impl Drive {
                     Beat::Quiet { until } => until,
                     Beat::Send => {
                         // The number may speak only of frames that stand before it on the wire; 0 says nothing.
-                        let last = if core.outbox.unwritten() == 0 { core.outbox.last_sequence() } else { 0 };
+                        let last = if core.outbox.unwritten() == 0 {
+                            core.outbox.last_sequence()
+                        } else {
+                            0
+                        };
                         frame::heartbeat(&mut core.control, last);
                         now + link.config.life.heartbeat
                     }
@@ -181,7 +203,11 @@ impl Drive {
                         return Poll::Ready(Round::Again);
                     }
                 };
-                if (core.draining || core.disconnecting) && core.outbox.is_settled() && core.queue.is_empty() && core.control.is_empty() {
+                if (core.draining || core.disconnecting)
+                    && core.outbox.is_settled()
+                    && core.queue.is_empty()
+                    && core.control.is_empty()
+                {
                     frame::control(&mut core.control, Kind::Bye, |_| {});
                 }
                 let deadline = core.next_deadline().map_or(until, |other| other.min(until));
@@ -197,7 +223,9 @@ impl Drive {
     }
 
     fn poll_dial(&mut self, now: Instant, deadline: Instant, cx: &mut Context<'_>) -> Poll<Round> {
-        let Some(dialing) = &mut self.dialing else { return Poll::Ready(Round::Again) };
+        let Some(dialing) = &mut self.dialing else {
+            return Poll::Ready(Round::Again);
+        };
         match dialing.as_mut().poll(cx) {
             Poll::Pending => self.arm(Some(deadline), now, cx),
             Poll::Ready(Ok(wire)) => {
@@ -286,7 +314,9 @@ impl Drive {
     }
 
     fn read(&mut self, now: Instant, cx: &mut Context<'_>) -> Talk {
-        let Some(wire) = self.link.lock().wire.clone() else { return Talk::PeerClosed("stream vanished") };
+        let Some(wire) = self.link.lock().wire.clone() else {
+            return Talk::PeerClosed("stream vanished");
+        };
         for _ in 0..READS_PER_POLL {
             match wire.poll_readable(cx) {
                 Poll::Pending => return Talk::Parked,
@@ -337,9 +367,17 @@ impl Drive {
                 let refuse = Refuse::decode(bytes).map_err(nonsense)?;
                 let (service, endpoint) = (link.service(), self.endpoint());
                 return Err(Talk::Broken(if RefuseCode::is_permanent(refuse.code) {
-                    ConnectError::Refused { service, endpoint, reason: Arc::from(refuse.reason) }
+                    ConnectError::Refused {
+                        service,
+                        endpoint,
+                        reason: Arc::from(refuse.reason),
+                    }
                 } else {
-                    ConnectError::Lost { service, endpoint, reason: Arc::from(refuse.reason) }
+                    ConnectError::Lost {
+                        service,
+                        endpoint,
+                        reason: Arc::from(refuse.reason),
+                    }
                 }));
             }
             Some(Kind::Ack) => {
@@ -368,7 +406,8 @@ impl Drive {
         if core.life.is_ready() {
             return;
         }
-        core.life.welcomed(now, Duration::from_millis(u64::from(welcome.heartbeat_ms)));
+        core.life
+            .welcomed(now, Duration::from_millis(u64::from(welcome.heartbeat_ms)));
         core.ready = true;
         core.connect_wanted = false;
         if link.config.keep {
@@ -383,7 +422,11 @@ impl Drive {
     }
 
     fn nonsense(&self, error: &FrameError) -> ConnectError {
-        ConnectError::Protocol { service: self.link.service(), endpoint: self.endpoint(), reason: Arc::from(error.to_string()) }
+        ConnectError::Protocol {
+            service: self.link.service(),
+            endpoint: self.endpoint(),
+            reason: Arc::from(error.to_string()),
+        }
     }
 
     /// Writes control bytes, then frames, until nothing is left or nothing fits.
@@ -394,13 +437,17 @@ impl Drive {
         let outcome = 'writing: {
             for _ in 0..SEGMENTS_PER_POLL {
                 let mut core = link.lock();
-                let Some(wire) = core.wire.clone() else { break 'writing Talk::PeerClosed("stream vanished") };
+                let Some(wire) = core.wire.clone() else {
+                    break 'writing Talk::PeerClosed("stream vanished");
+                };
                 if !core.control.is_empty() && !core.outbox.is_torn() {
                     match write_control(&mut core, &*wire) {
                         Ok(true) => {}
                         Ok(false) => match wire.poll_writable(cx) {
                             Poll::Ready(Ok(())) => continue,
-                            Poll::Ready(Err(_)) => break 'writing Talk::PeerClosed("stream failed"),
+                            Poll::Ready(Err(_)) => {
+                                break 'writing Talk::PeerClosed("stream failed");
+                            }
                             Poll::Pending => {
                                 park_flushing(&mut core, cx);
                                 break 'writing Talk::Parked;
@@ -408,11 +455,19 @@ impl Drive {
                         },
                         Err(_) => break 'writing Talk::PeerClosed("writing failed"),
                     }
-                    if (core.draining || core.disconnecting) && core.ready && core.outbox.is_settled() && core.queue.is_empty() {
+                    if (core.draining || core.disconnecting)
+                        && core.ready
+                        && core.outbox.is_settled()
+                        && core.queue.is_empty()
+                    {
                         break 'writing Talk::Finished;
                     }
                 }
-                let next = if core.ready { core.outbox.next() } else { Next::Nothing };
+                let next = if core.ready {
+                    core.outbox.next()
+                } else {
+                    Next::Nothing
+                };
                 let written = match next {
                     Next::Nothing => {
                         if let Some(at) = last_write {
@@ -424,7 +479,11 @@ impl Drive {
                             continue;
                         }
                         core.wake_waits(&mut wakers);
-                        if (core.draining || core.disconnecting) && core.ready && core.outbox.is_settled() && core.queue.is_empty() {
+                        if (core.draining || core.disconnecting)
+                            && core.ready
+                            && core.outbox.is_settled()
+                            && core.queue.is_empty()
+                        {
                             // The goodbye is written in the next round.
                             break 'writing Talk::Again;
                         }
@@ -433,7 +492,11 @@ impl Drive {
                     }
                     Next::Here => {
                         let slices = core.outbox.slices();
-                        let written = if slices[1].is_empty() { wire.try_write(&slices[0]) } else { wire.try_write_vectored(&slices) };
+                        let written = if slices[1].is_empty() {
+                            wire.try_write(&slices[0])
+                        } else {
+                            wire.try_write_vectored(&slices)
+                        };
                         (core, written)
                     }
                     Next::Lent(lent) => {
@@ -460,7 +523,9 @@ impl Drive {
                             core.admit(&link, &mut wakers);
                         }
                     }
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => match wire.poll_writable(cx) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => match wire
+                        .poll_writable(cx)
+                    {
                         Poll::Ready(Ok(())) => {}
                         Poll::Ready(Err(_)) => break 'writing Talk::PeerClosed("stream failed"),
                         Poll::Pending => {
@@ -484,7 +549,8 @@ impl Drive {
         let link = Arc::clone(&self.link);
         let core = link.lock();
         let established = core.ready;
-        let owed = core.outbox.unwritten() > 0 || core.outbox.in_flight() > 0 || !core.queue.is_empty();
+        let owed =
+            core.outbox.unwritten() > 0 || core.outbox.in_flight() > 0 || !core.queue.is_empty();
         drop(core);
         if established && !owed {
             let mut wakers = Vec::new();
@@ -498,7 +564,14 @@ impl Drive {
             tracing::info!(service = &*link.config.service, endpoint = %link.config.target.endpoint, cause = how, "idle connection ended");
             return;
         }
-        self.failed(now, ConnectError::Lost { service: link.service(), endpoint: self.endpoint(), reason: Arc::from(how) });
+        self.failed(
+            now,
+            ConnectError::Lost {
+                service: link.service(),
+                endpoint: self.endpoint(),
+                reason: Arc::from(how),
+            },
+        );
     }
 
     /// The attempt failed, or the connection with messages on it was lost.
@@ -515,7 +588,13 @@ impl Drive {
             _ => 1,
         };
         if let Some(error) = core.life.gave_up().cloned() {
-            core.turn_away(&SendErrorKind::Connect { service: link.service(), source: error }, &mut wakers);
+            core.turn_away(
+                &SendErrorKind::Connect {
+                    service: link.service(),
+                    source: error,
+                },
+                &mut wakers,
+            );
         }
         core.wake_waits(&mut wakers);
         link.publish(&core);
@@ -542,11 +621,20 @@ impl Drive {
         if core.draining {
             core.draining = false;
             core.closed = true;
-            core.turn_away(&SendErrorKind::Closed { service: link.service() }, wakers);
+            core.turn_away(
+                &SendErrorKind::Closed {
+                    service: link.service(),
+                },
+                wakers,
+            );
             if core.abandoned {
                 let left = core.abandon();
                 if !left.is_empty() {
-                    tracing::warn!(service = &*link.config.service, messages = left.len(), "dropped without close(): messages abandoned");
+                    tracing::warn!(
+                        service = &*link.config.service,
+                        messages = left.len(),
+                        "dropped without close(): messages abandoned"
+                    );
                 }
             }
         }
@@ -555,10 +643,19 @@ impl Drive {
     }
 
     /// Waits for `deadline`; the timer is moved only when it must fire earlier.
-    fn arm(&mut self, deadline: Option<Instant>, now: Instant, cx: &mut Context<'_>) -> Poll<Round> {
-        let Some(deadline) = deadline else { return Poll::Pending };
+    fn arm(
+        &mut self,
+        deadline: Option<Instant>,
+        now: Instant,
+        cx: &mut Context<'_>,
+    ) -> Poll<Round> {
+        let Some(deadline) = deadline else {
+            return Poll::Pending;
+        };
         let deadline = deadline.min(now + FAR);
-        let armed_in_time = self.armed.is_some_and(|armed| armed <= deadline && armed > now);
+        let armed_in_time = self
+            .armed
+            .is_some_and(|armed| armed <= deadline && armed > now);
         match &mut self.timer {
             Some(timer) if armed_in_time => {
                 // It may fire early; then the round looks again and arms it anew.

@@ -88,22 +88,34 @@ impl<M> Clone for DynSink<M> {
             Inner::Branch(branch) => Inner::Branch(Arc::clone(branch)),
             Inner::Other(other) => Inner::Other(Arc::clone(other)),
         };
-        Self { inner, at_least_once: self.at_least_once }
+        Self {
+            inner,
+            at_least_once: self.at_least_once,
+        }
     }
 }
 
 impl<M: MessageType> DynSink<M> {
     /// Any sink; it promises nothing beyond what its trait does.
     pub fn new(sink: impl MessageSink<M> + 'static) -> Self {
-        Self { inner: Inner::Other(Arc::new(sink)), at_least_once: false }
+        Self {
+            inner: Inner::Other(Arc::new(sink)),
+            at_least_once: false,
+        }
     }
 
     pub(crate) fn leaf(leaf: Leaf<M>, at_least_once: bool) -> Self {
-        Self { inner: Inner::Leaf(leaf), at_least_once }
+        Self {
+            inner: Inner::Leaf(leaf),
+            at_least_once,
+        }
     }
 
     pub(crate) fn branch(branch: impl Branch<M> + 'static, at_least_once: bool) -> Self {
-        Self { inner: Inner::Branch(Arc::new(branch)), at_least_once }
+        Self {
+            inner: Inner::Branch(Arc::new(branch)),
+            at_least_once,
+        }
     }
 
     /// A handle that carries the guarantee in its type.
@@ -150,16 +162,14 @@ impl<M: MessageType> DynSink<M> {
 }
 
 impl<M: MessageType> MessageSink<M> for DynSink<M> {
-    fn send(&self, message: M) -> impl Future<Output = Result<Receipt, SendError<M>>> + Send {
-        async move {
-            match &self.inner {
-                Inner::Leaf(leaf) => leaf.send(message).await,
-                _ => {
-                    tokio::task::coop::consume_budget().await;
-                    match self.send_now(message) {
-                        Ok(answer) => answer,
-                        Err(message) => self.send_waiting(message).await,
-                    }
+    async fn send(&self, message: M) -> Result<Receipt, SendError<M>> {
+        match &self.inner {
+            Inner::Leaf(leaf) => leaf.send(message).await,
+            _ => {
+                tokio::task::coop::consume_budget().await;
+                match self.send_now(message) {
+                    Ok(answer) => answer,
+                    Err(message) => self.send_waiting(message).await,
                 }
             }
         }
@@ -181,63 +191,51 @@ impl<M: MessageType> MessageSink<M> for DynSink<M> {
         }
     }
 
-    fn ready(&self) -> impl Future<Output = ()> + Send {
-        async move {
-            match &self.inner {
-                Inner::Leaf(leaf) => leaf.ready().await,
-                Inner::Branch(branch) => branch.ready_boxed().await,
-                Inner::Other(other) => other.ready_boxed().await,
-            }
+    async fn ready(&self) {
+        match &self.inner {
+            Inner::Leaf(leaf) => leaf.ready().await,
+            Inner::Branch(branch) => branch.ready_boxed().await,
+            Inner::Other(other) => other.ready_boxed().await,
         }
     }
 
-    fn settled(&self, receipt: Receipt, level: Level) -> impl Future<Output = Result<Level, Lost>> + Send {
-        async move {
-            match &self.inner {
-                Inner::Leaf(leaf) => leaf.settled(receipt, level).await,
-                Inner::Branch(branch) => branch.settled_boxed(receipt, level).await,
-                Inner::Other(other) => other.settled_boxed(receipt, level).await,
-            }
+    async fn settled(&self, receipt: Receipt, level: Level) -> Result<Level, Lost> {
+        match &self.inner {
+            Inner::Leaf(leaf) => leaf.settled(receipt, level).await,
+            Inner::Branch(branch) => branch.settled_boxed(receipt, level).await,
+            Inner::Other(other) => other.settled_boxed(receipt, level).await,
         }
     }
 
-    fn flush(&self) -> impl Future<Output = Result<(), Lost>> + Send {
-        async move {
-            match &self.inner {
-                Inner::Leaf(leaf) => leaf.flush().await,
-                Inner::Branch(branch) => branch.flush_boxed().await,
-                Inner::Other(other) => other.flush_boxed().await,
-            }
+    async fn flush(&self) -> Result<(), Lost> {
+        match &self.inner {
+            Inner::Leaf(leaf) => leaf.flush().await,
+            Inner::Branch(branch) => branch.flush_boxed().await,
+            Inner::Other(other) => other.flush_boxed().await,
         }
     }
 
-    fn connect(&self) -> impl Future<Output = Result<(), ConnectError>> + Send {
-        async move {
-            match &self.inner {
-                Inner::Leaf(leaf) => leaf.connect().await,
-                Inner::Branch(branch) => branch.connect_boxed().await,
-                Inner::Other(other) => other.connect_boxed().await,
-            }
+    async fn connect(&self) -> Result<(), ConnectError> {
+        match &self.inner {
+            Inner::Leaf(leaf) => leaf.connect().await,
+            Inner::Branch(branch) => branch.connect_boxed().await,
+            Inner::Other(other) => other.connect_boxed().await,
         }
     }
 
-    fn disconnect(&self) -> impl Future<Output = Result<(), ConnectError>> + Send {
-        async move {
-            match &self.inner {
-                Inner::Leaf(leaf) => leaf.disconnect().await,
-                Inner::Branch(branch) => branch.disconnect_boxed().await,
-                Inner::Other(other) => other.disconnect_boxed().await,
-            }
+    async fn disconnect(&self) -> Result<(), ConnectError> {
+        match &self.inner {
+            Inner::Leaf(leaf) => leaf.disconnect().await,
+            Inner::Branch(branch) => branch.disconnect_boxed().await,
+            Inner::Other(other) => other.disconnect_boxed().await,
         }
     }
 
-    fn close(&self, deadline: Duration) -> impl Future<Output = DrainReport> + Send {
-        async move {
-            match &self.inner {
-                Inner::Leaf(leaf) => leaf.close(deadline).await,
-                Inner::Branch(branch) => branch.close_boxed(deadline).await,
-                Inner::Other(other) => other.close_boxed(deadline).await,
-            }
+    async fn close(&self, deadline: Duration) -> DrainReport {
+        match &self.inner {
+            Inner::Leaf(leaf) => leaf.close(deadline).await,
+            Inner::Branch(branch) => branch.close_boxed(deadline).await,
+            Inner::Other(other) => other.close_boxed(deadline).await,
         }
     }
 
@@ -273,8 +271,13 @@ impl<M: MessageType> Branch<M> for DynSink<M> {
             Inner::Leaf(leaf) => leaf.commit(encoded),
             Inner::Branch(branch) => branch.commit(encoded),
             Inner::Other(other) => match encoded.copy() {
-                Some(message) => other.try_send_dyn(message).map_err(|error| error.into_parts().0),
-                None => Err(SendErrorKind::Other { service: Arc::from("branch"), text: Arc::from("message has no codec to copy it by") }),
+                Some(message) => other
+                    .try_send_dyn(message)
+                    .map_err(|error| error.into_parts().0),
+                None => Err(SendErrorKind::Other {
+                    service: Arc::from("branch"),
+                    text: Arc::from("message has no codec to copy it by"),
+                }),
             },
         }
     }
@@ -304,12 +307,19 @@ impl<M: MessageType> Leaf<M> {
         let link = self.link();
         let bytes = match encoded.frame_bytes(link.config.codec) {
             Ok(bytes) => bytes,
-            Err(source) => return Reserved::Refused(SendErrorKind::Encode { service: link.service(), source }),
+            Err(source) => {
+                return Reserved::Refused(SendErrorKind::Encode {
+                    service: link.service(),
+                    source,
+                });
+            }
         };
         match link.reserve(bytes) {
             Ok(()) => Reserved::Room,
             Err(Offer::Accepted(receipt)) => Reserved::Dropped(receipt),
-            Err(Offer::Full) if link.config.when_full == WhenFull::Reject => Reserved::Refused(link.give_back_full(Duration::ZERO)),
+            Err(Offer::Full) if link.config.when_full == WhenFull::Reject => {
+                Reserved::Refused(link.give_back_full(Duration::ZERO))
+            }
             Err(Offer::Full) => Reserved::Full,
             Err(Offer::Refused(kind)) => Reserved::Refused(kind),
         }
@@ -325,9 +335,14 @@ impl<M: MessageType> Leaf<M> {
         let link = self.link();
         let codec = link.config.codec;
         let (Ok(bytes), Ok(payload)) = (encoded.frame_bytes(codec), encoded.payload(codec)) else {
-            return Err(SendErrorKind::Closed { service: link.service() });
+            return Err(SendErrorKind::Closed {
+                service: link.service(),
+            });
         };
-        let envelope = Envelope { identity: encoded.identity, metadata: encoded.metadata };
+        let envelope = Envelope {
+            identity: encoded.identity,
+            metadata: encoded.metadata,
+        };
         match link.commit_reserved(bytes, envelope, payload) {
             Offer::Accepted(receipt) => Ok(receipt),
             Offer::Full => Err(link.give_back_full(Duration::ZERO)),
@@ -345,17 +360,24 @@ impl<M: MessageType> Leaf<M> {
         });
         match roomy.await {
             Ok(()) => Ok(()),
-            Err(crate::leaf::Ended::TimedOut) => {
-                Err(link.give_back_full(link.surroundings.clock.now().saturating_duration_since(since)))
-            }
-            Err(crate::leaf::Ended::NoRuntime) => Err(SendErrorKind::NoRuntime { service: link.service() }),
+            Err(crate::leaf::Ended::TimedOut) => Err(link.give_back_full(
+                link.surroundings
+                    .clock
+                    .now()
+                    .saturating_duration_since(since),
+            )),
+            Err(crate::leaf::Ended::NoRuntime) => Err(SendErrorKind::NoRuntime {
+                service: link.service(),
+            }),
         }
     }
 }
 
 impl<M> fmt::Debug for DynSink<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DynSink").field("at_least_once", &self.at_least_once).finish_non_exhaustive()
+        f.debug_struct("DynSink")
+            .field("at_least_once", &self.at_least_once)
+            .finish_non_exhaustive()
     }
 }
 

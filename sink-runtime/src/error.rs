@@ -31,7 +31,10 @@ struct Inner<M> {
 #[non_exhaustive]
 pub enum SendErrorKind {
     /// The buffer stayed full for all of `waited`.
-    #[error("`{service}`: buffer full for {waited:?} ({held_messages} of {buffer_size} messages, {held_bytes} of {buffer_bytes} bytes; see buffer_size, buffer_bytes, when_full){}", Last(last))]
+    #[error(
+        "`{service}`: buffer full for {waited:?} ({held_messages} of {buffer_size} messages, {held_bytes} of {buffer_bytes} bytes; see buffer_size, buffer_bytes, when_full){}",
+        Last(last)
+    )]
     Full {
         /// The service.
         service: Arc<str>,
@@ -70,7 +73,10 @@ pub enum SendErrorKind {
         source: Arc<EncodeError>,
     },
     /// The level asked for by `confirm` was not reached in time.
-    #[error("`{service}`: not {wanted} within {waited:?} (confirm, send_timeout_ms){}", Last(last))]
+    #[error(
+        "`{service}`: not {wanted} within {waited:?} (confirm, send_timeout_ms){}",
+        Last(last)
+    )]
     Unconfirmed {
         /// The service.
         service: Arc<str>,
@@ -105,7 +111,9 @@ pub enum SendErrorKind {
         service: Arc<str>,
     },
     /// No tokio runtime drives this link, and the caller is outside any.
-    #[error("`{service}`: no tokio runtime to connect on (call from inside a runtime, or keep one running)")]
+    #[error(
+        "`{service}`: no tokio runtime to connect on (call from inside a runtime, or keep one running)"
+    )]
     NoRuntime {
         /// The service.
         service: Arc<str>,
@@ -213,13 +221,19 @@ impl<M> SendError<M> {
 
     /// The same error about another message; `map` is applied where the message came back.
     pub fn map<N>(self, map: impl FnOnce(M) -> N) -> SendError<N> {
-        SendError(Box::new(Inner { kind: self.0.kind, message: self.0.message.map(map) }))
+        SendError(Box::new(Inner {
+            kind: self.0.kind,
+            message: self.0.message.map(map),
+        }))
     }
 }
 
 impl<M> fmt::Debug for SendError<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SendError").field("kind", &self.0.kind).field("outcome", &self.outcome()).finish_non_exhaustive()
+        f.debug_struct("SendError")
+            .field("kind", &self.0.kind)
+            .field("outcome", &self.outcome())
+            .finish_non_exhaustive()
     }
 }
 
@@ -351,7 +365,12 @@ impl ConnectError {
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::Refused { .. } | Self::Protocol { .. } | Self::Registry { .. } => true,
-            Self::Io { source, .. } => matches!(source.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported),
+            Self::Io { source, .. } => matches!(
+                source.kind(),
+                io::ErrorKind::PermissionDenied
+                    | io::ErrorKind::InvalidInput
+                    | io::ErrorKind::Unsupported
+            ),
             Self::GaveUp { .. } => true,
             _ => false,
         }
@@ -475,7 +494,9 @@ pub enum RegistryError {
         waited: Duration,
     },
     /// The service lacks a guarantee that was asked for.
-    #[error("`{service}` does not promise at-least-once delivery (set delivery = \"at_least_once\")")]
+    #[error(
+        "`{service}` does not promise at-least-once delivery (set delivery = \"at_least_once\")"
+    )]
     NotAtLeastOnce {
         /// The service.
         service: Arc<str>,
@@ -513,7 +534,10 @@ impl EncodeError {
     /// For message types that encode themselves.
     #[must_use]
     pub fn new(codec: &'static str, text: impl Into<String>) -> Self {
-        Self { codec, text: text.into() }
+        Self {
+            codec,
+            text: text.into(),
+        }
     }
 }
 
@@ -529,7 +553,10 @@ impl DecodeError {
     /// For message types that decode themselves.
     #[must_use]
     pub fn new(codec: &'static str, text: impl Into<String>) -> Self {
-        Self { codec, text: text.into() }
+        Self {
+            codec,
+            text: text.into(),
+        }
     }
 }
 

@@ -12,12 +12,15 @@ use crate::registry::ServiceRegistry;
 use crate::transport::BoxFuture;
 
 /// Longest wait for a registry's answer.
-pub const PROVISION_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const PROVISION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Answers for names. Stage 1: [`ServiceRegistry`]; a control plane later.
 pub trait Resolver: Send + Sync + 'static {
     /// The registry as it stands, with everything needed to connect to `service`.
-    fn provision_connection<'a>(&'a self, service: &'a str) -> BoxFuture<'a, Result<Arc<ServiceRegistry>, RegistryError>>;
+    fn provision_connection<'a>(
+        &'a self,
+        service: &'a str,
+    ) -> BoxFuture<'a, Result<Arc<ServiceRegistry>, RegistryError>>;
 
     /// Waits for the next version of the registry; never, where it does not change.
     fn watch(&self) -> BoxFuture<'_, Result<Arc<ServiceRegistry>, RegistryError>> {
@@ -29,7 +32,10 @@ pub trait Resolver: Send + Sync + 'static {
 struct Fixed(Result<Arc<ServiceRegistry>, RegistryError>);
 
 impl Resolver for Fixed {
-    fn provision_connection<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Arc<ServiceRegistry>, RegistryError>> {
+    fn provision_connection<'a>(
+        &'a self,
+        _: &'a str,
+    ) -> BoxFuture<'a, Result<Arc<ServiceRegistry>, RegistryError>> {
         Box::pin(std::future::ready(self.0.clone()))
     }
 }
@@ -54,10 +60,12 @@ impl SinkFactory {
     }
 
     pub(crate) fn of(registry: Result<Arc<ServiceRegistry>, RegistryError>) -> Self {
-        Self { resolver: Arc::new(Fixed(registry)) }
+        Self {
+            resolver: Arc::new(Fixed(registry)),
+        }
     }
 
-    /// The sink of an untyped service. Awaits the registry, at most [`PROVISION_TIMEOUT`], and never a connection.
+    /// The sink of an untyped service. Awaits the registry, at most 10 s, and never a connection.
     ///
     /// # Errors
     /// If there is no such service, it carries typed messages, or the registry is out of reach.
@@ -69,11 +77,16 @@ impl SinkFactory {
     ///
     /// # Errors
     /// If there is no such service, it carries another type, or the registry is out of reach.
-    pub async fn create_typed<M: MessageType>(&self, service: &str) -> Result<DynSink<M>, RegistryError> {
+    pub async fn create_typed<M: MessageType>(
+        &self,
+        service: &str,
+    ) -> Result<DynSink<M>, RegistryError> {
         let provision = self.resolver.provision_connection(service);
         match bounded(provision).await {
             Some(registry) => registry?.sink::<M>(service),
-            None => Err(RegistryError::TimedOut { waited: PROVISION_TIMEOUT }),
+            None => Err(RegistryError::TimedOut {
+                waited: PROVISION_TIMEOUT,
+            }),
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Each message to the first healthy member, in order.
 
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +28,10 @@ impl<B> Failover<B> {
     /// A generated failover; does nothing.
     #[must_use]
     pub const fn compiled(name: &'static str, _: &'static CompiledRegistry, branches: B) -> Self {
-        Self { name: Name::Static(name), branches }
+        Self {
+            name: Name::Static(name),
+            branches,
+        }
     }
 
     /// A failover over these members, most wanted first.
@@ -39,7 +41,10 @@ impl<B> Failover<B> {
     }
 
     pub(crate) fn named(name: Arc<str>, branches: B) -> Self {
-        Self { name: Name::Owned(name), branches }
+        Self {
+            name: Name::Owned(name),
+            branches,
+        }
     }
 
     /// The member that the next message goes to.
@@ -54,26 +59,33 @@ impl<B> Failover<B> {
     where
         B: Branches<M>,
     {
-        let healthy = |index: &usize| self.branches.get(*index).is_some_and(|branch| is_healthy(&branch.state_of()));
+        let healthy = |index: &usize| {
+            self.branches
+                .get(*index)
+                .is_some_and(|branch| is_healthy(&branch.state_of()))
+        };
         (0..self.branches.count()).find(healthy).unwrap_or_default()
     }
 
     fn empty(&self) -> SendErrorKind {
-        SendErrorKind::Closed { service: self.name.get() }
+        SendErrorKind::Closed {
+            service: self.name.get(),
+        }
     }
 }
 
 fn is_healthy(state: &SinkState) -> bool {
-    !matches!(state, SinkState::Backoff { .. } | SinkState::Closed | SinkState::Draining)
+    !matches!(
+        state,
+        SinkState::Backoff { .. } | SinkState::Closed | SinkState::Draining
+    )
 }
 
 impl<M: MessageType, B: Branches<M>> MessageSink<M> for Failover<B> {
-    fn send(&self, message: M) -> impl Future<Output = Result<Receipt, SendError<M>>> + Send {
-        async move {
-            match self.chosen() {
-                Some(branch) => branch.send_boxed(message).await,
-                None => Err(SendError::new(self.empty(), Some(message))),
-            }
+    async fn send(&self, message: M) -> Result<Receipt, SendError<M>> {
+        match self.chosen() {
+            Some(branch) => branch.send_boxed(message).await,
+            None => Err(SendError::new(self.empty(), Some(message))),
         }
     }
 
@@ -91,73 +103,67 @@ impl<M: MessageType, B: Branches<M>> MessageSink<M> for Failover<B> {
         }
     }
 
-    fn ready(&self) -> impl Future<Output = ()> + Send {
-        async move {
-            if let Some(branch) = self.chosen() {
-                branch.ready_boxed().await;
-            }
+    async fn ready(&self) {
+        if let Some(branch) = self.chosen() {
+            branch.ready_boxed().await;
         }
     }
 
-    fn settled(&self, receipt: Receipt, level: Level) -> impl Future<Output = Result<Level, Lost>> + Send {
-        async move {
-            // A member that did not give the receipt says so at once.
-            let mut answer = Err(Lost::Unknown { service: self.name.get(), sequence: receipt.sequence() });
-            for index in 0..self.branches.count() {
-                if let Some(branch) = self.branches.get(index) {
-                    match branch.settled_boxed(receipt, level).await {
-                        Err(Lost::Unknown { .. }) => {}
-                        other => answer = other,
-                    }
+    async fn settled(&self, receipt: Receipt, level: Level) -> Result<Level, Lost> {
+        // A member that did not give the receipt says so at once.
+        let mut answer = Err(Lost::Unknown {
+            service: self.name.get(),
+            sequence: receipt.sequence(),
+        });
+        for index in 0..self.branches.count() {
+            if let Some(branch) = self.branches.get(index) {
+                match branch.settled_boxed(receipt, level).await {
+                    Err(Lost::Unknown { .. }) => {}
+                    other => answer = other,
                 }
             }
-            answer
         }
+        answer
     }
 
-    fn flush(&self) -> impl Future<Output = Result<(), Lost>> + Send {
-        async move {
-            for index in 0..self.branches.count() {
-                if let Some(branch) = self.branches.get(index) {
-                    branch.flush_boxed().await?;
+    async fn flush(&self) -> Result<(), Lost> {
+        for index in 0..self.branches.count() {
+            if let Some(branch) = self.branches.get(index) {
+                branch.flush_boxed().await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn connect(&self) -> Result<(), ConnectError> {
+        let mut last = Ok(());
+        for index in 0..self.branches.count() {
+            if let Some(branch) = self.branches.get(index) {
+                last = branch.connect_boxed().await;
+                if last.is_ok() {
+                    break;
                 }
             }
-            Ok(())
         }
+        last
     }
 
-    fn connect(&self) -> impl Future<Output = Result<(), ConnectError>> + Send {
-        async move {
-            let mut last = Ok(());
-            for index in 0..self.branches.count() {
-                if let Some(branch) = self.branches.get(index) {
-                    last = branch.connect_boxed().await;
-                    if last.is_ok() {
-                        break;
-                    }
-                }
+    async fn disconnect(&self) -> Result<(), ConnectError> {
+        for index in 0..self.branches.count() {
+            if let Some(branch) = self.branches.get(index) {
+                branch.disconnect_boxed().await?;
             }
-            last
         }
+        Ok(())
     }
 
-    fn disconnect(&self) -> impl Future<Output = Result<(), ConnectError>> + Send {
-        async move {
-            for index in 0..self.branches.count() {
-                if let Some(branch) = self.branches.get(index) {
-                    branch.disconnect_boxed().await?;
-                }
-            }
-            Ok(())
-        }
-    }
-
-    fn close(&self, deadline: Duration) -> impl Future<Output = DrainReport> + Send {
-        async move { close_members(&self.branches, &self.name, deadline, Ledger::default()).await }
+    async fn close(&self, deadline: Duration) -> DrainReport {
+        close_members(&self.branches, &self.name, deadline, Ledger::default()).await
     }
 
     fn state(&self) -> SinkState {
-        self.chosen().map_or(SinkState::Closed, |branch| branch.state_of())
+        self.chosen()
+            .map_or(SinkState::Closed, |branch| branch.state_of())
     }
 }
 
@@ -173,13 +179,19 @@ impl<M: MessageType, B: Branches<M>> Branch<M> for Failover<B> {
     }
 
     fn release(&self, encoded: &Encoded<'_, M>) {
-        if let Some(branch) = encoded.recall(std::ptr::from_ref(self).addr()).and_then(|index| self.branches.get(index)) {
+        if let Some(branch) = encoded
+            .recall(std::ptr::from_ref(self).addr())
+            .and_then(|index| self.branches.get(index))
+        {
             branch.release(encoded);
         }
     }
 
     fn commit(&self, encoded: &Encoded<'_, M>) -> Result<Receipt, SendErrorKind> {
-        match encoded.recall(std::ptr::from_ref(self).addr()).and_then(|index| self.branches.get(index)) {
+        match encoded
+            .recall(std::ptr::from_ref(self).addr())
+            .and_then(|index| self.branches.get(index))
+        {
             Some(branch) => branch.commit(encoded),
             None => Err(self.empty()),
         }

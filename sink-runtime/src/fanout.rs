@@ -1,7 +1,6 @@
 //! Every message to every member: accepted by all required ones, or by none.
 
 use std::fmt;
-use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -77,7 +76,11 @@ impl<B> FanOut<B> {
     /// A generated fan-out; does nothing.
     #[must_use]
     pub const fn compiled(name: &'static str, _: &'static CompiledRegistry, branches: B) -> Self {
-        Self { name: Name::Static(name), branches, counts: Counts::new() }
+        Self {
+            name: Name::Static(name),
+            branches,
+            counts: Counts::new(),
+        }
     }
 
     /// A fan-out over these members.
@@ -87,14 +90,21 @@ impl<B> FanOut<B> {
     }
 
     pub(crate) fn named(name: Arc<str>, branches: B) -> Self {
-        Self { name: Name::Owned(name), branches, counts: Counts::default() }
+        Self {
+            name: Name::Owned(name),
+            branches,
+            counts: Counts::default(),
+        }
     }
 
     /// Where every message is, in messages; the members' ledgers count copies.
     #[must_use]
     pub fn ledger(&self) -> Ledger {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let mut ledger = Ledger { done: count(&self.counts.accepted), ..Ledger::default() };
+        let mut ledger = Ledger {
+            done: count(&self.counts.accepted),
+            ..Ledger::default()
+        };
         ledger.returned.full = count(&self.counts.returned_full);
         ledger.returned.refused = count(&self.counts.returned_refused);
         ledger.attempted = ledger.done + ledger.returned.total();
@@ -109,7 +119,10 @@ impl<B> FanOut<B> {
 
     fn identity(&self) -> (u64, u64) {
         let producer = *self.counts.producer.get_or_init(crate::clock::system_seed);
-        (producer, self.counts.attempted.fetch_add(1, Ordering::Relaxed) + 1)
+        (
+            producer,
+            self.counts.attempted.fetch_add(1, Ordering::Relaxed) + 1,
+        )
     }
 
     /// Reserves in every required member, in order, then commits everywhere.
@@ -118,13 +131,24 @@ impl<B> FanOut<B> {
         B: Branches<M>,
     {
         let mut outcome = None;
-        self.branches.with(&mut |branches| outcome = Some(self.offer_to(branches, encoded)));
-        outcome.unwrap_or(Try::Refused(SendErrorKind::Closed { service: self.name.get() }))
+        self.branches
+            .with(&mut |branches| outcome = Some(self.offer_to(branches, encoded)));
+        outcome.unwrap_or(Try::Refused(SendErrorKind::Closed {
+            service: self.name.get(),
+        }))
     }
 
-    fn offer_to<M: MessageType>(&self, branches: &[&dyn Branch<M>], encoded: &Encoded<'_, M>) -> Try {
+    fn offer_to<M: MessageType>(
+        &self,
+        branches: &[&dyn Branch<M>],
+        encoded: &Encoded<'_, M>,
+    ) -> Try {
         let mut dropped = [false; 64];
-        for (index, branch) in branches.iter().enumerate().filter(|(_, branch)| branch.is_required()) {
+        for (index, branch) in branches
+            .iter()
+            .enumerate()
+            .filter(|(_, branch)| branch.is_required())
+        {
             let failed = match branch.reserve(encoded) {
                 Reserved::Room => continue,
                 Reserved::Dropped(_) => {
@@ -164,20 +188,29 @@ impl<B> FanOut<B> {
     }
 
     fn offer_optional<M>(&self, branch: &dyn Branch<M>, encoded: &Encoded<'_, M>) {
-        let taken = matches!(branch.reserve(encoded), Reserved::Room) && branch.commit(encoded).is_ok();
+        let taken =
+            matches!(branch.reserve(encoded), Reserved::Room) && branch.commit(encoded).is_ok();
         if !taken {
             self.counts.optional_dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    fn answer<M>(&self, outcome: Result<Receipt, SendErrorKind>, message: M) -> Result<Receipt, SendError<M>> {
+    fn answer<M>(
+        &self,
+        outcome: Result<Receipt, SendErrorKind>,
+        message: M,
+    ) -> Result<Receipt, SendError<M>> {
         match outcome {
             Ok(receipt) => {
                 self.counts.accepted.fetch_add(1, Ordering::Relaxed);
                 Ok(receipt)
             }
             Err(kind) => {
-                let counter = if matches!(kind, SendErrorKind::Full { .. }) { &self.counts.returned_full } else { &self.counts.returned_refused };
+                let counter = if matches!(kind, SendErrorKind::Full { .. }) {
+                    &self.counts.returned_full
+                } else {
+                    &self.counts.returned_refused
+                };
                 counter.fetch_add(1, Ordering::Relaxed);
                 Err(SendError::new(kind, Some(message)))
             }
@@ -198,24 +231,22 @@ impl<B> FanOut<B> {
 }
 
 impl<M: MessageType, B: Branches<M>> MessageSink<M> for FanOut<B> {
-    fn send(&self, message: M) -> impl Future<Output = Result<Receipt, SendError<M>>> + Send {
-        async move {
-            tokio::task::coop::consume_budget().await;
-            let identity = self.identity();
-            loop {
-                let outcome = self.offer(&Encoded::new(&message, Some(identity)));
-                match outcome {
-                    Try::Accepted(receipt) => {
-                        let receipt = self.confirmed(receipt).await;
-                        return self.answer(receipt, message);
-                    }
-                    Try::Refused(kind) => return self.answer(Err(kind), message),
-                    Try::Full(index) => {
-                        if let Some(branch) = self.branches.get(index)
-                            && let Err(kind) = branch.room().await
-                        {
-                            return self.answer(Err(kind), message);
-                        }
+    async fn send(&self, message: M) -> Result<Receipt, SendError<M>> {
+        tokio::task::coop::consume_budget().await;
+        let identity = self.identity();
+        loop {
+            let outcome = self.offer(&Encoded::new(&message, Some(identity)));
+            match outcome {
+                Try::Accepted(receipt) => {
+                    let receipt = self.confirmed(receipt).await;
+                    return self.answer(receipt, message);
+                }
+                Try::Refused(kind) => return self.answer(Err(kind), message),
+                Try::Full(index) => {
+                    if let Some(branch) = self.branches.get(index)
+                        && let Err(kind) = branch.room().await
+                    {
+                        return self.answer(Err(kind), message);
                     }
                 }
             }
@@ -232,65 +263,55 @@ impl<M: MessageType, B: Branches<M>> MessageSink<M> for FanOut<B> {
         self.answer(outcome, message)
     }
 
-    fn ready(&self) -> impl Future<Output = ()> + Send {
-        async move {
-            for index in 0..self.branches.count() {
-                if let Some(branch) = self.branches.get(index)
-                    && branch.is_required()
-                {
-                    branch.ready_boxed().await;
-                }
+    async fn ready(&self) {
+        for index in 0..self.branches.count() {
+            if let Some(branch) = self.branches.get(index)
+                && branch.is_required()
+            {
+                branch.ready_boxed().await;
             }
         }
     }
 
-    fn settled(&self, receipt: Receipt, level: Level) -> impl Future<Output = Result<Level, Lost>> + Send {
-        async move {
-            if receipt.level().satisfies(level) {
-                return Ok(receipt.level());
-            }
-            // Conservative: waits for everything accepted so far, this message among it.
-            self.flush().await.map(|()| level)
+    async fn settled(&self, receipt: Receipt, level: Level) -> Result<Level, Lost> {
+        if receipt.level().satisfies(level) {
+            return Ok(receipt.level());
         }
+        // Conservative: waits for everything accepted so far, this message among it.
+        self.flush().await.map(|()| level)
     }
 
-    fn flush(&self) -> impl Future<Output = Result<(), Lost>> + Send {
-        async move {
-            for index in 0..self.branches.count() {
-                if let Some(branch) = self.branches.get(index)
-                    && branch.is_required()
-                {
-                    branch.flush_boxed().await?;
-                }
+    async fn flush(&self) -> Result<(), Lost> {
+        for index in 0..self.branches.count() {
+            if let Some(branch) = self.branches.get(index)
+                && branch.is_required()
+            {
+                branch.flush_boxed().await?;
             }
-            Ok(())
         }
+        Ok(())
     }
 
-    fn connect(&self) -> impl Future<Output = Result<(), ConnectError>> + Send {
-        async move {
-            for index in 0..self.branches.count() {
-                if let Some(branch) = self.branches.get(index) {
-                    branch.connect_boxed().await?;
-                }
+    async fn connect(&self) -> Result<(), ConnectError> {
+        for index in 0..self.branches.count() {
+            if let Some(branch) = self.branches.get(index) {
+                branch.connect_boxed().await?;
             }
-            Ok(())
         }
+        Ok(())
     }
 
-    fn disconnect(&self) -> impl Future<Output = Result<(), ConnectError>> + Send {
-        async move {
-            for index in 0..self.branches.count() {
-                if let Some(branch) = self.branches.get(index) {
-                    branch.disconnect_boxed().await?;
-                }
+    async fn disconnect(&self) -> Result<(), ConnectError> {
+        for index in 0..self.branches.count() {
+            if let Some(branch) = self.branches.get(index) {
+                branch.disconnect_boxed().await?;
             }
-            Ok(())
         }
+        Ok(())
     }
 
-    fn close(&self, deadline: Duration) -> impl Future<Output = DrainReport> + Send {
-        async move { close_members(&self.branches, &self.name, deadline, self.ledger()).await }
+    async fn close(&self, deadline: Duration) -> DrainReport {
+        close_members(&self.branches, &self.name, deadline, self.ledger()).await
     }
 
     fn state(&self) -> SinkState {
@@ -307,7 +328,13 @@ impl<B> FanOut<B> {
         let mut failed = 0;
         let mut first: Option<Arc<str>> = None;
         for index in 0..self.branches.count() {
-            let Some(branch) = self.branches.get(index).filter(|branch| branch.is_required() && branch.confirm().is_some()) else { continue };
+            let Some(branch) = self
+                .branches
+                .get(index)
+                .filter(|branch| branch.is_required() && branch.confirm().is_some())
+            else {
+                continue;
+            };
             if let Err(lost) = branch.flush_boxed().await {
                 failed += 1;
                 first.get_or_insert_with(|| Arc::from(lost.to_string()));
@@ -315,19 +342,35 @@ impl<B> FanOut<B> {
         }
         match first {
             None => Ok(receipt),
-            Some(first) => Err(SendErrorKind::Partial { service: self.name.get(), failed, branches: self.branches.count(), first }),
+            Some(first) => Err(SendErrorKind::Partial {
+                service: self.name.get(),
+                failed,
+                branches: self.branches.count(),
+                first,
+            }),
         }
     }
 }
 
 /// Closes all members one after another within one deadline.
-pub(crate) async fn close_members<M: MessageType, B: Branches<M>>(branches: &B, name: &Name, deadline: Duration, ledger: Ledger) -> DrainReport {
+pub(crate) async fn close_members<M: MessageType, B: Branches<M>>(
+    branches: &B,
+    name: &Name,
+    deadline: Duration,
+    ledger: Ledger,
+) -> DrainReport {
     let until = tokio::time::Instant::now() + deadline;
-    let mut report = DrainReport { service: name.get(), ledger, undelivered: Vec::new() };
+    let mut report = DrainReport {
+        service: name.get(),
+        ledger,
+        undelivered: Vec::new(),
+    };
     for index in 0..branches.count() {
         if let Some(branch) = branches.get(index) {
             let left = until.saturating_duration_since(tokio::time::Instant::now());
-            report.undelivered.extend(branch.close_boxed(left).await.undelivered);
+            report
+                .undelivered
+                .extend(branch.close_boxed(left).await.undelivered);
         }
     }
     report
@@ -337,7 +380,11 @@ pub(crate) async fn close_members<M: MessageType, B: Branches<M>>(branches: &B, 
 fn weakest<M: MessageType, B: Branches<M>>(branches: &B) -> SinkState {
     let mut worst = SinkState::Ready;
     branches.with(&mut |branches| {
-        for state in branches.iter().filter(|branch| branch.is_required()).map(|branch| branch.state_of()) {
+        for state in branches
+            .iter()
+            .filter(|branch| branch.is_required())
+            .map(|branch| branch.state_of())
+        {
             if rank(&state) > rank(&worst) {
                 worst = state;
             }
@@ -361,11 +408,19 @@ impl<M: MessageType, B: Branches<M>> Branch<M> for FanOut<B> {
     fn reserve(&self, encoded: &Encoded<'_, M>) -> Reserved {
         let mut outcome = Reserved::Room;
         self.branches.with(&mut |branches| {
-            for (index, branch) in branches.iter().enumerate().filter(|(_, branch)| branch.is_required()) {
+            for (index, branch) in branches
+                .iter()
+                .enumerate()
+                .filter(|(_, branch)| branch.is_required())
+            {
                 match branch.reserve(encoded) {
                     Reserved::Room => {}
                     other => {
-                        for earlier in branches.iter().take(index).filter(|branch| branch.is_required()) {
+                        for earlier in branches
+                            .iter()
+                            .take(index)
+                            .filter(|branch| branch.is_required())
+                        {
                             earlier.release(encoded);
                         }
                         outcome = other;
@@ -386,7 +441,11 @@ impl<M: MessageType, B: Branches<M>> Branch<M> for FanOut<B> {
     }
 
     fn commit(&self, encoded: &Encoded<'_, M>) -> Result<Receipt, SendErrorKind> {
-        let mut result = Ok(Receipt::new(0, encoded.identity.unwrap_or_default().1, Level::Accepted));
+        let mut result = Ok(Receipt::new(
+            0,
+            encoded.identity.unwrap_or_default().1,
+            Level::Accepted,
+        ));
         self.branches.with(&mut |branches| {
             for branch in branches {
                 if branch.is_required() {
@@ -405,14 +464,19 @@ impl<M: MessageType, B: Branches<M>> Branch<M> for FanOut<B> {
 
     fn confirm(&self) -> Option<Level> {
         let mut level = None;
-        self.branches.with(&mut |branches| level = branches.iter().find_map(|branch| branch.confirm()));
+        self.branches
+            .with(&mut |branches| level = branches.iter().find_map(|branch| branch.confirm()));
         level
     }
 
     fn room(&self) -> BoxFuture<'_, Result<(), SendErrorKind>> {
         Box::pin(async move {
             for index in 0..self.branches.count() {
-                if let Some(branch) = self.branches.get(index).filter(|branch| branch.is_required()) {
+                if let Some(branch) = self
+                    .branches
+                    .get(index)
+                    .filter(|branch| branch.is_required())
+                {
                     branch.room().await?;
                 }
             }

@@ -114,16 +114,25 @@ pub struct Head {
 /// If the length is impossible or over `limit` (of the whole frame).
 #[inline]
 pub fn head(bytes: &[u8], limit: usize) -> Result<Option<Head>, FrameError> {
-    let Some(fixed) = bytes.first_chunk::<HEAD>() else { return Ok(None) };
+    let Some(fixed) = bytes.first_chunk::<HEAD>() else {
+        return Ok(None);
+    };
     let length = u32::from_le_bytes([fixed[0], fixed[1], fixed[2], fixed[3]]) as usize;
     let total = length + 4;
     if total < HEAD {
         return Err(FrameError::Malformed("short"));
     }
     if total > limit {
-        return Err(FrameError::TooLong { length: total as u64, limit: limit as u64 });
+        return Err(FrameError::TooLong {
+            length: total as u64,
+            limit: limit as u64,
+        });
     }
-    Ok(Some(Head { total, kind: fixed[4], flags: fixed[5] }))
+    Ok(Some(Head {
+        total,
+        kind: fixed[4],
+        flags: fixed[5],
+    }))
 }
 
 /// How many bytes at the start of `bytes` are whole frames, and how many frames; stops at the first frame for which `stop` holds.
@@ -165,7 +174,12 @@ pub struct Data<'a> {
 pub fn data(frame: &[u8]) -> Result<Data<'_>, FrameError> {
     const BAD: FrameError = FrameError::Malformed("data");
     let flags = *frame.get(5).ok_or(BAD)?;
-    let sequence = u64::from_le_bytes(*frame.get(HEAD..).and_then(|rest| rest.first_chunk()).ok_or(BAD)?);
+    let sequence = u64::from_le_bytes(
+        *frame
+            .get(HEAD..)
+            .and_then(|rest| rest.first_chunk())
+            .ok_or(BAD)?,
+    );
     let mut at = DATA_HEAD;
     let mut identity = None;
     if flags & FLAG_IDENTITY != 0 {
@@ -175,11 +189,22 @@ pub fn data(frame: &[u8]) -> Result<Data<'_>, FrameError> {
     }
     let mut metadata = None;
     if flags & FLAG_METADATA != 0 {
-        let length = usize::from(u16::from_le_bytes(*frame.get(at..).and_then(|rest| rest.first_chunk()).ok_or(BAD)?));
+        let length = usize::from(u16::from_le_bytes(
+            *frame
+                .get(at..)
+                .and_then(|rest| rest.first_chunk())
+                .ok_or(BAD)?,
+        ));
         metadata = Some(frame.get(at + 2..at + 2 + length).ok_or(BAD)?);
         at += 2 + length;
     }
-    Ok(Data { sequence, identity, metadata, payload_at: at, flags })
+    Ok(Data {
+        sequence,
+        identity,
+        metadata,
+        payload_at: at,
+        flags,
+    })
 }
 
 /// Appends a data frame's head with its length still zero; [`finish`] sets it once the payload stands behind it.
@@ -209,12 +234,16 @@ pub fn control(out: &mut Vec<u8>, kind: Kind, body: impl FnOnce(&mut Vec<u8>)) {
 
 /// Appends an ack of all messages up to `sequence`.
 pub fn ack(out: &mut Vec<u8>, sequence: u64) {
-    control(out, Kind::Ack, |out| out.extend_from_slice(&sequence.to_le_bytes()));
+    control(out, Kind::Ack, |out| {
+        out.extend_from_slice(&sequence.to_le_bytes())
+    });
 }
 
 /// Appends a heartbeat; `last` is the highest sequence given so far, so that a drop at the tail is seen.
 pub fn heartbeat(out: &mut Vec<u8>, last: u64) {
-    control(out, Kind::Heartbeat, |out| out.extend_from_slice(&last.to_le_bytes()));
+    control(out, Kind::Heartbeat, |out| {
+        out.extend_from_slice(&last.to_le_bytes())
+    });
 }
 
 /// Reads the number of an ack or heartbeat frame.
@@ -222,7 +251,11 @@ pub fn heartbeat(out: &mut Vec<u8>, last: u64) {
 /// # Errors
 /// If it is cut short.
 pub fn number(frame: &[u8]) -> Result<u64, FrameError> {
-    frame.get(HEAD..).and_then(|body| body.first_chunk()).map(|bytes| u64::from_le_bytes(*bytes)).ok_or(FrameError::Malformed("control"))
+    frame
+        .get(HEAD..)
+        .and_then(|body| body.first_chunk())
+        .map(|bytes| u64::from_le_bytes(*bytes))
+        .ok_or(FrameError::Malformed("control"))
 }
 
 /// What a dialer wants to be.
@@ -390,7 +423,11 @@ impl Hello {
             out.extend_from_slice(&VERSION.to_le_bytes());
             put_text(out, tag::SERVICE, &self.service, MAX_NAME);
             put(out, tag::ROLE, &[self.role as u8]);
-            put(out, tag::DELIVERY, &[u8::from(self.acks) | u8::from(self.resends) << 1]);
+            put(
+                out,
+                tag::DELIVERY,
+                &[u8::from(self.acks) | u8::from(self.resends) << 1],
+            );
             let mut producer = [0; 24];
             producer[..16].copy_from_slice(&self.producer.id.to_le_bytes());
             producer[16..].copy_from_slice(&self.producer.epoch.to_le_bytes());
@@ -400,7 +437,12 @@ impl Hello {
             put(out, tag::MAX_FRAME, &self.max_frame_bytes.to_le_bytes());
             put(out, tag::HEARTBEAT, &self.heartbeat_ms.to_le_bytes());
             put(out, tag::FINGERPRINT, &self.fingerprint.to_le_bytes());
-            let accepts: Vec<u8> = self.accepts.iter().take(MAX_ACCEPTS).flat_map(|print| print.to_le_bytes()).collect();
+            let accepts: Vec<u8> = self
+                .accepts
+                .iter()
+                .take(MAX_ACCEPTS)
+                .flat_map(|print| print.to_le_bytes())
+                .collect();
             put(out, tag::ACCEPTS, &accepts);
             put_text(out, tag::MESSAGE, &self.message, MAX_NAME);
             put_text(out, tag::SHAPE, &self.shape, MAX_SHAPE);
@@ -429,10 +471,14 @@ impl Hello {
         const BAD: FrameError = FrameError::Malformed("hello");
         let mut body = frame.get(HEAD..).ok_or(BAD)?;
         if frame[4] != Kind::Hello as u8 || body.len() < 6 {
-            return Err(FrameError::NotOurs([frame[0], frame[1], frame[2], frame[3]]));
+            return Err(FrameError::NotOurs([
+                frame[0], frame[1], frame[2], frame[3],
+            ]));
         }
         if body.get_u32_le() != MAGIC {
-            return Err(FrameError::NotOurs([frame[8], frame[9], frame[10], frame[11]]));
+            return Err(FrameError::NotOurs([
+                frame[8], frame[9], frame[10], frame[11],
+            ]));
         }
         let theirs = body.get_u16_le();
         if theirs != VERSION {
@@ -442,28 +488,46 @@ impl Hello {
         each_tag(body, |tag, mut value| {
             match tag {
                 tag::SERVICE => hello.service = text(value)?,
-                tag::ROLE => hello.role = if byte(value)? == 0 { PeerRole::Producer } else { PeerRole::Consumer },
+                tag::ROLE => {
+                    hello.role = if byte(value)? == 0 {
+                        PeerRole::Producer
+                    } else {
+                        PeerRole::Consumer
+                    }
+                }
                 tag::DELIVERY => {
                     let bits = byte(value)?;
                     hello.acks = bits & 1 != 0;
                     hello.resends = bits & 2 != 0;
                 }
                 tag::PRODUCER if value.len() == 24 => {
-                    hello.producer = ProducerId { id: value.get_u128_le(), epoch: value.get_u64_le() };
+                    hello.producer = ProducerId {
+                        id: value.get_u128_le(),
+                        epoch: value.get_u64_le(),
+                    };
                 }
                 tag::FIRST => hello.first = long(value)?,
                 tag::CODEC => hello.codec = text(value)?,
                 tag::MAX_FRAME => hello.max_frame_bytes = int(value)?,
                 tag::HEARTBEAT => hello.heartbeat_ms = int(value)?,
                 tag::FINGERPRINT => hello.fingerprint = long(value)?,
-                tag::ACCEPTS => hello.accepts = value.chunks_exact(8).take(MAX_ACCEPTS).filter_map(|eight| long(eight)).collect(),
+                tag::ACCEPTS => {
+                    hello.accepts = value
+                        .chunks_exact(8)
+                        .take(MAX_ACCEPTS)
+                        .filter_map(long)
+                        .collect()
+                }
                 tag::MESSAGE => hello.message = text(value)?,
                 tag::SHAPE => hello.shape = text(value)?,
                 tag::START if value.len() == 17 => {
                     hello.start = match value.get_u8() {
                         0 => Start::Retained,
                         1 => Start::Now,
-                        _ => Start::After { epoch: value.get_u64_le(), offset: value.get_u64_le() },
+                        _ => Start::After {
+                            epoch: value.get_u64_le(),
+                            offset: value.get_u64_le(),
+                        },
                     };
                 }
                 tag::CONSUMER => hello.consumer = Some(text(value)?),
@@ -501,7 +565,9 @@ impl Welcome {
             return Err(BAD);
         }
         if body.get_u32_le() != MAGIC {
-            return Err(FrameError::NotOurs([frame[8], frame[9], frame[10], frame[11]]));
+            return Err(FrameError::NotOurs([
+                frame[8], frame[9], frame[10], frame[11],
+            ]));
         }
         let theirs = body.get_u16_le();
         if theirs != VERSION {
@@ -539,9 +605,15 @@ impl Refuse {
     /// # Errors
     /// If it is cut short.
     pub fn decode(frame: &[u8]) -> Result<Self, FrameError> {
-        let mut body = frame.get(HEAD..).filter(|body| body.len() >= 2).ok_or(FrameError::Malformed("refuse"))?;
+        let mut body = frame
+            .get(HEAD..)
+            .filter(|body| body.len() >= 2)
+            .ok_or(FrameError::Malformed("refuse"))?;
         let code = body.get_u16_le();
-        Ok(Self { code, reason: escape(body) })
+        Ok(Self {
+            code,
+            reason: escape(body),
+        })
     }
 }
 
@@ -581,7 +653,10 @@ impl Bye {
     #[must_use]
     pub fn decode(frame: &[u8]) -> Self {
         match frame.get(HEAD..).filter(|body| body.len() >= 2) {
-            Some(mut body) => Self { code: body.get_u16_le(), reason: escape(body) },
+            Some(mut body) => Self {
+                code: body.get_u16_le(),
+                reason: escape(body),
+            },
             None => Self::default(),
         }
     }
@@ -598,7 +673,11 @@ pub fn escape(bytes: &[u8]) -> String {
             safe.push('…');
             break;
         }
-        if character.is_control() { safe.extend(character.escape_default()) } else { safe.push(character) }
+        if character.is_control() {
+            safe.extend(character.escape_default())
+        } else {
+            safe.push(character)
+        }
     }
     safe
 }
@@ -642,12 +721,21 @@ impl Producer {
     /// If it is cut short.
     pub fn decode(frame: &[u8]) -> Result<Self, FrameError> {
         const BAD: FrameError = FrameError::Malformed("producer");
-        let mut body = frame.get(HEAD..).filter(|body| body.len() >= 4).ok_or(BAD)?;
-        let mut announced = Self { index: body.get_u32_le(), ..Self::default() };
+        let mut body = frame
+            .get(HEAD..)
+            .filter(|body| body.len() >= 4)
+            .ok_or(BAD)?;
+        let mut announced = Self {
+            index: body.get_u32_le(),
+            ..Self::default()
+        };
         each_tag(body, |tag, mut value| {
             match tag {
                 tag::PRODUCER if value.len() == 24 => {
-                    announced.producer = ProducerId { id: value.get_u128_le(), epoch: value.get_u64_le() };
+                    announced.producer = ProducerId {
+                        id: value.get_u128_le(),
+                        epoch: value.get_u64_le(),
+                    };
                 }
                 tag::FIRST => announced.first = long(value)?,
                 tag::FINGERPRINT => announced.fingerprint = long(value)?,
@@ -691,8 +779,15 @@ impl Chunk {
     /// # Errors
     /// If it is cut short.
     pub fn decode(frame: &[u8]) -> Result<Self, FrameError> {
-        let mut body = frame.get(HEAD..).filter(|body| body.len() >= 16).ok_or(FrameError::Malformed("chunk"))?;
-        Ok(Self { producer: body.get_u32_le(), frames: body.get_u32_le(), first_offset: body.get_u64_le() })
+        let mut body = frame
+            .get(HEAD..)
+            .filter(|body| body.len() >= 16)
+            .ok_or(FrameError::Malformed("chunk"))?;
+        Ok(Self {
+            producer: body.get_u32_le(),
+            frames: body.get_u32_le(),
+            first_offset: body.get_u64_le(),
+        })
     }
 }
 
@@ -731,7 +826,10 @@ impl RelayGap {
     /// # Errors
     /// If it is cut short.
     pub fn decode(frame: &[u8]) -> Result<Self, FrameError> {
-        let mut body = frame.get(HEAD..).filter(|body| body.len() >= 17).ok_or(FrameError::Malformed("gap"))?;
+        let mut body = frame
+            .get(HEAD..)
+            .filter(|body| body.len() >= 17)
+            .ok_or(FrameError::Malformed("gap"))?;
         let (from, to, cause) = (body.get_u64_le(), body.get_u64_le(), body.get_u8());
         let producers = body
             .chunks_exact(12)
@@ -741,11 +839,19 @@ impl RelayGap {
         if from > to {
             return Err(FrameError::Malformed("gap"));
         }
-        Ok(Self { from, to, cause, producers })
+        Ok(Self {
+            from,
+            to,
+            cause,
+            producers,
+        })
     }
 }
 
-fn each_tag<'a>(mut body: &'a [u8], mut see: impl FnMut(u16, &'a [u8]) -> Option<()>) -> Option<()> {
+fn each_tag<'a>(
+    mut body: &'a [u8],
+    mut see: impl FnMut(u16, &'a [u8]) -> Option<()>,
+) -> Option<()> {
     while !body.is_empty() {
         if body.len() < 4 {
             return None;
@@ -789,7 +895,10 @@ impl Assembler {
     /// Frames of at most `limit` bytes in all.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { arrived: BytesMut::new(), limit }
+        Self {
+            arrived: BytesMut::new(),
+            limit,
+        }
     }
 
     /// Another limit, once a hello has told it.
@@ -811,7 +920,11 @@ impl Assembler {
     /// If a head is impossible or over the limit.
     pub fn take(&mut self) -> Result<Option<(Bytes, usize)>, FrameError> {
         let (end, count) = whole_frames(&self.arrived, self.limit)?;
-        Ok(if end == 0 { None } else { Some((self.arrived.split_to(end).freeze(), count)) })
+        Ok(if end == 0 {
+            None
+        } else {
+            Some((self.arrived.split_to(end).freeze(), count))
+        })
     }
 
     /// Takes one frame: before the hello nothing may be taken that belongs behind it.
@@ -820,7 +933,9 @@ impl Assembler {
     /// If its head is impossible or over the limit.
     pub fn take_one(&mut self) -> Result<Option<Bytes>, FrameError> {
         match head(&self.arrived, self.limit)? {
-            Some(head) if self.arrived.len() >= head.total => Ok(Some(self.arrived.split_to(head.total).freeze())),
+            Some(head) if self.arrived.len() >= head.total => {
+                Ok(Some(self.arrived.split_to(head.total).freeze()))
+            }
             _ => Ok(None),
         }
     }

@@ -68,13 +68,17 @@ impl<M, T> Lazy<Relay<M, T>> {
     /// A generated relay sink; does nothing.
     #[must_use]
     pub const fn leaf() -> Self {
-        Self { inner: Inner::Leaf(Relay::unopened()) }
+        Self {
+            inner: Inner::Leaf(Relay::unopened()),
+        }
     }
 
     /// A double in the service's place.
     #[must_use]
     pub fn double(sink: DynSink<M>) -> Self {
-        Self { inner: Inner::Leaf(Relay::double(sink)) }
+        Self {
+            inner: Inner::Leaf(Relay::double(sink)),
+        }
     }
 }
 
@@ -82,13 +86,17 @@ impl<M, T> Lazy<Direct<M, T>> {
     /// A generated direct sink; does nothing.
     #[must_use]
     pub const fn leaf() -> Self {
-        Self { inner: Inner::Leaf(Direct::unopened()) }
+        Self {
+            inner: Inner::Leaf(Direct::unopened()),
+        }
     }
 
     /// A double in the service's place.
     #[must_use]
     pub fn double(sink: DynSink<M>) -> Self {
-        Self { inner: Inner::Leaf(Direct::double(sink)) }
+        Self {
+            inner: Inner::Leaf(Direct::double(sink)),
+        }
     }
 }
 
@@ -116,7 +124,9 @@ macro_rules! leaf_methods {
             ///
             /// # Errors
             /// If the registry has no such service.
-            pub fn states(&self) -> Result<Option<tokio::sync::watch::Receiver<SinkState>>, crate::RegistryError> {
+            pub fn states(
+                &self,
+            ) -> Result<Option<tokio::sync::watch::Receiver<SinkState>>, crate::RegistryError> {
                 match &self.inner {
                     Inner::Leaf(leaf) => leaf.states(),
                     Inner::Opening(_) => Ok(None),
@@ -139,28 +149,47 @@ impl<S: Send + Sync + 'static> Lazy<S> {
         let open: Open<S> = Box::new(move || {
             let opening = open();
             Box::pin(async move {
-                opening.await.map_err(|error| ConnectError::Other { service: Arc::from("lazy"), text: Arc::from(error.to_string()) })
+                opening.await.map_err(|error| ConnectError::Other {
+                    service: Arc::from("lazy"),
+                    text: Arc::from(error.to_string()),
+                })
             })
         });
-        Self { inner: Inner::Opening(Arc::new(Opening { open, sink: OnceLock::new(), attempt: Mutex::default() })) }
+        Self {
+            inner: Inner::Opening(Arc::new(Opening {
+                open,
+                sink: OnceLock::new(),
+                attempt: Mutex::default(),
+            })),
+        }
     }
 }
 
 impl<S: Send + Sync + 'static> Opening<S> {
     /// Waits for one attempt, starting it if none runs. The attempt outlives a caller who gives up.
-    fn poll_attempt(self: &Arc<Self>, joined: &mut Option<u64>, cx: &mut Context<'_>) -> Poll<Result<&S, ConnectError>> {
+    fn poll_attempt(
+        self: &Arc<Self>,
+        joined: &mut Option<u64>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<&S, ConnectError>> {
         if let Some(sink) = self.sink.get() {
             return Poll::Ready(Ok(sink));
         }
         let mut attempt = self.attempt.lock().unwrap_or_else(PoisonError::into_inner);
         let target = *joined.get_or_insert(attempt.ended + 1);
         if attempt.ended >= target {
-            return Poll::Ready(Err(attempt.error.clone().unwrap_or_else(|| ConnectError::Closed { service: Arc::from("lazy") })));
+            return Poll::Ready(Err(attempt.error.clone().unwrap_or_else(|| {
+                ConnectError::Closed {
+                    service: Arc::from("lazy"),
+                }
+            })));
         }
         attempt.waiting.push(cx.waker().clone());
         if !attempt.running {
             let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-                return Poll::Ready(Err(ConnectError::NoRuntime { service: Arc::from("lazy") }));
+                return Poll::Ready(Err(ConnectError::NoRuntime {
+                    service: Arc::from("lazy"),
+                }));
             };
             attempt.running = true;
             drop(attempt);
@@ -169,13 +198,23 @@ impl<S: Send + Sync + 'static> Opening<S> {
             runtime.spawn(async move {
                 let result = match tokio::time::timeout(OPEN_TIMEOUT, (guard.0.open)()).await {
                     Ok(result) => result,
-                    Err(_) => Err(ConnectError::Other { service: Arc::from("lazy"), text: Arc::from("opening took longer than 5 s") }),
+                    Err(_) => Err(ConnectError::Other {
+                        service: Arc::from("lazy"),
+                        text: Arc::from("opening took longer than 5 s"),
+                    }),
                 };
                 match result {
                     Ok(sink) => {
                         let _ = guard.0.sink.set(sink);
                     }
-                    Err(error) => guard.0.attempt.lock().unwrap_or_else(PoisonError::into_inner).error = Some(error),
+                    Err(error) => {
+                        guard
+                            .0
+                            .attempt
+                            .lock()
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .error = Some(error)
+                    }
                 }
             });
         }
@@ -205,7 +244,11 @@ struct AttemptGuard<S>(Arc<Opening<S>>);
 
 impl<S> Drop for AttemptGuard<S> {
     fn drop(&mut self) {
-        let mut attempt = self.0.attempt.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut attempt = self
+            .0
+            .attempt
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         attempt.running = false;
         attempt.ended += 1;
         let waiting = std::mem::take(&mut attempt.waiting);
@@ -239,7 +282,9 @@ impl<M: Send + 'static, S: MessageSink<M> + 'static> MessageSink<M> for Lazy<S> 
     #[inline]
     fn send(&self, message: M) -> impl Future<Output = Result<Receipt, SendError<M>>> + Send {
         match &self.inner {
-            Inner::Leaf(leaf) => Either::Left { left: leaf.send(message) },
+            Inner::Leaf(leaf) => Either::Left {
+                left: leaf.send(message),
+            },
             Inner::Opening(opening) => Either::Right {
                 right: async move {
                     match opening.opened().await {
@@ -263,7 +308,10 @@ impl<M: Send + 'static, S: MessageSink<M> + 'static> MessageSink<M> for Lazy<S> 
                     let mut context = Context::from_waker(Waker::noop());
                     let error = match opening.poll_attempt(&mut joined, &mut context) {
                         Poll::Ready(Err(error)) => error,
-                        _ => ConnectError::Other { service: Arc::from("lazy"), text: Arc::from("still opening") },
+                        _ => ConnectError::Other {
+                            service: Arc::from("lazy"),
+                            text: Arc::from("still opening"),
+                        },
                     };
                     Err(SendError::new(unopened(error), Some(message)))
                 }
@@ -282,14 +330,12 @@ impl<M: Send + 'static, S: MessageSink<M> + 'static> MessageSink<M> for Lazy<S> 
         }
     }
 
-    fn ready(&self) -> impl Future<Output = ()> + Send {
-        async move {
-            match &self.inner {
-                Inner::Leaf(leaf) => leaf.ready().await,
-                Inner::Opening(opening) => {
-                    if let Ok(sink) = opening.opened().await {
-                        sink.ready().await;
-                    }
+    async fn ready(&self) {
+        match &self.inner {
+            Inner::Leaf(leaf) => leaf.ready().await,
+            Inner::Opening(opening) => {
+                if let Ok(sink) = opening.opened().await {
+                    sink.ready().await;
                 }
             }
         }
@@ -299,48 +345,41 @@ impl<M: Send + 'static, S: MessageSink<M> + 'static> MessageSink<M> for Lazy<S> 
         crate::report::send_each(self, messages)
     }
 
-    fn settled(&self, receipt: Receipt, level: Level) -> impl Future<Output = Result<Level, Lost>> + Send {
-        async move {
-            match self.opened() {
-                Some(sink) => sink.settled(receipt, level).await,
-                None => Err(Lost::Unknown { service: Arc::from("lazy"), sequence: receipt.sequence() }),
-            }
+    async fn settled(&self, receipt: Receipt, level: Level) -> Result<Level, Lost> {
+        match self.opened() {
+            Some(sink) => sink.settled(receipt, level).await,
+            None => Err(Lost::Unknown {
+                service: Arc::from("lazy"),
+                sequence: receipt.sequence(),
+            }),
         }
     }
 
-    fn flush(&self) -> impl Future<Output = Result<(), Lost>> + Send {
-        async move {
-            match self.opened() {
-                Some(sink) => sink.flush().await,
-                None => Ok(()),
-            }
+    async fn flush(&self) -> Result<(), Lost> {
+        match self.opened() {
+            Some(sink) => sink.flush().await,
+            None => Ok(()),
         }
     }
 
-    fn connect(&self) -> impl Future<Output = Result<(), ConnectError>> + Send {
-        async move {
-            match &self.inner {
-                Inner::Leaf(leaf) => leaf.connect().await,
-                Inner::Opening(opening) => opening.attempt().await?.connect().await,
-            }
+    async fn connect(&self) -> Result<(), ConnectError> {
+        match &self.inner {
+            Inner::Leaf(leaf) => leaf.connect().await,
+            Inner::Opening(opening) => opening.attempt().await?.connect().await,
         }
     }
 
-    fn disconnect(&self) -> impl Future<Output = Result<(), ConnectError>> + Send {
-        async move {
-            match self.opened() {
-                Some(sink) => sink.disconnect().await,
-                None => Ok(()),
-            }
+    async fn disconnect(&self) -> Result<(), ConnectError> {
+        match self.opened() {
+            Some(sink) => sink.disconnect().await,
+            None => Ok(()),
         }
     }
 
-    fn close(&self, deadline: Duration) -> impl Future<Output = DrainReport> + Send {
-        async move {
-            match self.opened() {
-                Some(sink) => sink.close(deadline).await,
-                None => DrainReport::default(),
-            }
+    async fn close(&self, deadline: Duration) -> DrainReport {
+        match self.opened() {
+            Some(sink) => sink.close(deadline).await,
+            None => DrainReport::default(),
         }
     }
 
@@ -366,7 +405,10 @@ impl<S> Lazy<S> {
 fn unopened(error: ConnectError) -> SendErrorKind {
     match error {
         ConnectError::NoRuntime { service } => SendErrorKind::NoRuntime { service },
-        error => SendErrorKind::Connect { service: Arc::from("lazy"), source: Arc::new(error) },
+        error => SendErrorKind::Connect {
+            service: Arc::from("lazy"),
+            source: Arc::new(error),
+        },
     }
 }
 
@@ -387,7 +429,9 @@ impl<M: Send + 'static, S: Branch<M> + MessageSink<M> + 'static> Branch<M> for L
     fn commit(&self, encoded: &Encoded<'_, M>) -> Result<Receipt, SendErrorKind> {
         match self.opened() {
             Some(sink) => sink.commit(encoded),
-            None => Err(unopened(ConnectError::Closed { service: Arc::from("lazy") })),
+            None => Err(unopened(ConnectError::Closed {
+                service: Arc::from("lazy"),
+            })),
         }
     }
 

@@ -32,7 +32,11 @@ impl Drop for Handle {
         } else {
             let left = core.abandon();
             if !left.is_empty() {
-                tracing::warn!(service = &*self.0.config.service, messages = left.len(), "dropped without close(): messages abandoned");
+                tracing::warn!(
+                    service = &*self.0.config.service,
+                    messages = left.len(),
+                    "dropped without close(): messages abandoned"
+                );
             }
         }
     }
@@ -46,7 +50,10 @@ pub(crate) struct Leaf<M> {
 
 impl<M> Clone for Leaf<M> {
     fn clone(&self) -> Self {
-        Self { link: Arc::clone(&self.link), message: PhantomData }
+        Self {
+            link: Arc::clone(&self.link),
+            message: PhantomData,
+        }
     }
 }
 
@@ -58,7 +65,10 @@ impl<M> std::fmt::Debug for Leaf<M> {
 
 impl<M: MessageType> Leaf<M> {
     pub(crate) fn new(link: Arc<Link>) -> Self {
-        Self { link: Arc::new(Handle(link)), message: PhantomData }
+        Self {
+            link: Arc::new(Handle(link)),
+            message: PhantomData,
+        }
     }
 
     #[inline]
@@ -68,14 +78,21 @@ impl<M: MessageType> Leaf<M> {
 
     #[inline]
     pub(crate) fn send(&self, message: M) -> SendFuture<'_, M> {
-        SendFuture { link: &self.link.0, message: Some(message), stage: Stage::New }
+        SendFuture {
+            link: &self.link.0,
+            message: Some(message),
+            stage: Stage::New,
+        }
     }
 
     #[inline]
     pub(crate) fn try_send(&self, message: M) -> Result<Receipt, SendError<M>> {
         match self.offer(&message) {
             Offer::Accepted(receipt) => Ok(receipt),
-            Offer::Full => Err(SendError::new(self.link().give_back_full(Duration::ZERO), Some(message))),
+            Offer::Full => Err(SendError::new(
+                self.link().give_back_full(Duration::ZERO),
+                Some(message),
+            )),
             Offer::Refused(kind) => Err(SendError::new(kind, Some(message))),
         }
     }
@@ -87,9 +104,9 @@ impl<M: MessageType> Leaf<M> {
         }
         match self.offer(&message) {
             Offer::Accepted(receipt) => Ok(Ok(receipt)),
-            Offer::Full if self.link().config.when_full == WhenFull::Reject => {
-                Ok(Err(SendError::new(self.link().give_back_full(Duration::ZERO), Some(message))))
-            }
+            Offer::Full if self.link().config.when_full == WhenFull::Reject => Ok(Err(
+                SendError::new(self.link().give_back_full(Duration::ZERO), Some(message)),
+            )),
             Offer::Full => Err(message),
             Offer::Refused(kind) => Ok(Err(SendError::new(kind, Some(message)))),
         }
@@ -99,21 +116,29 @@ impl<M: MessageType> Leaf<M> {
     #[inline]
     fn offer(&self, message: &M) -> Offer {
         match self.link().offer(message) {
-            Offer::Full if self.link().config.when_full == WhenFull::DropOldest => self.link().offer(message),
+            Offer::Full if self.link().config.when_full == WhenFull::DropOldest => {
+                self.link().offer(message)
+            }
             offer => offer,
         }
     }
 
     pub(crate) async fn ready(&self) {
         let link = self.link();
-        let _ = WaitFor::new(link, None, |link, core| (core.closed || core.life.gave_up().is_some() || link.is_roomy(core)).then_some(())).await;
+        let _ = WaitFor::new(link, None, |link, core| {
+            (core.closed || core.life.gave_up().is_some() || link.is_roomy(core)).then_some(())
+        })
+        .await;
     }
 
     pub(crate) async fn settled(&self, receipt: Receipt, level: Level) -> Result<Level, Lost> {
         let link = self.link();
         let sequence = receipt.sequence();
         if receipt.link() != link.id {
-            return Err(Lost::Unknown { service: link.service(), sequence });
+            return Err(Lost::Unknown {
+                service: link.service(),
+                sequence,
+            });
         }
         if level == Level::Accepted {
             return match link.look(&link.lock(), sequence, Level::Written) {
@@ -123,10 +148,21 @@ impl<M: MessageType> Leaf<M> {
         }
         let since = link.surroundings.clock.now();
         let deadline = link.config.send_timeout.map(|timeout| since + timeout);
-        match WaitFor::new(link, deadline, |link, core| link.look(core, sequence, level)).await {
+        match WaitFor::new(link, deadline, |link, core| {
+            link.look(core, sequence, level)
+        })
+        .await
+        {
             Ok(answer) => answer,
-            Err(Ended::TimedOut) => Err(Lost::TimedOut { service: link.service(), sequence, waited: link.config.send_timeout.unwrap_or_default() }),
-            Err(Ended::NoRuntime) => Err(Lost::Unknown { service: link.service(), sequence }),
+            Err(Ended::TimedOut) => Err(Lost::TimedOut {
+                service: link.service(),
+                sequence,
+                waited: link.config.send_timeout.unwrap_or_default(),
+            }),
+            Err(Ended::NoRuntime) => Err(Lost::Unknown {
+                service: link.service(),
+                sequence,
+            }),
         }
     }
 
@@ -136,8 +172,14 @@ impl<M: MessageType> Leaf<M> {
             let core = link.lock();
             (core.outbox.last_sequence(), core.outbox.unknown())
         };
-        let deadline = link.config.send_timeout.map(|timeout| link.surroundings.clock.now() + timeout);
-        let lost = Lost::Unknown { service: link.service(), sequence: upto };
+        let deadline = link
+            .config
+            .send_timeout
+            .map(|timeout| link.surroundings.clock.now() + timeout);
+        let lost = Lost::Unknown {
+            service: link.service(),
+            sequence: upto,
+        };
         let done = WaitFor::new(link, deadline, |_, core| {
             if core.outbox.unknown() > unknown {
                 return Some(Err(lost.clone()));
@@ -149,7 +191,11 @@ impl<M: MessageType> Leaf<M> {
         });
         match done.await {
             Ok(answer) => answer,
-            Err(Ended::TimedOut) => Err(Lost::TimedOut { service: link.service(), sequence: upto, waited: link.config.send_timeout.unwrap_or_default() }),
+            Err(Ended::TimedOut) => Err(Lost::TimedOut {
+                service: link.service(),
+                sequence: upto,
+                waited: link.config.send_timeout.unwrap_or_default(),
+            }),
             Err(Ended::NoRuntime) => Err(lost),
         }
     }
@@ -168,7 +214,9 @@ impl<M: MessageType> Leaf<M> {
             core.connect_wanted = true;
             let joined = core.life.joins();
             if !link.poke(core) {
-                return Err(ConnectError::NoRuntime { service: link.service() });
+                return Err(ConnectError::NoRuntime {
+                    service: link.service(),
+                });
             }
             joined
         };
@@ -177,21 +225,29 @@ impl<M: MessageType> Leaf<M> {
                 return Some(Ok(()));
             }
             if core.closed {
-                return Some(Err(ConnectError::Closed { service: link.service() }));
+                return Some(Err(ConnectError::Closed {
+                    service: link.service(),
+                }));
             }
             if core.life.has_ended(joined) {
-                return core.life.last_error().map(|error| Err((**error).clone())).or_else(|| {
-                    // It ended without blame: the runtime that drove it went away. Ask again.
-                    core.connect_wanted = true;
-                    None
-                });
+                return core
+                    .life
+                    .last_error()
+                    .map(|error| Err((**error).clone()))
+                    .or_else(|| {
+                        // It ended without blame: the runtime that drove it went away. Ask again.
+                        core.connect_wanted = true;
+                        None
+                    });
             }
             core.connect_wanted = true;
             None
         });
         match answer.await {
             Ok(answer) => answer,
-            Err(_) => Err(ConnectError::NoRuntime { service: link.service() }),
+            Err(_) => Err(ConnectError::NoRuntime {
+                service: link.service(),
+            }),
         }
     }
 
@@ -205,13 +261,25 @@ impl<M: MessageType> Leaf<M> {
             core.disconnecting = true;
             link.poke(core);
         }
-        let deadline = link.config.send_timeout.map(|timeout| link.surroundings.clock.now() + timeout);
-        match WaitFor::new(link, deadline, |_, core| (!core.disconnecting).then_some(())).await {
+        let deadline = link
+            .config
+            .send_timeout
+            .map(|timeout| link.surroundings.clock.now() + timeout);
+        match WaitFor::new(link, deadline, |_, core| {
+            (!core.disconnecting).then_some(())
+        })
+        .await
+        {
             Ok(()) => Ok(()),
             Err(_) => {
                 let mut core = link.lock();
                 core.disconnecting = false;
-                Err(core.life.last_error().map_or_else(|| ConnectError::NoRuntime { service: link.service() }, |error| (**error).clone()))
+                Err(core.life.last_error().map_or_else(
+                    || ConnectError::NoRuntime {
+                        service: link.service(),
+                    },
+                    |error| (**error).clone(),
+                ))
             }
         }
     }
@@ -223,7 +291,11 @@ impl<M: MessageType> Leaf<M> {
             let mut core = link.lock();
             if core.closed {
                 false
-            } else if core.wire.is_none() && core.outbox.is_settled() && core.queue.is_empty() && !core.ready {
+            } else if core.wire.is_none()
+                && core.outbox.is_settled()
+                && core.queue.is_empty()
+                && !core.ready
+            {
                 // Never connected, or idle: no I/O.
                 core.closed = true;
                 core.life.rest();
@@ -251,7 +323,12 @@ impl<M: MessageType> Leaf<M> {
         let mut core = link.lock();
         core.draining = false;
         core.closed = true;
-        core.turn_away(&SendErrorKind::Closed { service: link.service() }, &mut wakers);
+        core.turn_away(
+            &SendErrorKind::Closed {
+                service: link.service(),
+            },
+            &mut wakers,
+        );
         let undelivered = core.abandon();
         core.wire = None;
         core.ready = false;
@@ -274,15 +351,15 @@ impl<M: MessageType> Leaf<M> {
                 may_have_arrived: one.on_wire,
             })
             .collect();
-        DrainReport { service: link.service(), ledger: link.ledger(), undelivered }
+        DrainReport {
+            service: link.service(),
+            ledger: link.ledger(),
+            undelivered,
+        }
     }
 
     pub(crate) fn state(&self) -> SinkState {
         Link::state_of(&self.link().lock())
-    }
-
-    pub(crate) fn is_connected(&self) -> bool {
-        self.link().lock().ready
     }
 
     pub(crate) fn ledger(&self) -> Ledger {
@@ -304,8 +381,15 @@ pub(crate) struct SendFuture<'a, M> {
 
 enum Stage {
     New,
-    Queued { ticket: u64 },
-    Confirming { receipt: Receipt, level: Level, ticket: Option<u64>, since: Instant },
+    Queued {
+        ticket: u64,
+    },
+    Confirming {
+        receipt: Receipt,
+        level: Level,
+        ticket: Option<u64>,
+        since: Instant,
+    },
     Done,
 }
 
@@ -321,7 +405,9 @@ impl<M: MessageType> Future for SendFuture<'_, M> {
             // An always-ready sender would starve the flusher: spend the task's budget by hand.
             let budget = ready!(tokio::task::coop::poll_proceed(cx));
             budget.made_progress();
-            let Some(message) = &self.message else { return Poll::Pending };
+            let Some(message) = &self.message else {
+                return Poll::Pending;
+            };
             if let Offer::Accepted(receipt) = self.link.offer(message) {
                 if self.link.config.confirm.is_none() {
                     self.stage = Stage::Done;
@@ -339,7 +425,9 @@ impl<M: MessageType> SendFuture<'_, M> {
     /// The first offer was not taken: offer again, and this time act on the answer.
     #[cold]
     fn poll_refused(&mut self, cx: &mut Context<'_>) -> Poll<Result<Receipt, SendError<M>>> {
-        let Some(message) = &self.message else { return Poll::Pending };
+        let Some(message) = &self.message else {
+            return Poll::Pending;
+        };
         match self.link.offer(message) {
             Offer::Accepted(receipt) => self.confirm(receipt, cx),
             Offer::Refused(kind) => self.fail(kind),
@@ -362,16 +450,27 @@ impl<M: MessageType> SendFuture<'_, M> {
         Poll::Ready(Err(SendError::new(kind, self.message.take())))
     }
 
-    fn confirm(&mut self, receipt: Receipt, cx: &mut Context<'_>) -> Poll<Result<Receipt, SendError<M>>> {
+    fn confirm(
+        &mut self,
+        receipt: Receipt,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Receipt, SendError<M>>> {
         match self.link.config.confirm {
             None => {
                 self.stage = Stage::Done;
                 Poll::Ready(Ok(receipt))
             }
-            Some(_) if receipt.level() == Level::Dropped => self.fail(SendErrorKind::Dropped { service: self.link.service() }),
+            Some(_) if receipt.level() == Level::Dropped => self.fail(SendErrorKind::Dropped {
+                service: self.link.service(),
+            }),
             Some(level) => {
                 let since = self.link.surroundings.clock.now();
-                self.stage = Stage::Confirming { receipt, level, ticket: None, since };
+                self.stage = Stage::Confirming {
+                    receipt,
+                    level,
+                    ticket: None,
+                    since,
+                };
                 self.poll_waiting(cx)
             }
         }
@@ -385,7 +484,12 @@ impl<M: MessageType> SendFuture<'_, M> {
                 Some(Ok(receipt)) => self.confirm(receipt, cx),
                 Some(Err(kind)) => self.fail(kind),
             },
-            Stage::Confirming { receipt, level, ticket, since } => {
+            Stage::Confirming {
+                receipt,
+                level,
+                ticket,
+                since,
+            } => {
                 let link = self.link;
                 let (sequence, level, since) = (receipt.sequence(), *level, *since);
                 let mut core = link.lock();
@@ -398,7 +502,11 @@ impl<M: MessageType> SendFuture<'_, M> {
                     return self.confirmed(receipt, level, since, answer);
                 }
                 let now = link.surroundings.clock.now();
-                if link.config.send_timeout.is_some_and(|timeout| now >= since + timeout) {
+                if link
+                    .config
+                    .send_timeout
+                    .is_some_and(|timeout| now >= since + timeout)
+                {
                     if let Some(ticket) = ticket.take() {
                         core.end_wait(ticket);
                     }
@@ -422,7 +530,13 @@ impl<M: MessageType> SendFuture<'_, M> {
         }
     }
 
-    fn confirmed(&mut self, receipt: Receipt, wanted: Level, since: Instant, answer: Result<Level, Lost>) -> Poll<Result<Receipt, SendError<M>>> {
+    fn confirmed(
+        &mut self,
+        receipt: Receipt,
+        wanted: Level,
+        since: Instant,
+        answer: Result<Level, Lost>,
+    ) -> Poll<Result<Receipt, SendError<M>>> {
         match answer {
             Ok(level) => {
                 self.stage = Stage::Done;
@@ -432,9 +546,19 @@ impl<M: MessageType> SendFuture<'_, M> {
             Err(_) => {
                 self.message = None;
                 let link = self.link;
-                let waited = link.surroundings.clock.now().saturating_duration_since(since);
+                let waited = link
+                    .surroundings
+                    .clock
+                    .now()
+                    .saturating_duration_since(since);
                 let last = link.lock().life.last_error().cloned();
-                self.fail(SendErrorKind::Unconfirmed { service: link.service(), wanted, waited, last, outcome: Outcome::Unknown })
+                self.fail(SendErrorKind::Unconfirmed {
+                    service: link.service(),
+                    wanted,
+                    waited,
+                    last,
+                    outcome: Outcome::Unknown,
+                })
             }
         }
     }
@@ -444,7 +568,10 @@ impl<M> Drop for SendFuture<'_, M> {
     fn drop(&mut self) {
         match self.stage {
             Stage::Queued { ticket } => self.link.leave_queue(ticket),
-            Stage::Confirming { ticket: Some(ticket), .. } => self.link.lock().end_wait(ticket),
+            Stage::Confirming {
+                ticket: Some(ticket),
+                ..
+            } => self.link.lock().end_wait(ticket),
             _ => {}
         }
     }
@@ -467,7 +594,12 @@ pub(crate) struct WaitFor<'a, F> {
 
 impl<'a, R, F: FnMut(&Link, &mut Core) -> Option<R>> WaitFor<'a, F> {
     pub(crate) fn new(link: &'a Arc<Link>, deadline: Option<Instant>, check: F) -> Self {
-        Self { link, check, deadline, ticket: None }
+        Self {
+            link,
+            check,
+            deadline,
+            ticket: None,
+        }
     }
 }
 
@@ -482,7 +614,10 @@ impl<R, F: FnMut(&Link, &mut Core) -> Option<R>> Future for WaitFor<'_, F> {
         if let Some(answer) = (this.check)(this.link, &mut core) {
             return Poll::Ready(Ok(answer));
         }
-        if this.deadline.is_some_and(|deadline| this.link.surroundings.clock.now() >= deadline) {
+        if this
+            .deadline
+            .is_some_and(|deadline| this.link.surroundings.clock.now() >= deadline)
+        {
             return Poll::Ready(Err(Ended::TimedOut));
         }
         let known = this.ticket.is_some();

@@ -61,12 +61,17 @@ mod report;
 #[path = "private.rs"]
 pub mod __private;
 
-pub use carrier::Carrier;
+pub use carrier::{Carrier, Dialing};
 pub use codec::Codec;
-pub use composite::{AtLeastOnceBranch, Branch, Branches, Encoded, Members, Optional, Ref, Reserved};
+pub use composite::{
+    AtLeastOnceBranch, Branch, Branches, Encoded, Members, Optional, Ref, Reserved,
+};
 pub use direct::Direct;
 pub use dynamic::{AtLeastOnceSink, DynMessageSink, DynSink};
-pub use error::{ConnectError, DecodeError, EncodeError, Outcome, RegistryError, SendError, SendErrorKind, SourceError};
+pub use error::{
+    ConnectError, DecodeError, EncodeError, Outcome, RegistryError, SendError, SendErrorKind,
+    SourceError,
+};
 pub use factory::{Resolver, SinkFactory};
 pub use failover::Failover;
 pub use fanout::FanOut;

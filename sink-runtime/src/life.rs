@@ -67,11 +67,22 @@ impl SinkState {
 #[derive(Clone, Debug)]
 enum Phase {
     Idle,
-    Dialing { until: Instant },
-    Greeting { until: Instant },
-    Ready { since: Instant },
-    Waiting { until: Instant, error: Arc<ConnectError> },
-    GaveUp { error: Arc<ConnectError> },
+    Dialing {
+        until: Instant,
+    },
+    Greeting {
+        until: Instant,
+    },
+    Ready {
+        since: Instant,
+    },
+    Waiting {
+        until: Instant,
+        error: Arc<ConnectError>,
+    },
+    GaveUp {
+        error: Arc<ConnectError>,
+    },
 }
 
 /// What the driver does next.
@@ -148,14 +159,26 @@ impl Life {
     pub fn new(policy: LifePolicy) -> Self {
         let backoff = Backoff::new(policy.reconnect_delay, policy.reconnect_max_delay);
         let peer_heartbeat = policy.heartbeat;
-        Self { policy, phase: Phase::Idle, backoff, started: 0, ended: 0, last_error: None, heard: None, spoke: None, peer_heartbeat }
+        Self {
+            policy,
+            phase: Phase::Idle,
+            backoff,
+            started: 0,
+            ended: 0,
+            last_error: None,
+            heard: None,
+            spoke: None,
+            peer_heartbeat,
+        }
     }
 
     /// Asks what to do at `now`, where `wanted` says whether anything needs a connection.
     pub fn step(&mut self, now: Instant, wanted: bool) -> Step {
         match &self.phase {
             Phase::Ready { .. } => Step::Talk,
-            Phase::Dialing { until } | Phase::Greeting { until } => Step::Continue { until: *until },
+            Phase::Dialing { until } | Phase::Greeting { until } => {
+                Step::Continue { until: *until }
+            }
             Phase::Waiting { until, .. } if now < *until => Step::Wait { until: *until },
             Phase::GaveUp { .. } => Step::Rest,
             Phase::Idle | Phase::Waiting { .. } if wanted => {
@@ -177,7 +200,9 @@ impl Life {
             Phase::Dialing { until } => until,
             _ => now + self.policy.connect_timeout,
         };
-        self.phase = Phase::Greeting { until: attempt_ends.min(now + HELLO_TIMEOUT.max(self.policy.connect_timeout)) };
+        self.phase = Phase::Greeting {
+            until: attempt_ends.min(now + HELLO_TIMEOUT.max(self.policy.connect_timeout)),
+        };
         self.heard = Some(now);
         self.spoke = Some(now);
     }
@@ -194,7 +219,12 @@ impl Life {
     }
 
     /// The attempt failed, or an established connection was lost. Whether to redial is the next step's question.
-    pub fn failed(&mut self, now: Instant, error: ConnectError, chance: &dyn Chance) -> Arc<ConnectError> {
+    pub fn failed(
+        &mut self,
+        now: Instant,
+        error: ConnectError,
+        chance: &dyn Chance,
+    ) -> Arc<ConnectError> {
         let error = Arc::new(error);
         let delay = match self.phase {
             Phase::Ready { since } => self.backoff.lost(since, now, chance),
@@ -205,9 +235,16 @@ impl Life {
         self.ended = self.started;
         self.phase = match self.policy.max_attempts {
             Some(most) if !established && self.backoff.failures() >= most => Phase::GaveUp {
-                error: Arc::new(ConnectError::GaveUp { service: service_of(&error), attempts: most, last: Arc::clone(&error) }),
+                error: Arc::new(ConnectError::GaveUp {
+                    service: service_of(&error),
+                    attempts: most,
+                    last: Arc::clone(&error),
+                }),
             },
-            _ => Phase::Waiting { until: now + delay, error: Arc::clone(&error) },
+            _ => Phase::Waiting {
+                until: now + delay,
+                error: Arc::clone(&error),
+            },
         };
         self.last_error = Some(Arc::clone(&error));
         self.heard = None;
@@ -264,7 +301,9 @@ impl Life {
             self.spoke = Some(now);
             return Beat::Send;
         }
-        Beat::Quiet { until: gone_at.min(speak_at) }
+        Beat::Quiet {
+            until: gone_at.min(speak_at),
+        }
     }
 
     /// Whether the connection is up.
@@ -294,7 +333,11 @@ impl Life {
     /// The attempt that a caller who comes now joins: the one under way, or the next.
     #[must_use]
     pub fn joins(&self) -> u64 {
-        if self.ended < self.started { self.started } else { self.started + 1 }
+        if self.ended < self.started {
+            self.started
+        } else {
+            self.started + 1
+        }
     }
 
     /// Whether attempt `number` has ended.
@@ -314,11 +357,15 @@ impl Life {
     pub fn state(&self) -> SinkState {
         match &self.phase {
             Phase::Idle => SinkState::Idle,
-            Phase::Dialing { .. } | Phase::Greeting { .. } => SinkState::Connecting { attempt: self.backoff.failures() + 1 },
+            Phase::Dialing { .. } | Phase::Greeting { .. } => SinkState::Connecting {
+                attempt: self.backoff.failures() + 1,
+            },
             Phase::Ready { .. } => SinkState::Ready,
-            Phase::Waiting { until, error } => {
-                SinkState::Backoff { attempt: self.backoff.failures(), until: *until, last_error: Arc::clone(error) }
-            }
+            Phase::Waiting { until, error } => SinkState::Backoff {
+                attempt: self.backoff.failures(),
+                until: *until,
+                last_error: Arc::clone(error),
+            },
             Phase::GaveUp { .. } => SinkState::Closed,
         }
     }

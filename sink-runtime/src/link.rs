@@ -20,7 +20,7 @@ use crate::outbox::{AROUND, Fate, Outbox, Undelivered};
 use crate::receipt::{DropCause, Level, Lost, Receipt};
 use crate::transport::{Target, Wire};
 
-pub use sink_schema::WhenFull;
+pub(crate) use sink_schema::WhenFull;
 
 /// A message on a link that wrote nothing for this long is written in the caller's own poll; sooner, it coalesces.
 pub(crate) const SPOT_AFTER: Duration = Duration::from_micros(10);
@@ -56,7 +56,12 @@ pub(crate) struct MessageIdentity {
 
 impl MessageIdentity {
     pub(crate) fn of<M: MessageType>() -> Self {
-        Self { name: M::NAME, shape: M::SHAPE, fingerprint: M::FINGERPRINT, accepts: M::ACCEPTS }
+        Self {
+            name: M::NAME,
+            shape: M::SHAPE,
+            fingerprint: M::FINGERPRINT,
+            accepts: M::ACCEPTS,
+        }
     }
 }
 
@@ -67,7 +72,11 @@ impl LinkConfig {
 
     /// The highest level this link reaches.
     pub(crate) fn highest(&self) -> Level {
-        if self.acks() { Level::Acked } else { Level::Written }
+        if self.acks() {
+            Level::Acked
+        } else {
+            Level::Written
+        }
     }
 }
 
@@ -167,7 +176,8 @@ pub(crate) struct Envelope<'a> {
 
 impl Envelope<'_> {
     fn flags(&self) -> u8 {
-        u8::from(self.identity.is_some()) * FLAG_IDENTITY | u8::from(self.metadata.is_some()) * FLAG_METADATA
+        (u8::from(self.identity.is_some()) * FLAG_IDENTITY)
+            | (u8::from(self.metadata.is_some()) * FLAG_METADATA)
     }
 
     /// Appends identity and metadata.
@@ -194,7 +204,9 @@ impl Link {
         let chance = || u128::from(surroundings.chance.next());
         let producer = ProducerId {
             id: chance() << 64 | chance(),
-            epoch: std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64),
+            epoch: std::time::SystemTime::now()
+                .duration_since(std::time::UNIX_EPOCH)
+                .map_or(0, |since| since.as_nanos() as u64),
         };
         let core = Core {
             outbox: Outbox::new(config.keep, config.acks()),
@@ -242,7 +254,10 @@ impl Link {
     /// Offers one message; encodes it straight into the link's buffer if there is room.
     #[inline]
     pub(crate) fn offer<M: MessageType>(self: &Arc<Self>, message: &M) -> Offer {
-        let envelope = Envelope { identity: None, metadata: message.metadata() };
+        let envelope = Envelope {
+            identity: None,
+            metadata: message.metadata(),
+        };
         match message.shared() {
             Some(bytes) if bytes.len() >= AROUND => self.offer_shared(envelope, bytes),
             _ => self.offer_with(envelope, |out| message.encode(self.config.codec, out)),
@@ -250,7 +265,11 @@ impl Link {
     }
 
     #[inline]
-    pub(crate) fn offer_with(self: &Arc<Self>, envelope: Envelope<'_>, encode: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>) -> Offer {
+    pub(crate) fn offer_with(
+        self: &Arc<Self>,
+        envelope: Envelope<'_>,
+        encode: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
+    ) -> Offer {
         let mut core = self.lock();
         if let Err(offer) = self.admit_one(&mut core, 0) {
             return offer;
@@ -276,7 +295,12 @@ impl Link {
         if let Err(offer) = self.admit_one(&mut core, payload.len()) {
             return offer;
         }
-        if let Err(offer) = self.check_encoded(&mut core, Ok(()), payload.len(), payload.len() + frame::DATA_HEAD) {
+        if let Err(offer) = self.check_encoded(
+            &mut core,
+            Ok(()),
+            payload.len(),
+            payload.len() + frame::DATA_HEAD,
+        ) {
             return offer;
         }
         let sequence = core.outbox.next_sequence();
@@ -291,13 +315,18 @@ impl Link {
 
     /// The checks that need no encoding.
     #[inline]
-    fn admit_one(self: &Arc<Self>, core: &mut MutexGuard<'_, Core>, bytes: usize) -> Result<(), Offer> {
+    fn admit_one(
+        self: &Arc<Self>,
+        core: &mut MutexGuard<'_, Core>,
+        bytes: usize,
+    ) -> Result<(), Offer> {
         if core.driver == Driver::None || core.closed || core.draining {
             self.admit_cold(core)?;
         }
         let held = core.outbox.held_messages() + core.reserved_messages;
         let full = held >= u64::from(self.config.buffer_size)
-            || core.outbox.held_bytes() + core.reserved_bytes + bytes as u64 > self.config.buffer_bytes;
+            || core.outbox.held_bytes() + core.reserved_bytes + bytes as u64
+                > self.config.buffer_bytes;
         if full || !core.queue.is_empty() {
             return self.make_room(core, bytes);
         }
@@ -309,18 +338,25 @@ impl Link {
         if core.closed || core.draining {
             core.attempted += 1;
             core.returned.closed += 1;
-            return Err(Offer::Refused(SendErrorKind::Closed { service: self.service() }));
+            return Err(Offer::Refused(SendErrorKind::Closed {
+                service: self.service(),
+            }));
         }
         if let Some(error) = core.life.gave_up() {
             let source = Arc::clone(error);
             core.attempted += 1;
             core.returned.closed += 1;
-            return Err(Offer::Refused(SendErrorKind::Connect { service: self.service(), source }));
+            return Err(Offer::Refused(SendErrorKind::Connect {
+                service: self.service(),
+                source,
+            }));
         }
         if tokio::runtime::Handle::try_current().is_err() {
             core.attempted += 1;
             core.returned.closed += 1;
-            return Err(Offer::Refused(SendErrorKind::NoRuntime { service: self.service() }));
+            return Err(Offer::Refused(SendErrorKind::NoRuntime {
+                service: self.service(),
+            }));
         }
         Ok(())
     }
@@ -343,7 +379,11 @@ impl Link {
                 let sequence = core.outbox.skip(DropCause::Newest);
                 core.attempted += 1;
                 core.dropped.newest += 1;
-                Err(Offer::Accepted(Receipt::new(self.id, sequence, Level::Dropped)))
+                Err(Offer::Accepted(Receipt::new(
+                    self.id,
+                    sequence,
+                    Level::Dropped,
+                )))
             }
             _ => Err(Offer::Full),
         }
@@ -351,14 +391,22 @@ impl Link {
 
     fn has_room(&self, core: &Core, bytes: usize) -> bool {
         core.outbox.held_messages() + core.reserved_messages < u64::from(self.config.buffer_size)
-            && core.outbox.held_bytes() + core.reserved_bytes + bytes as u64 <= self.config.buffer_bytes
+            && core.outbox.held_bytes() + core.reserved_bytes + bytes as u64
+                <= self.config.buffer_bytes
     }
 
     /// The checks that need the size.
     #[inline]
-    fn check_encoded(&self, core: &mut Core, encoded: Result<(), EncodeError>, payload: usize, size: usize) -> Result<(), Offer> {
+    fn check_encoded(
+        &self,
+        core: &mut Core,
+        encoded: Result<(), EncodeError>,
+        payload: usize,
+        size: usize,
+    ) -> Result<(), Offer> {
         let fits = payload as u64 <= u64::from(self.config.max_frame_bytes)
-            && core.outbox.held_bytes() + core.reserved_bytes + size as u64 <= self.config.buffer_bytes;
+            && core.outbox.held_bytes() + core.reserved_bytes + size as u64
+                <= self.config.buffer_bytes;
         if fits && encoded.is_ok() {
             return Ok(());
         }
@@ -366,10 +414,19 @@ impl Link {
     }
 
     #[cold]
-    fn refuse_encoded(&self, core: &mut Core, encoded: Result<(), EncodeError>, payload: usize, size: usize) -> Result<(), Offer> {
+    fn refuse_encoded(
+        &self,
+        core: &mut Core,
+        encoded: Result<(), EncodeError>,
+        payload: usize,
+        size: usize,
+    ) -> Result<(), Offer> {
         core.outbox.rescind();
         let kind = match encoded {
-            Err(error) => Some(SendErrorKind::Encode { service: self.service(), source: Arc::new(error) }),
+            Err(error) => Some(SendErrorKind::Encode {
+                service: self.service(),
+                source: Arc::new(error),
+            }),
             Ok(()) => self.too_large(payload, size),
         };
         if let Some(kind) = kind {
@@ -386,13 +443,22 @@ impl Link {
 
     fn too_large(&self, payload: usize, size: usize) -> Option<SendErrorKind> {
         let (bytes, limit, key) = if payload as u64 > u64::from(self.config.max_frame_bytes) {
-            (payload, u64::from(self.config.max_frame_bytes), "max_frame_bytes")
+            (
+                payload,
+                u64::from(self.config.max_frame_bytes),
+                "max_frame_bytes",
+            )
         } else if size as u64 > self.config.buffer_bytes {
             (size, self.config.buffer_bytes, "buffer_bytes")
         } else {
             return None;
         };
-        Some(SendErrorKind::TooLarge { service: self.service(), bytes: bytes as u64, limit, key })
+        Some(SendErrorKind::TooLarge {
+            service: self.service(),
+            bytes: bytes as u64,
+            limit,
+            key,
+        })
     }
 
     /// The frame stands in the buffer: write it on the spot if the link is idle, else see that the driver knows.
@@ -411,7 +477,9 @@ impl Link {
     fn write_or_wake(self: &Arc<Self>, mut core: MutexGuard<'_, Core>) -> Level {
         if core.ready && core.control.is_empty() {
             let now = self.surroundings.clock.now();
-            let idle = core.last_write.is_none_or(|last| now.saturating_duration_since(last) >= SPOT_AFTER);
+            let idle = core
+                .last_write
+                .is_none_or(|last| now.saturating_duration_since(last) >= SPOT_AFTER);
             if idle && core.write_here(now) {
                 return Level::Written;
             }
@@ -432,7 +500,9 @@ impl Link {
         if core.driver == Driver::Running {
             return true;
         }
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return false };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return false;
+        };
         core.driver = Driver::Running;
         drop(core);
         // A runtime that is shutting down drops the future inside this call; its guard then clears `driver` again.
@@ -486,9 +556,20 @@ impl Link {
     // --- waiting for room
 
     /// Queues an encoded frame; the future that calls it polls [`Link::poll_queued`] afterwards.
-    pub(crate) fn queue<M: MessageType>(self: &Arc<Self>, message: &M, waker: &Waker) -> Result<u64, SendErrorKind> {
-        let envelope = Envelope { identity: None, metadata: message.metadata() };
-        self.queue_with(envelope, |out| message.encode(self.config.codec, out), waker)
+    pub(crate) fn queue<M: MessageType>(
+        self: &Arc<Self>,
+        message: &M,
+        waker: &Waker,
+    ) -> Result<u64, SendErrorKind> {
+        let envelope = Envelope {
+            identity: None,
+            metadata: message.metadata(),
+        };
+        self.queue_with(
+            envelope,
+            |out| message.encode(self.config.codec, out),
+            waker,
+        )
     }
 
     pub(crate) fn queue_with(
@@ -504,7 +585,10 @@ impl Link {
         let encoded = encode(&mut frame);
         frame::finish(&mut frame, 0, 0);
         let refused = match encoded {
-            Err(error) => Some(SendErrorKind::Encode { service: self.service(), source: Arc::new(error) }),
+            Err(error) => Some(SendErrorKind::Encode {
+                service: self.service(),
+                source: Arc::new(error),
+            }),
             Ok(()) => self.too_large(frame.len() - payload_at, frame.len()),
         };
         let mut core = self.lock();
@@ -517,7 +601,13 @@ impl Link {
         let deadline = self.config.send_timeout.map(|timeout| now + timeout);
         core.next_ticket += 1;
         let ticket = core.next_ticket;
-        core.queue.push_back(Queued { ticket, frame, waker: waker.clone(), since: now, deadline });
+        core.queue.push_back(Queued {
+            ticket,
+            frame,
+            waker: waker.clone(),
+            since: now,
+            deadline,
+        });
         let mut wakers = Vec::new();
         core.admit(self, &mut wakers);
         self.poke(core);
@@ -526,9 +616,17 @@ impl Link {
     }
 
     /// Looks whether a queued frame was let in; `None` while it waits.
-    pub(crate) fn poll_queued(self: &Arc<Self>, ticket: u64, waker: &Waker) -> Option<Result<Receipt, SendErrorKind>> {
+    pub(crate) fn poll_queued(
+        self: &Arc<Self>,
+        ticket: u64,
+        waker: &Waker,
+    ) -> Option<Result<Receipt, SendErrorKind>> {
         let mut core = self.lock();
-        if let Some(at) = core.admitted.iter().position(|(settled, _)| *settled == ticket) {
+        if let Some(at) = core
+            .admitted
+            .iter()
+            .position(|(settled, _)| *settled == ticket)
+        {
             return Some(match core.admitted.swap_remove(at).1 {
                 Admission::Accepted(receipt) => Ok(receipt),
                 Admission::Refused(kind) => Err(kind),
@@ -537,13 +635,19 @@ impl Link {
         let orphaned = core.driver == Driver::None;
         match core.queue.iter_mut().find(|queued| queued.ticket == ticket) {
             Some(queued) => queued.waker.clone_from(waker),
-            None => return Some(Err(SendErrorKind::Closed { service: self.service() })),
+            None => {
+                return Some(Err(SendErrorKind::Closed {
+                    service: self.service(),
+                }));
+            }
         }
         if orphaned && !self.poke(core) {
             let mut core = self.lock();
             core.forget(ticket);
             core.returned.closed += 1;
-            return Some(Err(SendErrorKind::NoRuntime { service: self.service() }));
+            return Some(Err(SendErrorKind::NoRuntime {
+                service: self.service(),
+            }));
         }
         None
     }
@@ -583,13 +687,33 @@ impl Link {
     // --- waiting for a level
 
     /// How far a message got, or why that can no longer be told; `None` while it may still get there.
-    pub(crate) fn look(&self, core: &Core, sequence: u64, wanted: Level) -> Option<Result<Level, Lost>> {
+    pub(crate) fn look(
+        &self,
+        core: &Core,
+        sequence: u64,
+        wanted: Level,
+    ) -> Option<Result<Level, Lost>> {
         if wanted as u8 > self.config.highest() as u8 || wanted == Level::Spooled {
-            return Some(Err(Lost::Unreachable { service: self.service(), wanted, highest: self.config.highest() }));
+            return Some(Err(Lost::Unreachable {
+                service: self.service(),
+                wanted,
+                highest: self.config.highest(),
+            }));
         }
         let reached = match core.outbox.fate(sequence) {
-            Fate::Dropped(cause) => return Some(Err(Lost::Dropped { service: self.service(), sequence, cause })),
-            Fate::Unknown => return Some(Err(Lost::Unknown { service: self.service(), sequence })),
+            Fate::Dropped(cause) => {
+                return Some(Err(Lost::Dropped {
+                    service: self.service(),
+                    sequence,
+                    cause,
+                }));
+            }
+            Fate::Unknown => {
+                return Some(Err(Lost::Unknown {
+                    service: self.service(),
+                    sequence,
+                }));
+            }
             Fate::Acked => Level::Acked,
             Fate::Written => Level::Written,
             Fate::Buffered => Level::Accepted,
@@ -598,13 +722,21 @@ impl Link {
             return Some(Ok(reached));
         }
         if sequence > core.outbox.last_sequence() || core.closed || core.life.gave_up().is_some() {
-            return Some(Err(Lost::Unknown { service: self.service(), sequence }));
+            return Some(Err(Lost::Unknown {
+                service: self.service(),
+                sequence,
+            }));
         }
         None
     }
 
     /// At its deadline a confirming send takes its message back if no byte of it left.
-    pub(crate) fn withdraw(self: &Arc<Self>, sequence: u64, wanted: Level, waited: Duration) -> SendErrorKind {
+    pub(crate) fn withdraw(
+        self: &Arc<Self>,
+        sequence: u64,
+        wanted: Level,
+        waited: Duration,
+    ) -> SendErrorKind {
         let mut core = self.lock();
         let withdrawn = core.outbox.withdraw(sequence);
         let mut wakers = Vec::new();
@@ -617,7 +749,11 @@ impl Link {
             wanted,
             waited,
             last: core.life.last_error().cloned(),
-            outcome: if withdrawn { Outcome::NotSent } else { Outcome::Unknown },
+            outcome: if withdrawn {
+                Outcome::NotSent
+            } else {
+                Outcome::Unknown
+            },
         };
         drop(core);
         wakers.into_iter().for_each(Waker::wake);
@@ -651,14 +787,21 @@ impl Link {
     }
 
     /// Takes an encoded payload into room that was set aside.
-    pub(crate) fn commit_reserved(self: &Arc<Self>, bytes: usize, envelope: Envelope<'_>, payload: &Bytes) -> Offer {
+    pub(crate) fn commit_reserved(
+        self: &Arc<Self>,
+        bytes: usize,
+        envelope: Envelope<'_>,
+        payload: &Bytes,
+    ) -> Offer {
         let mut core = self.lock();
         core.reserved_messages -= 1;
         core.reserved_bytes -= bytes as u64;
         if core.closed || core.draining {
             core.attempted += 1;
             core.returned.closed += 1;
-            return Offer::Refused(SendErrorKind::Closed { service: self.service() });
+            return Offer::Refused(SendErrorKind::Closed {
+                service: self.service(),
+            });
         }
         let around = payload.len() >= AROUND;
         if around {
@@ -688,7 +831,11 @@ impl Link {
     pub(crate) fn publish(&self, core: &Core) {
         let state = Self::state_of(core);
         self.states.send_if_modified(|before| {
-            let changed = before.name() != state.name() || !matches!((&*before, &state), (SinkState::Idle, SinkState::Idle) | (SinkState::Ready, SinkState::Ready));
+            let changed = before.name() != state.name()
+                || !matches!(
+                    (&*before, &state),
+                    (SinkState::Idle, SinkState::Idle) | (SinkState::Ready, SinkState::Ready)
+                );
             *before = state;
             changed
         });
@@ -699,15 +846,30 @@ impl Link {
         let endpoint: Arc<str> = Arc::from(self.config.target.endpoint.to_string());
         let source = Arc::new(error);
         match source.kind() {
-            std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => ConnectError::NotThereYet { service, endpoint, attempt, source },
-            _ => ConnectError::Io { service, endpoint, attempt, source },
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
+                ConnectError::NotThereYet {
+                    service,
+                    endpoint,
+                    attempt,
+                    source,
+                }
+            }
+            _ => ConnectError::Io {
+                service,
+                endpoint,
+                attempt,
+                source,
+            },
         }
     }
 }
 
 impl std::fmt::Debug for Link {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Link").field("service", &self.config.service).field("state", &*self.states.borrow()).finish_non_exhaustive()
+        f.debug_struct("Link")
+            .field("service", &self.config.service)
+            .field("state", &*self.states.borrow())
+            .finish_non_exhaustive()
     }
 }
 
@@ -718,7 +880,11 @@ impl Core {
     fn write_here(&mut self, now: Instant) -> bool {
         let Some(wire) = &self.wire else { return false };
         let slices = self.outbox.slices();
-        let written = if slices[1].is_empty() { wire.try_write(&slices[0]) } else { wire.try_write_vectored(&slices) };
+        let written = if slices[1].is_empty() {
+            wire.try_write(&slices[0])
+        } else {
+            wire.try_write_vectored(&slices)
+        };
         // An error is the driver's to see: it will meet it again.
         let Ok(count) = written else { return false };
         self.last_write = Some(now);
@@ -733,9 +899,19 @@ impl Core {
             return;
         }
         let (messages, bytes) = (u64::from(link.config.buffer_size), link.config.buffer_bytes);
-        let slack_messages = if messages >= LAZY_ADMISSION_MESSAGES { messages / 4 } else { 0 };
-        let slack_bytes = if bytes >= LAZY_ADMISSION_BYTES { bytes / 4 } else { 0 };
-        if self.outbox.held_messages() + slack_messages > messages || self.outbox.held_bytes() + slack_bytes > bytes {
+        let slack_messages = if messages >= LAZY_ADMISSION_MESSAGES {
+            messages / 4
+        } else {
+            0
+        };
+        let slack_bytes = if bytes >= LAZY_ADMISSION_BYTES {
+            bytes / 4
+        } else {
+            0
+        };
+        if self.outbox.held_messages() + slack_messages > messages
+            || self.outbox.held_bytes() + slack_bytes > bytes
+        {
             return;
         }
         while let Some(front) = self.queue.front() {
@@ -747,13 +923,18 @@ impl Core {
     }
 
     fn admit_front(&mut self, link: &Link, wakers: &mut Vec<Waker>) {
-        let Some(queued) = self.queue.pop_front() else { return };
+        let Some(queued) = self.queue.pop_front() else {
+            return;
+        };
         let sequence = self.outbox.next_sequence();
         let (out, at) = self.outbox.tail();
         out.extend_from_slice(&queued.frame);
         out[at + frame::HEAD..at + frame::DATA_HEAD].copy_from_slice(&sequence.to_le_bytes());
         self.outbox.commit(at, None);
-        self.admitted.push((queued.ticket, Admission::Accepted(Receipt::new(link.id, sequence, Level::Accepted))));
+        self.admitted.push((
+            queued.ticket,
+            Admission::Accepted(Receipt::new(link.id, sequence, Level::Accepted)),
+        ));
         wakers.push(queued.waker);
     }
 
@@ -770,7 +951,8 @@ impl Core {
             let queued = self.queue.pop_front().expect("it has a front");
             let kind = link.full(self, now.saturating_duration_since(queued.since));
             self.returned.full += 1;
-            self.admitted.push((queued.ticket, Admission::Refused(kind)));
+            self.admitted
+                .push((queued.ticket, Admission::Refused(kind)));
             wakers.push(queued.waker);
         }
         for wait in &self.waits {
@@ -784,7 +966,8 @@ impl Core {
     pub(crate) fn turn_away(&mut self, kind: &SendErrorKind, wakers: &mut Vec<Waker>) {
         while let Some(queued) = self.queue.pop_front() {
             self.returned.closed += 1;
-            self.admitted.push((queued.ticket, Admission::Refused(kind.clone())));
+            self.admitted
+                .push((queued.ticket, Admission::Refused(kind.clone())));
             wakers.push(queued.waker);
         }
     }
@@ -792,7 +975,12 @@ impl Core {
     /// The earliest deadline of anyone who waits.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let queued = self.queue.front().and_then(|front| front.deadline);
-        self.waits.iter().filter_map(|wait| wait.deadline).chain(queued).chain(self.abandon_at).min()
+        self.waits
+            .iter()
+            .filter_map(|wait| wait.deadline)
+            .chain(queued)
+            .chain(self.abandon_at)
+            .min()
     }
 
     /// Wakes everyone who waits for something other than room.
@@ -816,7 +1004,12 @@ impl Core {
     }
 
     /// Registers or refreshes a wait; returns its ticket.
-    pub(crate) fn wait(&mut self, ticket: Option<u64>, waker: &Waker, deadline: Option<Instant>) -> u64 {
+    pub(crate) fn wait(
+        &mut self,
+        ticket: Option<u64>,
+        waker: &Waker,
+        deadline: Option<Instant>,
+    ) -> u64 {
         if let Some(ticket) = ticket
             && let Some(wait) = self.waits.iter_mut().find(|wait| wait.ticket == ticket)
         {
@@ -824,7 +1017,11 @@ impl Core {
             return ticket;
         }
         self.next_ticket += 1;
-        self.waits.push(Wait { ticket: self.next_ticket, waker: waker.clone(), deadline });
+        self.waits.push(Wait {
+            ticket: self.next_ticket,
+            waker: waker.clone(),
+            deadline,
+        });
         self.next_ticket
     }
 
@@ -837,7 +1034,10 @@ impl Core {
 
     /// Whether anything needs a connection.
     pub(crate) fn wants_connection(&self) -> bool {
-        self.outbox.unwritten() > 0 || self.outbox.in_flight() > 0 || !self.queue.is_empty() || self.connect_wanted
+        self.outbox.unwritten() > 0
+            || self.outbox.in_flight() > 0
+            || !self.queue.is_empty()
+            || self.connect_wanted
     }
 
     /// Takes everything undelivered out and counts it as abandoned.

@@ -65,11 +65,17 @@ impl<'a> Payload<'a> {
     /// All of `chunk`.
     #[must_use]
     pub fn new(chunk: &'a Bytes) -> Self {
-        Self { chunk, bytes: chunk }
+        Self {
+            chunk,
+            bytes: chunk,
+        }
     }
 
     pub(crate) fn part(chunk: &'a Bytes, range: std::ops::Range<usize>) -> Self {
-        Self { chunk, bytes: &chunk[range] }
+        Self {
+            chunk,
+            bytes: &chunk[range],
+        }
     }
 
     /// Shares the payload without copying it; it keeps its chunk (up to 64 KiB, or one frame) alive.
@@ -120,11 +126,16 @@ impl Metadata {
         let mut presence = 0u8;
         presence |= u8::from(self.timestamp.is_some());
         presence |= u8::from(self.correlation_id.is_some()) << 1;
-        let trace = self.trace_context.as_deref().filter(|trace| trace.len() <= MAX_TRACE_CONTEXT_BYTES);
+        let trace = self
+            .trace_context
+            .as_deref()
+            .filter(|trace| trace.len() <= MAX_TRACE_CONTEXT_BYTES);
         presence |= u8::from(trace.is_some()) << 2;
         out.push(presence);
         if let Some(timestamp) = self.timestamp {
-            let nanos = timestamp.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos()) as u64;
+            let nanos = timestamp
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| since.as_nanos()) as u64;
             out.extend_from_slice(&nanos.to_le_bytes());
         }
         if let Some(id) = self.correlation_id {
@@ -145,11 +156,16 @@ impl Metadata {
             metadata.timestamp = Some(UNIX_EPOCH + Duration::from_nanos(nanos));
         }
         if presence & 2 != 0 {
-            metadata.correlation_id = Some(u128::from_le_bytes(take(&mut bytes, 16)?.try_into().ok()?));
+            metadata.correlation_id =
+                Some(u128::from_le_bytes(take(&mut bytes, 16)?.try_into().ok()?));
         }
         if presence & 4 != 0 {
             let length = *take(&mut bytes, 1)?.first()?;
-            metadata.trace_context = Some(std::str::from_utf8(take(&mut bytes, usize::from(length))?).ok()?.to_owned());
+            metadata.trace_context = Some(
+                std::str::from_utf8(take(&mut bytes, usize::from(length))?)
+                    .ok()?
+                    .to_owned(),
+            );
         }
         Some(metadata)
     }
@@ -172,7 +188,10 @@ impl Message {
     /// A message of these bytes; `Bytes`, `Vec<u8>`, `&'static [u8]`, `String` and `&'static str` will do.
     #[must_use]
     pub fn new(payload: impl Into<Bytes>) -> Self {
-        Self { payload: payload.into(), metadata: Metadata::default() }
+        Self {
+            payload: payload.into(),
+            metadata: Metadata::default(),
+        }
     }
 
     /// The same message with a timestamp.
@@ -246,7 +265,11 @@ impl MessageType for Message {
 
     #[inline]
     fn metadata(&self) -> Option<&Metadata> {
-        if self.metadata.is_empty() { None } else { Some(&self.metadata) }
+        if self.metadata.is_empty() {
+            None
+        } else {
+            Some(&self.metadata)
+        }
     }
 
     fn set_metadata(&mut self, metadata: &Metadata) {

@@ -67,7 +67,9 @@ impl Lent {
 
 fn two_slices<'a>(bytes: &'a [u8], beyond: &'a Bytes, written: usize) -> [IoSlice<'a>; 2] {
     let head = bytes.get(written..).unwrap_or_default();
-    let tail = beyond.get(written.saturating_sub(bytes.len())..).unwrap_or_default();
+    let tail = beyond
+        .get(written.saturating_sub(bytes.len())..)
+        .unwrap_or_default();
     [IoSlice::new(head), IoSlice::new(tail)]
 }
 
@@ -180,14 +182,6 @@ impl Outbox {
         self.last_sequence
     }
 
-    pub(crate) fn written_to(&self) -> u64 {
-        self.written_to
-    }
-
-    pub(crate) fn acked_to(&self) -> u64 {
-        self.acked_to
-    }
-
     /// Whether nothing is owed: all written and, where acks are due, acked or given up.
     pub(crate) fn is_settled(&self) -> bool {
         self.unwritten == 0 && self.in_flight == 0
@@ -201,7 +195,11 @@ impl Outbox {
     /// The lowest sequence that will still be sent.
     pub(crate) fn first_owed(&self) -> u64 {
         for segment in &self.segments {
-            let at = if self.keep { segment.start } else { segment.mark };
+            let at = if self.keep {
+                segment.start
+            } else {
+                segment.mark
+            };
             if at < segment.bytes.len() {
                 return sequence_at(&segment.bytes, at);
             }
@@ -230,7 +228,10 @@ impl Outbox {
         if self.begun.is_some() {
             self.rescind();
         }
-        let open = self.segments.back().is_some_and(|segment| !segment.sealed && segment.bytes.len() < SEGMENT);
+        let open = self
+            .segments
+            .back()
+            .is_some_and(|segment| !segment.sealed && segment.bytes.len() < SEGMENT);
         if !open {
             self.open_segment();
         }
@@ -245,8 +246,14 @@ impl Outbox {
         if let Some(last) = self.segments.back_mut() {
             last.sealed = true;
         }
-        let bytes = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(SEGMENT + SEGMENT / 16));
-        self.segments.push_back(Segment { bytes, ..Segment::default() });
+        let bytes = self
+            .spare
+            .pop()
+            .unwrap_or_else(|| Vec::with_capacity(SEGMENT + SEGMENT / 16));
+        self.segments.push_back(Segment {
+            bytes,
+            ..Segment::default()
+        });
     }
 
     /// Takes back the frame that was begun: it did not encode, or there is no room.
@@ -291,7 +298,9 @@ impl Outbox {
 
     /// Whether a frame is half on the wire: nothing else may be written before its rest.
     pub(crate) fn is_torn(&self) -> bool {
-        self.segments.get(self.current).is_some_and(|segment| segment.written > segment.mark)
+        self.segments
+            .get(self.current)
+            .is_some_and(|segment| segment.written > segment.mark)
     }
 
     /// What to write next.
@@ -299,11 +308,17 @@ impl Outbox {
         if self.begun.is_some() {
             self.rescind();
         }
-        while self.segments.get(self.current).is_some_and(|segment| segment.sealed && segment.written == segment.len()) {
+        while self
+            .segments
+            .get(self.current)
+            .is_some_and(|segment| segment.sealed && segment.written == segment.len())
+        {
             // Sealed after it was written: only kept segments come here.
             self.current += 1;
         }
-        let Some(segment) = self.segments.get_mut(self.current) else { return Next::Nothing };
+        let Some(segment) = self.segments.get_mut(self.current) else {
+            return Next::Nothing;
+        };
         let left = segment.len() - segment.written;
         if left == 0 {
             return Next::Nothing;
@@ -314,7 +329,11 @@ impl Outbox {
         segment.sealed = true;
         self.lent = true;
         let segment = &mut self.segments[self.current];
-        Next::Lent(Lent { bytes: std::mem::take(&mut segment.bytes), beyond: segment.beyond.clone(), written: segment.written })
+        Next::Lent(Lent {
+            bytes: std::mem::take(&mut segment.bytes),
+            beyond: segment.beyond.clone(),
+            written: segment.written,
+        })
     }
 
     /// What is left of the current segment, as up to two slices.
@@ -336,9 +355,15 @@ impl Outbox {
     /// Notes that `count` bytes of the current segment were written.
     #[inline]
     pub(crate) fn wrote(&mut self, count: usize) {
-        let Some(segment) = self.segments.get_mut(self.current) else { return };
+        let Some(segment) = self.segments.get_mut(self.current) else {
+            return;
+        };
         segment.written += count;
-        let whole = if segment.written == segment.len() { self.wrote_all() } else { self.wrote_part() };
+        let whole = if segment.written == segment.len() {
+            self.wrote_all()
+        } else {
+            self.wrote_part()
+        };
         self.unwritten -= whole;
         if self.acks {
             self.in_flight += whole;
@@ -378,7 +403,9 @@ impl Outbox {
             if segment.mark + total > segment.written {
                 break;
             }
-            self.written_to = self.written_to.max(sequence_at(&segment.bytes, segment.mark));
+            self.written_to = self
+                .written_to
+                .max(sequence_at(&segment.bytes, segment.mark));
             segment.mark += total;
             segment.unwritten -= 1;
             whole += 1;
@@ -424,15 +451,27 @@ impl Outbox {
     /// How many sequences in `(after, upto]` were messages on the wire of this connection.
     fn counted(&self, after: u64, upto: u64) -> u64 {
         let skipped = self.skipped.range(after + 1..=upto.max(after)).count() as u64;
-        let lost: u64 = self.lost.iter().map(|&(from, to)| to.min(upto).saturating_add(1).saturating_sub(from.max(after + 1))).sum();
-        upto.saturating_sub(after).saturating_sub(skipped).saturating_sub(lost)
+        let lost: u64 = self
+            .lost
+            .iter()
+            .map(|&(from, to)| {
+                to.min(upto)
+                    .saturating_add(1)
+                    .saturating_sub(from.max(after + 1))
+            })
+            .sum();
+        upto.saturating_sub(after)
+            .saturating_sub(skipped)
+            .saturating_sub(lost)
     }
 
     /// Lets go of frames up to `sequence`, written or not: a peer that says it has them has them.
     fn trim(&mut self, sequence: u64) {
         while let Some(segment) = self.segments.front_mut() {
             while let Some(total) = frame_at(segment, segment.start) {
-                if sequence_at(&segment.bytes, segment.start) > sequence || (segment.start >= segment.mark && segment.written > segment.mark) {
+                if sequence_at(&segment.bytes, segment.start) > sequence
+                    || (segment.start >= segment.mark && segment.written > segment.mark)
+                {
                     return;
                 }
                 if segment.start >= segment.mark {
@@ -501,7 +540,9 @@ impl Outbox {
             if segment.written > segment.mark {
                 at += frame_at(segment, at).unwrap_or_default();
             }
-            let Some(total) = frame_at(segment, at) else { continue };
+            let Some(total) = frame_at(segment, at) else {
+                continue;
+            };
             let sequence = sequence_at(&segment.bytes, at);
             if at == segment.mark && segment.mark == segment.start {
                 segment.start += total;
@@ -567,7 +608,12 @@ impl Outbox {
         if let Some(&cause) = self.skipped.get(&sequence) {
             return Fate::Dropped(cause);
         }
-        if sequence <= self.horizon || self.lost.iter().any(|&(from, to)| (from..=to).contains(&sequence)) {
+        if sequence <= self.horizon
+            || self
+                .lost
+                .iter()
+                .any(|&(from, to)| (from..=to).contains(&sequence))
+        {
             return Fate::Unknown;
         }
         if sequence <= self.acked_to {
@@ -588,7 +634,11 @@ impl Outbox {
                 let mut frame = segment.bytes[at..segment.bytes.len().min(at + total)].to_vec();
                 frame.extend_from_slice(&segment.beyond);
                 let on_wire = at < segment.written;
-                taken.push(Undelivered { sequence: sequence_at(&segment.bytes, at), frame, on_wire });
+                taken.push(Undelivered {
+                    sequence: sequence_at(&segment.bytes, at),
+                    frame,
+                    on_wire,
+                });
                 at += total;
             }
         }

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-
-
 /// How far a message got (PROMISES §1).
 ///
 /// `Accepted` and `Spooled` are local; `Written`, `Acked` and `Stored` speak of the other end.
@@ -79,7 +77,12 @@ impl Receipt {
     /// A receipt for sinks written outside this crate: `link` tells their sinks apart, `sequence` their messages.
     #[must_use]
     pub const fn new(link: u32, sequence: u64, level: Level) -> Self {
-        Self { link, generation: 0, level: level as u8, sequence }
+        Self {
+            link,
+            generation: 0,
+            level: level as u8,
+            sequence,
+        }
     }
 
     /// The link that took the message; unique in this process.
@@ -108,7 +111,13 @@ impl Receipt {
 
 impl fmt::Debug for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Receipt({}#{} {})", self.link, self.sequence, self.level())
+        write!(
+            f,
+            "Receipt({}#{} {})",
+            self.link,
+            self.sequence,
+            self.level()
+        )
     }
 }
 
@@ -135,7 +144,9 @@ pub enum Lost {
         cause: DropCause,
     },
     /// The sink never reaches that level; `highest` is what it reaches.
-    #[error("`{service}`: this sink reaches `{highest}` at most, `{wanted}` was asked for (set `delivery` or `confirm`)")]
+    #[error(
+        "`{service}`: this sink reaches `{highest}` at most, `{wanted}` was asked for (set `delivery` or `confirm`)"
+    )]
     Unreachable {
         /// The service.
         service: std::sync::Arc<str>,

@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use sink_schema::{Color, CompositePlan, Delivery, Format, Kind, Layers, LeafPlan, Pattern, Plan, Role, ServicePlan, SourceFile};
+use sink_schema::{
+    Color, CompositePlan, Delivery, Format, Kind, Layers, LeafPlan, Pattern, Plan, Role,
+    ServicePlan, SourceFile,
+};
 
 use crate::carrier::{Carrier, CarrierDial};
 use crate::clock::{SplitMix, Surroundings, TokioClock};
@@ -24,7 +27,6 @@ use crate::message::MessageType;
 use crate::receipt::Level;
 use crate::report::DrainReport;
 use crate::service::Expect;
-use crate::sink::MessageSink;
 use crate::source::{Role as SourceRole, Source, SourceSettings};
 use crate::transport::Target;
 
@@ -51,7 +53,13 @@ impl CompiledRegistry {
         overlays: &'static [(&'static str, &'static str, &'static str)],
         carriers: &'static [&'static Carrier],
     ) -> Self {
-        Self { path, text, overlays, carriers, live: OnceLock::new() }
+        Self {
+            path,
+            text,
+            overlays,
+            carriers,
+            live: OnceLock::new(),
+        }
     }
 
     /// Reads the layers, once (PROMISES 9.1).
@@ -106,11 +114,17 @@ impl CompiledRegistry {
         }
     }
 
-    pub(crate) fn leaf<M: MessageType>(&'static self, name: &str) -> Result<Leaf<M>, RegistryError> {
+    pub(crate) fn leaf<M: MessageType>(
+        &'static self,
+        name: &str,
+    ) -> Result<Leaf<M>, RegistryError> {
         self.live()?.leaf::<M>(name)
     }
 
-    pub(crate) fn source_settings<M: MessageType>(&'static self, name: &str) -> Result<SourceSettings, RegistryError> {
+    pub(crate) fn source_settings<M: MessageType>(
+        &'static self,
+        name: &str,
+    ) -> Result<SourceSettings, RegistryError> {
         self.live()?.source_settings::<M>(name)
     }
 
@@ -119,13 +133,22 @@ impl CompiledRegistry {
     }
 
     fn load(&self) -> Result<ServiceRegistry, RegistryError> {
-        let profile = std::env::var(PROFILE_VARIABLE).ok().filter(|profile| !profile.is_empty());
-        match std::env::var(REGISTRY_VARIABLE).ok().filter(|named| !named.is_empty()) {
+        let profile = std::env::var(PROFILE_VARIABLE)
+            .ok()
+            .filter(|profile| !profile.is_empty());
+        match std::env::var(REGISTRY_VARIABLE)
+            .ok()
+            .filter(|named| !named.is_empty())
+        {
             Some(named) if named.contains("://") => Err(RegistryError::Unsupported {
                 service: Arc::from(REGISTRY_VARIABLE),
-                text: Arc::from(format!("{named}: control planes are not built into this version, name a services.toml")),
+                text: Arc::from(format!(
+                    "{named}: control planes are not built into this version, name a services.toml"
+                )),
             }),
-            Some(named) => ServiceRegistry::read(Path::new(&named), profile.as_deref(), self.carriers),
+            Some(named) => {
+                ServiceRegistry::read(Path::new(&named), profile.as_deref(), self.carriers)
+            }
             None => match beside_executable() {
                 Some(path) => ServiceRegistry::read(&path, profile.as_deref(), self.carriers),
                 None => self.load_compiled(profile.as_deref()),
@@ -134,16 +157,25 @@ impl CompiledRegistry {
     }
 
     fn load_compiled(&self, profile: Option<&str>) -> Result<ServiceRegistry, RegistryError> {
-        let base = SourceFile { path: self.path.to_owned(), text: self.text.to_owned() };
+        let base = SourceFile {
+            path: self.path.to_owned(),
+            text: self.text.to_owned(),
+        };
         let overlay = match profile {
             None => None,
             Some(profile) => match self.overlays.iter().find(|(name, _, _)| *name == profile) {
-                Some((_, path, text)) => Some(SourceFile { path: (*path).to_owned(), text: (*text).to_owned() }),
+                Some((_, path, text)) => Some(SourceFile {
+                    path: (*path).to_owned(),
+                    text: (*text).to_owned(),
+                }),
                 None => {
                     let known: Vec<_> = self.overlays.iter().map(|(name, _, _)| *name).collect();
                     return Err(RegistryError::Unsupported {
                         service: Arc::from(PROFILE_VARIABLE),
-                        text: Arc::from(format!("no overlay `services.{profile}.toml` was built in (known: {})", known.join(", "))),
+                        text: Arc::from(format!(
+                            "no overlay `services.{profile}.toml` was built in (known: {})",
+                            known.join(", ")
+                        )),
                     });
                 }
             },
@@ -154,13 +186,18 @@ impl CompiledRegistry {
 
 impl fmt::Debug for CompiledRegistry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CompiledRegistry").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("CompiledRegistry")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }
 
 /// `services.toml` beside the executable, never in the working directory.
 fn beside_executable() -> Option<PathBuf> {
-    let path = std::env::current_exe().ok()?.parent()?.join("services.toml");
+    let path = std::env::current_exe()
+        .ok()?
+        .parent()?
+        .join("services.toml");
     path.is_file().then_some(path)
 }
 
@@ -196,7 +233,9 @@ impl ServiceRegistry {
     /// # Errors
     /// If it cannot be read or has mistakes.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, RegistryError> {
-        let profile = std::env::var(PROFILE_VARIABLE).ok().filter(|profile| !profile.is_empty());
+        let profile = std::env::var(PROFILE_VARIABLE)
+            .ok()
+            .filter(|profile| !profile.is_empty());
         Self::read(path.as_ref(), profile.as_deref(), &[])
     }
 
@@ -205,23 +244,38 @@ impl ServiceRegistry {
     /// # Errors
     /// If it has mistakes.
     pub fn from_toml(text: &str) -> Result<Self, RegistryError> {
-        let base = SourceFile { path: "services.toml".to_owned(), text: text.to_owned() };
+        let base = SourceFile {
+            path: "services.toml".to_owned(),
+            text: text.to_owned(),
+        };
         Self::resolve(&base, None, &[])
     }
 
-    fn read(path: &Path, profile: Option<&str>, carriers: &'static [&'static Carrier]) -> Result<Self, RegistryError> {
+    fn read(
+        path: &Path,
+        profile: Option<&str>,
+        carriers: &'static [&'static Carrier],
+    ) -> Result<Self, RegistryError> {
         let base = read_file(path)?;
         let overlay = match profile {
             None => None,
             Some(profile) => {
-                let stem = path.file_stem().map_or_else(|| "services".into(), |stem| stem.to_string_lossy());
-                Some(read_file(&path.with_file_name(format!("{stem}.{profile}.toml")))?)
+                let stem = path
+                    .file_stem()
+                    .map_or_else(|| "services".into(), |stem| stem.to_string_lossy());
+                Some(read_file(
+                    &path.with_file_name(format!("{stem}.{profile}.toml")),
+                )?)
             }
         };
         Self::resolve(&base, overlay.as_ref(), carriers)
     }
 
-    fn resolve(base: &SourceFile, overlay: Option<&SourceFile>, carriers: &'static [&'static Carrier]) -> Result<Self, RegistryError> {
+    fn resolve(
+        base: &SourceFile,
+        overlay: Option<&SourceFile>,
+        carriers: &'static [&'static Carrier],
+    ) -> Result<Self, RegistryError> {
         let environment: Vec<(String, String)> = std::env::vars_os()
             .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
             .filter(|(key, _)| key.starts_with("SINKS__"))
@@ -230,19 +284,33 @@ impl ServiceRegistry {
         for scheme in carriers.iter().flat_map(|carrier| carrier.schemes) {
             capabilities = capabilities.with_scheme(scheme);
         }
-        let layers = Layers { base, overlay, environment: &environment, capabilities };
+        let layers = Layers {
+            base,
+            overlay,
+            environment: &environment,
+            capabilities,
+        };
         let (plan, diagnostics) = sink_schema::load(&layers);
         let origin: Arc<str> = Arc::from(base.path.as_str());
         if diagnostics.has_errors() {
             let count = diagnostics.errors().count();
-            return Err(RegistryError::Invalid { registry: origin, count, text: Arc::from(diagnostics.render(Format::Human, Color::Never)) });
+            return Err(RegistryError::Invalid {
+                registry: origin,
+                count,
+                text: Arc::from(diagnostics.render(Format::Human, Color::Never)),
+            });
         }
         let surroundings = Surroundings {
             clock: Arc::new(TokioClock),
             chance: Arc::new(SplitMix::from_system()),
             dial: Arc::new(CarrierDial::new(carriers)),
         };
-        Ok(Self { origin, plan, surroundings, leaves: Mutex::default() })
+        Ok(Self {
+            origin,
+            plan,
+            surroundings,
+            leaves: Mutex::default(),
+        })
     }
 
     /// The same registry with other surroundings: a simulated clock, network and dice.
@@ -254,15 +322,20 @@ impl ServiceRegistry {
 
     /// The names of all services, in registry order.
     pub fn services(&self) -> impl Iterator<Item = &str> {
-        self.plan.services.iter().map(|service| service.name.as_str())
+        self.plan
+            .services
+            .iter()
+            .map(|service| service.name.as_str())
     }
 
     fn find(&self, name: &str) -> Result<&ServicePlan, RegistryError> {
-        self.plan.find(name).ok_or_else(|| RegistryError::UnknownService {
-            service: Arc::from(name),
-            registry: Arc::clone(&self.origin),
-            help: self.plan.nearest(name).map(Arc::from),
-        })
+        self.plan
+            .find(name)
+            .ok_or_else(|| RegistryError::UnknownService {
+                service: Arc::from(name),
+                registry: Arc::clone(&self.origin),
+                help: self.plan.nearest(name).map(Arc::from),
+            })
     }
 
     /// Whether a service exists and carries this message type.
@@ -276,7 +349,10 @@ impl ServiceRegistry {
         }
         Err(RegistryError::MessageMismatch {
             service: Arc::from(name),
-            registry: Arc::from(format!("{}:{}", service.location.path, service.location.line)),
+            registry: Arc::from(format!(
+                "{}:{}",
+                service.location.path, service.location.line
+            )),
             registered: Arc::from(registered),
             expected: Arc::from(message),
         })
@@ -297,7 +373,11 @@ impl ServiceRegistry {
         }
     }
 
-    fn composite<M: MessageType>(self: &Arc<Self>, service: &ServicePlan, plan: &CompositePlan) -> Result<DynSink<M>, RegistryError> {
+    fn composite<M: MessageType>(
+        self: &Arc<Self>,
+        service: &ServicePlan,
+        plan: &CompositePlan,
+    ) -> Result<DynSink<M>, RegistryError> {
         // The validator has refused cycles, so this ends.
         let mut members = Vec::with_capacity(plan.targets.len());
         for target in &plan.targets {
@@ -306,11 +386,18 @@ impl ServiceRegistry {
         let members = Members::new(members);
         let name: Arc<str> = Arc::from(service.name.as_str());
         match plan.pattern {
-            Pattern::FanOut => Ok(DynSink::branch(FanOut::named(name, members), plan.at_least_once)),
-            Pattern::Failover => Ok(DynSink::branch(Failover::named(name, members), plan.at_least_once)),
-            Pattern::RoundRobin | Pattern::Partition => {
-                Err(RegistryError::Unsupported { service: name, text: Arc::from("this pattern is not built into this version") })
-            }
+            Pattern::FanOut => Ok(DynSink::branch(
+                FanOut::named(name, members),
+                plan.at_least_once,
+            )),
+            Pattern::Failover => Ok(DynSink::branch(
+                Failover::named(name, members),
+                plan.at_least_once,
+            )),
+            Pattern::RoundRobin | Pattern::Partition => Err(RegistryError::Unsupported {
+                service: name,
+                text: Arc::from("this pattern is not built into this version"),
+            }),
         }
     }
 
@@ -327,14 +414,24 @@ impl ServiceRegistry {
         let Some(plan) = service.leaf() else {
             return Err(RegistryError::Unsupported {
                 service: Arc::from(name),
-                text: Arc::from("a composite has no receiving end of its own: receive from its members"),
+                text: Arc::from(
+                    "a composite has no receiving end of its own: receive from its members",
+                ),
             });
         };
         let relay = plan.role == Role::Relay;
-        let endpoint = if relay { &plan.endpoint } else { plan.bind.as_ref().unwrap_or(&plan.endpoint) };
+        let endpoint = if relay {
+            &plan.endpoint
+        } else {
+            plan.bind.as_ref().unwrap_or(&plan.endpoint)
+        };
         Ok(SourceSettings {
             service: Arc::from(service.name.as_str()),
-            role: if relay { SourceRole::Subscribe } else { SourceRole::Listen },
+            role: if relay {
+                SourceRole::Subscribe
+            } else {
+                SourceRole::Listen
+            },
             target: target(plan, endpoint.clone()),
             codec: plan.codec,
             message: MessageIdentity::of::<M>(),
@@ -358,20 +455,28 @@ impl ServiceRegistry {
             Kind::Leaf(plan) => self.make::<M>(service, plan),
             Kind::Composite(_) => Err(RegistryError::Unsupported {
                 service: Arc::from(name),
-                text: Arc::from("the program was built with a leaf of this name, the registry has a composite"),
+                text: Arc::from(
+                    "the program was built with a leaf of this name, the registry has a composite",
+                ),
             }),
         }
     }
 
     /// The one link of a leaf: made at the first call, shared by all later ones.
-    fn make<M: MessageType>(&self, service: &ServicePlan, plan: &LeafPlan) -> Result<Leaf<M>, RegistryError> {
+    fn make<M: MessageType>(
+        &self,
+        service: &ServicePlan,
+        plan: &LeafPlan,
+    ) -> Result<Leaf<M>, RegistryError> {
         let mut leaves = self.leaves.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(made) = leaves.get(&service.name) {
-            return made.leaf.downcast_ref::<Leaf<M>>().cloned().ok_or_else(|| RegistryError::MessageMismatch {
-                service: Arc::from(service.name.as_str()),
-                registry: Arc::clone(&self.origin),
-                registered: Arc::from(made.message),
-                expected: Arc::from(M::NAME),
+            return made.leaf.downcast_ref::<Leaf<M>>().cloned().ok_or_else(|| {
+                RegistryError::MessageMismatch {
+                    service: Arc::from(service.name.as_str()),
+                    registry: Arc::clone(&self.origin),
+                    registered: Arc::from(made.message),
+                    expected: Arc::from(M::NAME),
+                }
             });
         }
         let config = LinkConfig {
@@ -394,7 +499,11 @@ impl ServiceRegistry {
             message: MessageIdentity::of::<M>(),
         };
         let leaf = Leaf::<M>::new(Link::new(config, self.surroundings.clone()));
-        let made = Made { leaf: Box::new(leaf.clone()), message: M::NAME, close: Arc::new(leaf.clone()) };
+        let made = Made {
+            leaf: Box::new(leaf.clone()),
+            message: M::NAME,
+            close: Arc::new(leaf.clone()),
+        };
         leaves.insert(service.name.clone(), made);
         Ok(leaf)
     }
@@ -403,11 +512,17 @@ impl ServiceRegistry {
     pub async fn close_all(&self, deadline: Duration) -> Vec<DrainReport> {
         let links: Vec<Arc<dyn Closes>> = {
             let leaves = self.leaves.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut named: Vec<_> = leaves.iter().map(|(name, made)| (name.clone(), Arc::clone(&made.close))).collect();
+            let mut named: Vec<_> = leaves
+                .iter()
+                .map(|(name, made)| (name.clone(), Arc::clone(&made.close)))
+                .collect();
             named.sort_by(|left, right| left.0.cmp(&right.0));
             named.into_iter().map(|(_, close)| close).collect()
         };
-        let mut closing: Vec<_> = links.iter().map(|link| Some(link.close(deadline))).collect();
+        let mut closing: Vec<_> = links
+            .iter()
+            .map(|link| Some(link.close(deadline)))
+            .collect();
         let mut reports: Vec<Option<DrainReport>> = links.iter().map(|_| None).collect();
         std::future::poll_fn(|cx| {
             let mut pending = false;
@@ -422,7 +537,11 @@ impl ServiceRegistry {
                     }
                 }
             }
-            if pending { std::task::Poll::Pending } else { std::task::Poll::Ready(()) }
+            if pending {
+                std::task::Poll::Pending
+            } else {
+                std::task::Poll::Ready(())
+            }
         })
         .await;
         reports.into_iter().flatten().collect()
@@ -431,19 +550,28 @@ impl ServiceRegistry {
 
 impl fmt::Debug for ServiceRegistry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServiceRegistry").field("origin", &self.origin).field("services", &self.plan.services.len()).finish_non_exhaustive()
+        f.debug_struct("ServiceRegistry")
+            .field("origin", &self.origin)
+            .field("services", &self.plan.services.len())
+            .finish_non_exhaustive()
     }
 }
 
 /// What this build of the runtime can do.
 fn built_in() -> sink_schema::Capabilities {
     let mut capabilities = sink_schema::Capabilities::none().with_scheme("inproc");
-    for (built, scheme) in [(cfg!(feature = "unix"), "unix"), (cfg!(feature = "tcp"), "tcp")] {
+    for (built, scheme) in [
+        (cfg!(feature = "unix"), "unix"),
+        (cfg!(feature = "tcp"), "tcp"),
+    ] {
         if built {
             capabilities = capabilities.with_scheme(scheme);
         }
     }
-    for (built, feature) in [(cfg!(feature = "postcard"), "postcard"), (cfg!(feature = "json"), "json")] {
+    for (built, feature) in [
+        (cfg!(feature = "postcard"), "postcard"),
+        (cfg!(feature = "json"), "json"),
+    ] {
         if built {
             capabilities = capabilities.with_feature(feature);
         }
@@ -453,13 +581,23 @@ fn built_in() -> sink_schema::Capabilities {
 
 fn read_file(path: &Path) -> Result<SourceFile, RegistryError> {
     match std::fs::read_to_string(path) {
-        Ok(text) => Ok(SourceFile { path: path.display().to_string(), text }),
-        Err(error) => Err(RegistryError::Read { registry: Arc::from(path.display().to_string()), source: Arc::new(error) }),
+        Ok(text) => Ok(SourceFile {
+            path: path.display().to_string(),
+            text,
+        }),
+        Err(error) => Err(RegistryError::Read {
+            registry: Arc::from(path.display().to_string()),
+            source: Arc::new(error),
+        }),
     }
 }
 
 fn target(plan: &LeafPlan, endpoint: crate::transport::Endpoint) -> Target {
-    Target { endpoint, allow_uids: plan.allow_uids.clone(), insecure_plaintext: plan.insecure_plaintext }
+    Target {
+        endpoint,
+        allow_uids: plan.allow_uids.clone(),
+        insecure_plaintext: plan.insecure_plaintext,
+    }
 }
 
 fn life_policy(plan: &LeafPlan) -> LifePolicy {

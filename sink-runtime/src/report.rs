@@ -32,7 +32,11 @@ impl<M> BatchReport<M> {
     pub fn into_result(self) -> Result<Vec<Receipt>, BatchError<M>> {
         match self.error {
             None => Ok(self.receipts),
-            Some(error) => Err(BatchError { taken: self.receipts.len(), error, rest: self.rest }),
+            Some(error) => Err(BatchError {
+                taken: self.receipts.len(),
+                error,
+                rest: self.rest,
+            }),
         }
     }
 
@@ -55,29 +59,51 @@ pub struct BatchError<M> {
 
 impl<M> fmt::Display for BatchError<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "batch ended after {} messages, {} not attempted: {}", self.taken, self.rest.len(), self.error)
+        write!(
+            f,
+            "batch ended after {} messages, {} not attempted: {}",
+            self.taken,
+            self.rest.len(),
+            self.error
+        )
     }
 }
 
 impl<M> fmt::Debug for BatchError<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BatchError").field("taken", &self.taken).field("error", &self.error).finish_non_exhaustive()
+        f.debug_struct("BatchError")
+            .field("taken", &self.taken)
+            .field("error", &self.error)
+            .finish_non_exhaustive()
     }
 }
 
 impl<M> std::error::Error for BatchError<M> {}
 
 /// Sends messages one after another until one fails.
-pub(crate) async fn send_each<M: Send + 'static, S: MessageSink<M> + ?Sized>(sink: &S, messages: Vec<M>) -> BatchReport<M> {
+pub(crate) async fn send_each<M: Send + 'static, S: MessageSink<M> + ?Sized>(
+    sink: &S,
+    messages: Vec<M>,
+) -> BatchReport<M> {
     let mut receipts = Vec::with_capacity(messages.len());
     let mut messages = messages.into_iter();
     while let Some(message) = messages.next() {
         match sink.send(message).await {
             Ok(receipt) => receipts.push(receipt),
-            Err(error) => return BatchReport { receipts, error: Some(error), rest: messages.collect() },
+            Err(error) => {
+                return BatchReport {
+                    receipts,
+                    error: Some(error),
+                    rest: messages.collect(),
+                };
+            }
         }
     }
-    BatchReport { receipts, error: None, rest: Vec::new() }
+    BatchReport {
+        receipts,
+        error: None,
+        rest: Vec::new(),
+    }
 }
 
 /// What a sink held when it was closed.
@@ -102,7 +128,14 @@ impl DrainReport {
 
 impl fmt::Display for DrainReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}`: {} done, {} undelivered, {} unknown", self.service, self.ledger.done, self.undelivered.len(), self.ledger.unknown)
+        write!(
+            f,
+            "`{}`: {} done, {} undelivered, {} unknown",
+            self.service,
+            self.ledger.done,
+            self.undelivered.len(),
+            self.ledger.unknown
+        )
     }
 }
 
@@ -140,7 +173,8 @@ impl UndeliveredMessage {
     /// # Errors
     /// If `M` is not the type that was sent.
     pub fn decode<M: MessageType>(&self) -> Result<M, DecodeError> {
-        let parts = frame::data(&self.frame).map_err(|error| DecodeError::new("frame", error.to_string()))?;
+        let parts = frame::data(&self.frame)
+            .map_err(|error| DecodeError::new("frame", error.to_string()))?;
         let payload = Payload::part(&self.frame, parts.payload_at..self.frame.len());
         let mut message = M::decode(self.codec, payload)?;
         if let Some(metadata) = parts.metadata.and_then(Metadata::decode) {
@@ -153,11 +187,17 @@ impl UndeliveredMessage {
     ///
     /// # Errors
     /// As [`MessageSink::send`]; `Other` if `M` is not the type that was sent.
-    pub async fn resend<M: MessageType, S: MessageSink<M>>(&self, sink: &S) -> Result<Receipt, SendError<M>> {
+    pub async fn resend<M: MessageType, S: MessageSink<M>>(
+        &self,
+        sink: &S,
+    ) -> Result<Receipt, SendError<M>> {
         match self.decode::<M>() {
             Ok(message) => sink.send(message).await,
             Err(error) => Err(SendError::new(
-                SendErrorKind::Other { service: Arc::clone(&self.service), text: Arc::from(error.to_string()) },
+                SendErrorKind::Other {
+                    service: Arc::clone(&self.service),
+                    text: Arc::from(error.to_string()),
+                },
                 None,
             )),
         }
@@ -166,6 +206,12 @@ impl UndeliveredMessage {
 
 impl fmt::Debug for UndeliveredMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "UndeliveredMessage({}#{}, {} bytes)", self.service, self.sequence, self.frame.len())
+        write!(
+            f,
+            "UndeliveredMessage({}#{}, {} bytes)",
+            self.service,
+            self.sequence,
+            self.frame.len()
+        )
     }
 }

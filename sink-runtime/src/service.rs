@@ -4,7 +4,10 @@ use crate::message::MessageType;
 use crate::registry::CompiledRegistry;
 
 /// A service of a compiled-in registry; implemented by the tags that the generator prints.
-#[diagnostic::on_unimplemented(message = "`{Self}` is no service of a registry", note = "services are generated from services.toml by `include_sinks!`")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no service of a registry",
+    note = "services are generated from services.toml by `include_sinks!`"
+)]
 pub trait Service: Send + Sync + 'static {
     /// The service's name in the registry.
     const NAME: &'static str;
@@ -32,6 +35,9 @@ impl Expect {
     /// These services carry `M`.
     #[must_use]
     pub const fn of<M: MessageType>(services: &'static [&'static str]) -> Self {
-        Self { services, message: M::NAME }
+        Self {
+            services,
+            message: M::NAME,
+        }
     }
 }

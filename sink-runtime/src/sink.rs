@@ -62,12 +62,20 @@ where
     ///
     /// # Errors
     /// If it never will, or that can no longer be told.
-    fn settled(&self, receipt: Receipt, level: Level) -> impl Future<Output = Result<Level, Lost>> + Send {
+    fn settled(
+        &self,
+        receipt: Receipt,
+        level: Level,
+    ) -> impl Future<Output = Result<Level, Lost>> + Send {
         let reached = receipt.level();
         std::future::ready(if reached.satisfies(level) {
             Ok(reached)
         } else {
-            Err(Lost::Unreachable { service: Arc::from("sink"), wanted: level, highest: reached })
+            Err(Lost::Unreachable {
+                service: Arc::from("sink"),
+                wanted: level,
+                highest: reached,
+            })
         })
     }
 

@@ -30,11 +30,15 @@ pub(crate) struct Slot<M> {
 
 impl<M> Slot<M> {
     pub(crate) const fn new() -> Self {
-        Self { place: OnceLock::new() }
+        Self {
+            place: OnceLock::new(),
+        }
     }
 
     pub(crate) fn double(sink: DynSink<M>) -> Self {
-        Self { place: OnceLock::from(Place::Double(sink)) }
+        Self {
+            place: OnceLock::from(Place::Double(sink)),
+        }
     }
 }
 
@@ -78,7 +82,10 @@ impl<M: MessageType> Slot<M> {
     }
 
     #[inline]
-    pub(crate) fn send_now<T: Service>(&self, message: M) -> Result<Result<Receipt, SendError<M>>, M> {
+    pub(crate) fn send_now<T: Service>(
+        &self,
+        message: M,
+    ) -> Result<Result<Receipt, SendError<M>>, M> {
         match self.place::<T>() {
             Ok(Place::Link(leaf)) => leaf.send_now(message),
             Ok(Place::Double(double)) => double.send_now(message),
@@ -94,11 +101,18 @@ impl<M: MessageType> Slot<M> {
         }
     }
 
-    pub(crate) async fn settled<T: Service>(&self, receipt: Receipt, level: Level) -> Result<Level, Lost> {
+    pub(crate) async fn settled<T: Service>(
+        &self,
+        receipt: Receipt,
+        level: Level,
+    ) -> Result<Level, Lost> {
         match self.used() {
             Some(Place::Link(leaf)) => leaf.settled(receipt, level).await,
             Some(Place::Double(double)) => double.settled(receipt, level).await,
-            None => Err(Lost::Unknown { service: Arc::from(T::NAME), sequence: receipt.sequence() }),
+            None => Err(Lost::Unknown {
+                service: Arc::from(T::NAME),
+                sequence: receipt.sequence(),
+            }),
         }
     }
 
@@ -114,7 +128,9 @@ impl<M: MessageType> Slot<M> {
         match self.place::<T>() {
             Ok(Place::Link(leaf)) => leaf.connect().await,
             Ok(Place::Double(double)) => double.connect().await,
-            Err(error) => Err(ConnectError::Registry { source: Arc::new(error) }),
+            Err(error) => Err(ConnectError::Registry {
+                source: Arc::new(error),
+            }),
         }
     }
 
@@ -144,7 +160,12 @@ impl<M: MessageType> Slot<M> {
 }
 
 pub(crate) fn unprovisioned<M>(error: RegistryError, message: M) -> SendError<M> {
-    SendError::new(SendErrorKind::Registry { source: Arc::new(error) }, Some(message))
+    SendError::new(
+        SendErrorKind::Registry {
+            source: Arc::new(error),
+        },
+        Some(message),
+    )
 }
 
 /// The future of a send through a generated leaf.
@@ -178,12 +199,18 @@ macro_rules! leaf_sink {
         impl<M, T> $name<M, T> {
             /// Not yet looked up in the registry: no I/O, no allocation.
             pub(crate) const fn unopened() -> Self {
-                Self { slot: $crate::slot::Slot::new(), service: std::marker::PhantomData }
+                Self {
+                    slot: $crate::slot::Slot::new(),
+                    service: std::marker::PhantomData,
+                }
             }
 
             /// A double in the service's place.
             pub(crate) fn double(sink: $crate::DynSink<M>) -> Self {
-                Self { slot: $crate::slot::Slot::double(sink), service: std::marker::PhantomData }
+                Self {
+                    slot: $crate::slot::Slot::double(sink),
+                    service: std::marker::PhantomData,
+                }
             }
         }
 
@@ -201,7 +228,12 @@ macro_rules! leaf_sink {
             ///
             /// # Errors
             /// If the registry has no such service.
-            pub fn states(&self) -> Result<Option<tokio::sync::watch::Receiver<$crate::SinkState>>, $crate::RegistryError> {
+            pub fn states(
+                &self,
+            ) -> Result<
+                Option<tokio::sync::watch::Receiver<$crate::SinkState>>,
+                $crate::RegistryError,
+            > {
                 Ok(match self.slot.place::<T>()? {
                     $crate::slot::Place::Link(leaf) => Some(leaf.states()),
                     $crate::slot::Place::Double(_) => None,
@@ -212,14 +244,20 @@ macro_rules! leaf_sink {
             ///
             /// # Errors
             /// As [`MessageSink::send`]($crate::MessageSink::send).
-            pub fn blocking_send(&self, message: M) -> Result<$crate::Receipt, $crate::SendError<M>> {
+            pub fn blocking_send(
+                &self,
+                message: M,
+            ) -> Result<$crate::Receipt, $crate::SendError<M>> {
                 $crate::blocking::wait(self.slot.send::<T>(message))
             }
         }
 
         impl<M: $crate::MessageType, T: $crate::Service> $crate::MessageSink<M> for $name<M, T> {
             #[inline]
-            fn send(&self, message: M) -> impl Future<Output = Result<$crate::Receipt, $crate::SendError<M>>> + Send {
+            fn send(
+                &self,
+                message: M,
+            ) -> impl Future<Output = Result<$crate::Receipt, $crate::SendError<M>>> + Send {
                 self.slot.send::<T>(message)
             }
             #[inline]
@@ -227,13 +265,20 @@ macro_rules! leaf_sink {
                 self.slot.try_send::<T>(message)
             }
             #[inline]
-            fn send_now(&self, message: M) -> Result<Result<$crate::Receipt, $crate::SendError<M>>, M> {
+            fn send_now(
+                &self,
+                message: M,
+            ) -> Result<Result<$crate::Receipt, $crate::SendError<M>>, M> {
                 self.slot.send_now::<T>(message)
             }
             fn ready(&self) -> impl Future<Output = ()> + Send {
                 self.slot.ready::<T>()
             }
-            fn settled(&self, receipt: $crate::Receipt, level: $crate::Level) -> impl Future<Output = Result<$crate::Level, $crate::Lost>> + Send {
+            fn settled(
+                &self,
+                receipt: $crate::Receipt,
+                level: $crate::Level,
+            ) -> impl Future<Output = Result<$crate::Level, $crate::Lost>> + Send {
                 self.slot.settled::<T>(receipt, level)
             }
             fn flush(&self) -> impl Future<Output = Result<(), $crate::Lost>> + Send {
@@ -245,7 +290,10 @@ macro_rules! leaf_sink {
             fn disconnect(&self) -> impl Future<Output = Result<(), $crate::ConnectError>> + Send {
                 self.slot.disconnect()
             }
-            fn close(&self, deadline: std::time::Duration) -> impl Future<Output = $crate::DrainReport> + Send {
+            fn close(
+                &self,
+                deadline: std::time::Duration,
+            ) -> impl Future<Output = $crate::DrainReport> + Send {
                 self.slot.close::<T>(deadline)
             }
             fn state(&self) -> $crate::SinkState {
@@ -253,8 +301,13 @@ macro_rules! leaf_sink {
             }
         }
 
-        impl<M: $crate::MessageType, T: $crate::Service> $crate::composite::Branch<M> for $name<M, T> {
-            fn reserve(&self, encoded: &$crate::composite::Encoded<'_, M>) -> $crate::composite::Reserved {
+        impl<M: $crate::MessageType, T: $crate::Service> $crate::composite::Branch<M>
+            for $name<M, T>
+        {
+            fn reserve(
+                &self,
+                encoded: &$crate::composite::Encoded<'_, M>,
+            ) -> $crate::composite::Reserved {
                 match self.slot.place::<T>() {
                     Ok($crate::slot::Place::Link(leaf)) => leaf.reserve(encoded),
                     Ok($crate::slot::Place::Double(double)) => double.reserve(encoded),
@@ -268,11 +321,16 @@ macro_rules! leaf_sink {
                     None => {}
                 }
             }
-            fn commit(&self, encoded: &$crate::composite::Encoded<'_, M>) -> Result<$crate::Receipt, $crate::SendErrorKind> {
+            fn commit(
+                &self,
+                encoded: &$crate::composite::Encoded<'_, M>,
+            ) -> Result<$crate::Receipt, $crate::SendErrorKind> {
                 match self.slot.place::<T>() {
                     Ok($crate::slot::Place::Link(leaf)) => leaf.commit(encoded),
                     Ok($crate::slot::Place::Double(double)) => double.commit(encoded),
-                    Err(error) => Err($crate::SendErrorKind::Registry { source: std::sync::Arc::new(error) }),
+                    Err(error) => Err($crate::SendErrorKind::Registry {
+                        source: std::sync::Arc::new(error),
+                    }),
                 }
             }
             fn confirm(&self) -> Option<$crate::Level> {

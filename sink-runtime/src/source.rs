@@ -73,7 +73,13 @@ impl std::fmt::Display for Gap {
             GapCause::Retention => "no longer retained",
             GapCause::SlowConsumer => "dropped for a slow consumer",
         };
-        write!(f, "gap of {} messages ({}..={}): {why}", self.lost(), self.from, self.to)
+        write!(
+            f,
+            "gap of {} messages ({}..={}): {why}",
+            self.lost(),
+            self.from,
+            self.to
+        )
     }
 }
 
@@ -141,7 +147,10 @@ impl<M> DerefMut for Delivery<M> {
 
 impl<M: std::fmt::Debug> std::fmt::Debug for Delivery<M> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Delivery").field("sequence", &self.sequence).field("message", &self.message).finish_non_exhaustive()
+        f.debug_struct("Delivery")
+            .field("sequence", &self.sequence)
+            .field("message", &self.message)
+            .finish_non_exhaustive()
     }
 }
 
@@ -192,7 +201,10 @@ pub struct Source<M> {
 }
 
 enum Origin {
-    Compiled { registry: &'static CompiledRegistry, service: &'static str },
+    Compiled {
+        registry: &'static CompiledRegistry,
+        service: &'static str,
+    },
     Settings,
 }
 
@@ -212,7 +224,13 @@ impl<M> Source<M> {
     /// The receiving end of a compiled-in service; what `Sources::name()` calls.
     #[must_use]
     pub fn compiled<T: Service>() -> Self {
-        Self::of(Origin::Compiled { registry: T::registry(), service: T::NAME }, None)
+        Self::of(
+            Origin::Compiled {
+                registry: T::registry(),
+                service: T::NAME,
+            },
+            None,
+        )
     }
 
     pub(crate) fn from_settings(settings: SourceSettings) -> Self {
@@ -280,7 +298,9 @@ impl<M: MessageType> Source<M> {
         }
         poll_fn(|cx| {
             let first = ready!(self.poll_recv(cx));
-            let Some(first) = first else { return Poll::Ready(()) };
+            let Some(first) = first else {
+                return Poll::Ready(());
+            };
             batch.reserve(max.min(1024));
             let mut failed = first.is_err();
             batch.push(first);
@@ -301,7 +321,10 @@ impl<M: MessageType> Source<M> {
     }
 
     /// As [`recv`](Self::recv), for hand-written futures.
-    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Delivery<M>, SourceError>>> {
+    pub fn poll_recv(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Delivery<M>, SourceError>>> {
         if let Some(next) = self.take_ready() {
             return Poll::Ready(Some(next));
         }
@@ -354,7 +377,9 @@ impl<M: MessageType> Source<M> {
         };
         let settings = registry
             .source_settings::<M>(service)
-            .map_err(|error: RegistryError| SourceError::Registry { source: Arc::new(error) })?;
+            .map_err(|error: RegistryError| SourceError::Registry {
+                source: Arc::new(error),
+            })?;
         Ok(Arc::clone(self.settings.insert(Arc::new(settings))))
     }
 
@@ -367,14 +392,17 @@ impl<M: MessageType> Source<M> {
         if self.starting.is_none() {
             let settings = self.settings()?;
             if tokio::runtime::Handle::try_current().is_err() {
-                return Poll::Ready(Err(SourceError::NoRuntime { service: Arc::clone(&settings.service) }));
+                return Poll::Ready(Err(SourceError::NoRuntime {
+                    service: Arc::clone(&settings.service),
+                }));
             }
             let start = match self.start {
                 Some(From::Now) => Start::Now,
                 Some(From::Retained) => Start::Retained,
                 None => settings.start,
             };
-            self.tracker.from_retained = start == Start::Retained && settings.role == Role::Subscribe;
+            self.tracker.from_retained =
+                start == Start::Retained && settings.role == Role::Subscribe;
             let (inbox, failures) = (Arc::clone(&self.inbox), self.failures);
             self.starting = Some(Box::pin(async move {
                 inbox.set_limit(settings.buffer_size);
@@ -384,7 +412,9 @@ impl<M: MessageType> Source<M> {
                 }
             }));
         }
-        let Some(starting) = &mut self.starting else { return Poll::Pending };
+        let Some(starting) = &mut self.starting else {
+            return Poll::Pending;
+        };
         let result = ready!(starting.as_mut().poll(cx));
         self.starting = None;
         Poll::Ready(match result {
@@ -410,11 +440,24 @@ impl<M: MessageType> Source<M> {
                 continue;
             }
             match self.inbox.pop()? {
-                Item::Chunk { bytes, connection, messages } => {
-                    self.chunk = Some(OpenChunk { bytes, at: 0, connection, left: messages });
+                Item::Chunk {
+                    bytes,
+                    connection,
+                    messages,
+                } => {
+                    self.chunk = Some(OpenChunk {
+                        bytes,
+                        at: 0,
+                        connection,
+                        left: messages,
+                    });
                 }
                 Item::Error(error) => return Some(Err(error)),
-                Item::Resumed { connection, next_offset, epoch } => {
+                Item::Resumed {
+                    connection,
+                    next_offset,
+                    epoch,
+                } => {
                     if let Some(gap) = self.tracker.resumed(&connection, epoch, next_offset) {
                         return Some(Err(SourceError::Gap(self.count(gap))));
                     }
@@ -456,10 +499,18 @@ impl<M: MessageType> Source<M> {
     fn data(&mut self, from: usize, total: usize) -> Option<Result<Delivery<M>, SourceError>> {
         let chunk = self.chunk.as_ref()?;
         let frame = &chunk.bytes[from..from + total];
-        let Ok(parts) = frame::data(frame) else { return None };
-        let seen = self.tracker.data(&chunk.connection, parts.sequence, parts.identity);
+        let Ok(parts) = frame::data(frame) else {
+            return None;
+        };
+        let seen = self
+            .tracker
+            .data(&chunk.connection, parts.sequence, parts.identity);
         let (producer, offset, gap) = match seen {
-            Seen::New { producer, offset, gap } => (producer, offset, gap),
+            Seen::New {
+                producer,
+                offset,
+                gap,
+            } => (producer, offset, gap),
             Seen::Duplicate => {
                 self.ledger.duplicates += 1;
                 self.handed(parts.sequence);
@@ -473,7 +524,10 @@ impl<M: MessageType> Source<M> {
         };
         let payload = Payload::part(&chunk.bytes, from + parts.payload_at..from + total);
         let sequence = parts.sequence;
-        let codec = self.settings.as_ref().map_or(Codec::Raw, |settings| settings.codec);
+        let codec = self
+            .settings
+            .as_ref()
+            .map_or(Codec::Raw, |settings| settings.codec);
         let decoded = M::decode(codec, payload);
         let metadata = parts.metadata.and_then(Metadata::decode).map(Box::new);
         let raw = decoded.is_err().then(|| payload.to_bytes());
@@ -485,7 +539,14 @@ impl<M: MessageType> Source<M> {
                 if let Some(metadata) = &metadata {
                     message.set_metadata(metadata);
                 }
-                Some(Ok(Delivery { message, producer, sequence, offset, gap, metadata }))
+                Some(Ok(Delivery {
+                    message,
+                    producer,
+                    sequence,
+                    offset,
+                    gap,
+                    metadata,
+                }))
             }
             Err(error) => {
                 self.ledger.undecodable += 1;
@@ -500,7 +561,11 @@ impl<M: MessageType> Source<M> {
         }
     }
 
-    fn control(&mut self, from: usize, head: frame::Head) -> Option<Result<Delivery<M>, SourceError>> {
+    fn control(
+        &mut self,
+        from: usize,
+        head: frame::Head,
+    ) -> Option<Result<Delivery<M>, SourceError>> {
         let service = self.service();
         let chunk = self.chunk.as_ref()?;
         let frame = &chunk.bytes[from..from + head.total];
@@ -512,25 +577,37 @@ impl<M: MessageType> Source<M> {
             Kind::Producer => {
                 let announced = frame::Producer::decode(frame).ok()?;
                 let settings = self.settings.as_ref()?;
-                let mismatch = settings.mismatch(announced.fingerprint, &announced.message, &announced.shape);
-                let gap = self.tracker.announce(&chunk.connection, &announced, mismatch.is_some());
+                let mismatch =
+                    settings.mismatch(announced.fingerprint, &announced.message, &announced.shape);
+                let gap = self
+                    .tracker
+                    .announce(&chunk.connection, &announced, mismatch.is_some());
                 if let Some(reason) = mismatch {
-                    return Some(Err(SourceError::Mismatch { service, reason: Arc::from(reason) }));
+                    return Some(Err(SourceError::Mismatch {
+                        service,
+                        reason: Arc::from(reason),
+                    }));
                 }
                 gap
             }
             Kind::Chunk => {
-                self.tracker.chunk(&chunk.connection, frame::Chunk::decode(frame).ok()?);
+                self.tracker
+                    .chunk(&chunk.connection, frame::Chunk::decode(frame).ok()?);
                 None
             }
-            Kind::Gap => self.tracker.relay_gap(&chunk.connection, &frame::RelayGap::decode(frame).ok()?),
+            Kind::Gap => self
+                .tracker
+                .relay_gap(&chunk.connection, &frame::RelayGap::decode(frame).ok()?),
             _ => None,
         };
         gap.map(|gap| Err(SourceError::Gap(self.count(gap))))
     }
 
     fn service(&self) -> Arc<str> {
-        self.settings.as_ref().map_or_else(|| Arc::from("source"), |settings| Arc::clone(&settings.service))
+        self.settings.as_ref().map_or_else(
+            || Arc::from("source"),
+            |settings| Arc::clone(&settings.service),
+        )
     }
 
     /// A message was handed up, or need not be: it may be acked.
@@ -573,6 +650,9 @@ impl<M: MessageType> Stream for Source<M> {
 
 impl<M> std::fmt::Debug for Source<M> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Source").field("local", &self.local).field("ledger", &self.ledger).finish_non_exhaustive()
+        f.debug_struct("Source")
+            .field("local", &self.local)
+            .field("ledger", &self.ledger)
+            .finish_non_exhaustive()
     }
 }

@@ -34,7 +34,10 @@ pub trait Wire: Send + Sync + fmt::Debug {
     /// # Errors
     /// `WouldBlock` if nothing fits.
     fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        slices.iter().find(|slice| !slice.is_empty()).map_or(Ok(0), |slice| self.try_write(slice))
+        slices
+            .iter()
+            .find(|slice| !slice.is_empty())
+            .map_or(Ok(0), |slice| self.try_write(slice))
     }
     /// Waits until reading may succeed; only the last waker is kept.
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
@@ -74,7 +77,11 @@ impl Target {
     /// This address, our own uid only, encrypted beyond this machine.
     #[must_use]
     pub fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint, allow_uids: Vec::new(), insecure_plaintext: false }
+        Self {
+            endpoint,
+            allow_uids: Vec::new(),
+            insecure_plaintext: false,
+        }
     }
 }
 
@@ -89,7 +96,9 @@ impl Dial for SystemDial {
                 #[cfg(feature = "unix")]
                 Endpoint::Unix(_) | Endpoint::UnixDefault(_) => unix::dial(target).await,
                 #[cfg(feature = "tcp")]
-                Endpoint::Tcp { host, port } => tcp::dial(host, *port, target.insecure_plaintext).await,
+                Endpoint::Tcp { host, port } => {
+                    tcp::dial(host, *port, target.insecure_plaintext).await
+                }
                 Endpoint::Inproc(name) => memory::dial(name),
                 other => Err(not_built_in(other)),
             }
@@ -104,14 +113,21 @@ impl Dial for SystemDial {
 pub async fn listen(target: &Target) -> io::Result<Box<dyn Listen>> {
     match &target.endpoint {
         #[cfg(feature = "unix")]
-        Endpoint::Unix(_) | Endpoint::UnixDefault(_) => Ok(Box::new(unix::UnixListen::bind(target)?)),
+        Endpoint::Unix(_) | Endpoint::UnixDefault(_) => {
+            Ok(Box::new(unix::UnixListen::bind(target)?))
+        }
         #[cfg(feature = "tcp")]
-        Endpoint::Tcp { host, port } => Ok(Box::new(tcp::TcpListen::bind(host, *port, target.insecure_plaintext).await?)),
+        Endpoint::Tcp { host, port } => Ok(Box::new(
+            tcp::TcpListen::bind(host, *port, target.insecure_plaintext).await?,
+        )),
         Endpoint::Inproc(name) => Ok(Box::new(memory::MemoryListen::bind(name)?)),
         other => Err(not_built_in(other)),
     }
 }
 
 fn not_built_in(endpoint: &Endpoint) -> io::Error {
-    io::Error::new(io::ErrorKind::Unsupported, format!("no carrier for {endpoint} is built in (a feature of sink-runtime)"))
+    io::Error::new(
+        io::ErrorKind::Unsupported,
+        format!("no carrier for {endpoint} is built in (a feature of sink-runtime)"),
+    )
 }

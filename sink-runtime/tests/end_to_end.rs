@@ -6,7 +6,12 @@ use std::time::Duration;
 use sink_runtime::{Level, Message, MessageSink, ServiceRegistry};
 
 fn registry(endpoint: &str, more: &str) -> Arc<ServiceRegistry> {
-    Arc::new(ServiceRegistry::from_toml(&format!("[services.orders]\ntype = \"direct\"\nendpoint = \"{endpoint}\"\n{more}\n")).unwrap())
+    Arc::new(
+        ServiceRegistry::from_toml(&format!(
+            "[services.orders]\ntype = \"direct\"\nendpoint = \"{endpoint}\"\n{more}\n"
+        ))
+        .unwrap(),
+    )
 }
 
 /// Sends `count` numbered messages and checks that all come, in order.
@@ -23,7 +28,9 @@ async fn numbers_arrive_in_order(endpoint: &str, more: &str, count: u64) {
         source
     });
     for number in 0..count {
-        sink.send(Message::new(number.to_le_bytes().to_vec())).await.unwrap();
+        sink.send(Message::new(number.to_le_bytes().to_vec()))
+            .await
+            .unwrap();
     }
     let flushed = sink.flush().await;
     let source = receiver.await.unwrap();
@@ -53,7 +60,12 @@ async fn over_a_unix_socket_at_least_once() {
 async fn over_a_unix_socket_at_least_once_on_two_workers() {
     let directory = tempfile::tempdir().unwrap();
     let endpoint = format!("unix://{}/orders.sock", directory.path().display());
-    numbers_arrive_in_order(&endpoint, "delivery = \"at_least_once\"\nbuffer_size = 100", 50_000).await;
+    numbers_arrive_in_order(
+        &endpoint,
+        "delivery = \"at_least_once\"\nbuffer_size = 100",
+        50_000,
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -72,7 +84,12 @@ async fn with_every_message_confirmed() {
 async fn with_a_buffer_of_one() {
     let directory = tempfile::tempdir().unwrap();
     let endpoint = format!("unix://{}/orders.sock", directory.path().display());
-    numbers_arrive_in_order(&endpoint, "buffer_size = 1\ndelivery = \"at_least_once\"", 200).await;
+    numbers_arrive_in_order(
+        &endpoint,
+        "buffer_size = 1\ndelivery = \"at_least_once\"",
+        200,
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -80,7 +97,17 @@ async fn large_messages_are_not_torn() {
     let registry = registry("inproc://end-to-end-large", "");
     let sink = registry.sink::<Message>("orders").unwrap();
     let mut source = registry.source::<Message>("orders").unwrap();
-    let sizes = [0, 1, 16 * 1024 - 1, 16 * 1024, 16 * 1024 + 1, 64 * 1024 - 1, 64 * 1024, 64 * 1024 + 1, 1024 * 1024];
+    let sizes = [
+        0,
+        1,
+        16 * 1024 - 1,
+        16 * 1024,
+        16 * 1024 + 1,
+        64 * 1024 - 1,
+        64 * 1024,
+        64 * 1024 + 1,
+        1024 * 1024,
+    ];
     let receiver = tokio::spawn(async move {
         for (fill, size) in sizes.into_iter().enumerate() {
             let delivery = source.recv().await.unwrap().unwrap();
@@ -89,17 +116,27 @@ async fn large_messages_are_not_torn() {
         }
     });
     for (fill, size) in sizes.into_iter().enumerate() {
-        sink.send(Message::new(vec![fill as u8; size])).await.unwrap();
+        sink.send(Message::new(vec![fill as u8; size]))
+            .await
+            .unwrap();
     }
     receiver.await.unwrap();
-    let error = sink.try_send(Message::new(vec![0; 1024 * 1024 + 1])).unwrap_err();
+    let error = sink
+        .try_send(Message::new(vec![0; 1024 * 1024 + 1]))
+        .unwrap_err();
     assert!(error.to_string().contains("max_frame_bytes"), "{error}");
-    assert_eq!(error.into_message().unwrap().payload().len(), 1024 * 1024 + 1);
+    assert_eq!(
+        error.into_message().unwrap().payload().len(),
+        1024 * 1024 + 1
+    );
 }
 
 #[tokio::test]
 async fn a_receipt_settles_when_the_message_was_handed_up() {
-    let registry = registry("inproc://end-to-end-settled", "delivery = \"at_least_once\"");
+    let registry = registry(
+        "inproc://end-to-end-settled",
+        "delivery = \"at_least_once\"",
+    );
     let sink = registry.sink::<Message>("orders").unwrap();
     let mut source = registry.source::<Message>("orders").unwrap();
     let receipt = sink.send(Message::new("one")).await.unwrap();
@@ -108,6 +145,9 @@ async fn a_receipt_settles_when_the_message_was_handed_up() {
         let sink = sink.clone();
         async move { sink.settled(receipt, Level::Acked).await }
     });
-    assert_eq!(source.recv().await.unwrap().unwrap().payload().as_ref(), b"one");
+    assert_eq!(
+        source.recv().await.unwrap().unwrap().payload().as_ref(),
+        b"one"
+    );
     assert_eq!(settled.await.unwrap().unwrap(), Level::Acked);
 }

@@ -19,7 +19,11 @@ impl Backoff {
     /// Starts at `base`, never beyond `max`.
     #[must_use]
     pub fn new(base: Duration, max: Duration) -> Self {
-        Self { base, max: max.max(base), failures: 0 }
+        Self {
+            base,
+            max: max.max(base),
+            failures: 0,
+        }
     }
 
     /// How many attempts in a row have failed.

@@ -15,11 +15,19 @@ use crate::transport::Wire;
 /// What a reading task hands to `recv`.
 pub(super) enum Item {
     /// Whole frames, `messages` of them data.
-    Chunk { bytes: Bytes, connection: Arc<Connection>, messages: u32 },
+    Chunk {
+        bytes: Bytes,
+        connection: Arc<Connection>,
+        messages: u32,
+    },
     /// Something the caller must know.
     Error(SourceError),
     /// A subscription stands: what follows comes from this connection.
-    Resumed { connection: Arc<Connection>, epoch: u64, next_offset: u64 },
+    Resumed {
+        connection: Arc<Connection>,
+        epoch: u64,
+        next_offset: u64,
+    },
 }
 
 /// See the module.
@@ -69,9 +77,16 @@ impl Inbox {
         match &item {
             Item::Chunk { messages, .. } => state.messages += u64::from(*messages),
             Item::Error(_) => {
-                let errors = state.items.iter().filter(|item| matches!(item, Item::Error(_))).count();
+                let errors = state
+                    .items
+                    .iter()
+                    .filter(|item| matches!(item, Item::Error(_)))
+                    .count();
                 if errors >= MAX_ERRORS
-                    && let Some(oldest) = state.items.iter().position(|item| matches!(item, Item::Error(_)))
+                    && let Some(oldest) = state
+                        .items
+                        .iter()
+                        .position(|item| matches!(item, Item::Error(_)))
                 {
                     state.items.remove(oldest);
                 }
@@ -107,7 +122,11 @@ impl Inbox {
         if state.messages < state.limit {
             return Poll::Ready(());
         }
-        if !state.readers.iter().any(|waker| waker.will_wake(cx.waker())) {
+        if !state
+            .readers
+            .iter()
+            .any(|waker| waker.will_wake(cx.waker()))
+        {
             state.readers.push(cx.waker().clone());
         }
         Poll::Pending
@@ -169,7 +188,18 @@ impl Connection {
         acked: Arc<AtomicU64>,
     ) -> Arc<Self> {
         let (handed, out, task) = (AtomicU64::new(0), Mutex::default(), Mutex::default());
-        Arc::new(Self { id, producer, first, relayed, acks, wire, handed, acked, out, task })
+        Arc::new(Self {
+            id,
+            producer,
+            first,
+            relayed,
+            acks,
+            wire,
+            handed,
+            acked,
+            out,
+            task,
+        })
     }
 
     /// Notes a message handed up; how many are not acked yet.
@@ -211,7 +241,11 @@ impl Connection {
         let left = !out.is_empty();
         drop(out);
         if left {
-            let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let task = self
+                .task
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
             task.into_iter().for_each(Waker::wake);
         }
     }

@@ -33,16 +33,30 @@ struct Hall {
 }
 
 /// Binds and begins to accept.
-pub(super) async fn start(settings: Arc<SourceSettings>, inbox: Arc<Inbox>, failures: u32) -> Result<Endpoint, SourceError> {
+pub(super) async fn start(
+    settings: Arc<SourceSettings>,
+    inbox: Arc<Inbox>,
+    failures: u32,
+) -> Result<Endpoint, SourceError> {
     if failures > 0 {
-        let pause = BIND_PAUSE.0.saturating_mul(1 << failures.min(6)).min(BIND_PAUSE.1);
-        settings.surroundings.clock.timer(settings.surroundings.clock.now() + pause).await;
+        let pause = BIND_PAUSE
+            .0
+            .saturating_mul(1 << failures.min(6))
+            .min(BIND_PAUSE.1);
+        settings
+            .surroundings
+            .clock
+            .timer(settings.surroundings.clock.now() + pause)
+            .await;
     }
-    let listener = transport::listen(&settings.target).await.map_err(|error| SourceError::Bind {
-        service: Arc::clone(&settings.service),
-        endpoint: Arc::from(settings.target.endpoint.to_string()),
-        source: Arc::new(error),
-    })?;
+    let listener =
+        transport::listen(&settings.target)
+            .await
+            .map_err(|error| SourceError::Bind {
+                service: Arc::clone(&settings.service),
+                endpoint: Arc::from(settings.target.endpoint.to_string()),
+                source: Arc::new(error),
+            })?;
     let local = listener.local_endpoint();
     tracing::info!(service = &*settings.service, endpoint = %local, "listening");
     let hall = Arc::new(Hall {
@@ -91,13 +105,22 @@ async fn serve(hall: Arc<Hall>, wire: Arc<dyn Wire>) {
     let clock = Arc::clone(&settings.surroundings.clock);
     let mut assembler = Assembler::new(frame::MAX_HELLO_BYTES);
     let until = clock.now() + HELLO_TIMEOUT;
-    let Some(Ok(first)) = stream::within(&*clock, until, stream::first_frame(&*wire, &mut assembler)).await else { return };
+    let Some(Ok(first)) =
+        stream::within(&*clock, until, stream::first_frame(&*wire, &mut assembler)).await
+    else {
+        return;
+    };
     let hello = match Hello::decode(&first) {
         Ok(hello) => hello,
         Err(error) => return refuse(&*wire, RefuseCode::Malformed, &error.to_string()).await,
     };
     if others >= settings.max_connections as usize {
-        return refuse(&*wire, RefuseCode::TooManyConnections, &format!("{others} connections already (max_connections)")).await;
+        return refuse(
+            &*wire,
+            RefuseCode::TooManyConnections,
+            &format!("{others} connections already (max_connections)"),
+        )
+        .await;
     }
     if let Err((code, reason)) = examine(&settings, &hello) {
         tracing::warn!(service = &*settings.service, reason, "producer refused");
@@ -105,7 +128,15 @@ async fn serve(hall: Arc<Hall>, wire: Arc<dyn Wire>) {
     }
     let acked = hall.acked_of(hello.producer);
     let id = hall.next_id.fetch_add(1, Ordering::Relaxed);
-    let connection = Connection::new(id, hello.producer, hello.first, false, hello.acks, Arc::clone(&wire), Arc::clone(&acked));
+    let connection = Connection::new(
+        id,
+        hello.producer,
+        hello.first,
+        false,
+        hello.acks,
+        Arc::clone(&wire),
+        Arc::clone(&acked),
+    );
     connection.say(|out| {
         Welcome {
             acked: acked.load(Ordering::Acquire),
@@ -116,8 +147,20 @@ async fn serve(hall: Arc<Hall>, wire: Arc<dyn Wire>) {
         .encode(out);
     });
     assembler.set_limit(settings.frame_limit());
-    let limits = Limits { heartbeat: settings.heartbeat(), peer_heartbeat: Duration::from_millis(u64::from(hello.heartbeat_ms)) };
-    let end = stream::read_all(&hall.inbox, &connection, &*wire, &*clock, assembler, &limits, |_| {}).await;
+    let limits = Limits {
+        heartbeat: settings.heartbeat(),
+        peer_heartbeat: Duration::from_millis(u64::from(hello.heartbeat_ms)),
+    };
+    let end = stream::read_all(
+        &hall.inbox,
+        &connection,
+        &*wire,
+        &*clock,
+        assembler,
+        &limits,
+        |_| {},
+    )
+    .await;
     if let End::Nonsense(error) = end {
         tracing::warn!(service = &*settings.service, %error, "connection ended");
     }
@@ -128,7 +171,12 @@ impl Hall {
         let mut known = self.acked.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MAX_REMEMBERED && !known.contains_key(&producer) {
             // Those that nobody holds are of producers that are gone; any of them may be forgotten.
-            if let Some(&gone) = known.iter().filter(|(_, acked)| Arc::strong_count(acked) == 1).map(|(id, _)| id).min_by_key(|id| id.epoch) {
+            if let Some(&gone) = known
+                .iter()
+                .filter(|(_, acked)| Arc::strong_count(acked) == 1)
+                .map(|(id, _)| id)
+                .min_by_key(|id| id.epoch)
+            {
                 known.remove(&gone);
             }
         }
@@ -140,10 +188,19 @@ impl Hall {
 fn examine(settings: &SourceSettings, hello: &Hello) -> Result<(), (RefuseCode, String)> {
     if hello.service != settings.service {
         let theirs = frame::escape(hello.service.as_bytes());
-        return Err((RefuseCode::UnknownService, format!("this endpoint serves `{}`, not `{theirs}`", settings.service)));
+        return Err((
+            RefuseCode::UnknownService,
+            format!(
+                "this endpoint serves `{}`, not `{theirs}`",
+                settings.service
+            ),
+        ));
     }
     if hello.role != PeerRole::Producer {
-        let reason = format!("`{}` is a direct service: it has one receiving end, and that is here", settings.service);
+        let reason = format!(
+            "`{}` is a direct service: it has one receiving end, and that is here",
+            settings.service
+        );
         return Err((RefuseCode::WrongRole, reason));
     }
     if let Some(reason) = settings.mismatch(hello.fingerprint, &hello.message, &hello.shape) {
@@ -152,7 +209,10 @@ fn examine(settings: &SourceSettings, hello: &Hello) -> Result<(), (RefuseCode, 
     let codec = crate::codec::name(settings.codec);
     if hello.fingerprint != 0 && settings.message.fingerprint != 0 && *hello.codec != *codec {
         let theirs = frame::escape(hello.codec.as_bytes());
-        return Err((RefuseCode::TypeMismatch, format!("producer encodes as {theirs}, consumer decodes {codec} (codec)")));
+        return Err((
+            RefuseCode::TypeMismatch,
+            format!("producer encodes as {theirs}, consumer decodes {codec} (codec)"),
+        ));
     }
     Ok(())
 }

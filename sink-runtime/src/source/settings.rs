@@ -48,7 +48,11 @@ impl SourceSettings {
     /// What to say of a producer whose type is not ours; `None` if it is, or if either side is untyped.
     pub(crate) fn mismatch(&self, fingerprint: u64, message: &str, shape: &str) -> Option<String> {
         let ours = &self.message;
-        if fingerprint == 0 || ours.fingerprint == 0 || fingerprint == ours.fingerprint || ours.accepts.contains(&fingerprint) {
+        if fingerprint == 0
+            || ours.fingerprint == 0
+            || fingerprint == ours.fingerprint
+            || ours.accepts.contains(&fingerprint)
+        {
             return None;
         }
         let message = crate::frame::escape(message.as_bytes());
@@ -65,15 +69,30 @@ impl SourceSettings {
 fn differing_fields(theirs: &str, ours: &str) -> String {
     let (theirs, ours) = (fields(theirs), fields(ours));
     let only = |these: &[&str], those: &[&str]| {
-        let names: Vec<String> = these.iter().filter(|field| !those.contains(field)).map(|field| format!("`{field}`")).collect();
-        if names.is_empty() { "nothing else".to_owned() } else { names.join(", ") }
+        let names: Vec<String> = these
+            .iter()
+            .filter(|field| !those.contains(field))
+            .map(|field| format!("`{field}`"))
+            .collect();
+        if names.is_empty() {
+            "nothing else".to_owned()
+        } else {
+            names.join(", ")
+        }
     };
-    format!("; only the producer has {}; only the consumer has {}", only(&theirs, &ours), only(&ours, &theirs))
+    format!(
+        "; only the producer has {}; only the consumer has {}",
+        only(&theirs, &ours),
+        only(&ours, &theirs)
+    )
 }
 
 /// The fields of a shape, split at its outermost level: `Tick{price:u64,side:Side}` → `price:u64`, `side:Side`.
 fn fields(shape: &str) -> Vec<&str> {
-    let inner = shape.split_once(['{', '(']).map_or(shape, |(_, rest)| rest).trim_end_matches(['}', ')']);
+    let inner = shape
+        .split_once(['{', '('])
+        .map_or(shape, |(_, rest)| rest)
+        .trim_end_matches(['}', ')']);
     let mut fields = Vec::new();
     let (mut depth, mut from) = (0i32, 0);
     for (at, character) in inner.char_indices() {

@@ -38,7 +38,11 @@ pub(super) struct Limits {
 const READS_PER_POLL: usize = 16;
 
 /// Runs `future` until `deadline`; `None` if that came first.
-pub(super) async fn within<F: Future>(clock: &dyn Clock, deadline: Instant, future: F) -> Option<F::Output> {
+pub(super) async fn within<F: Future>(
+    clock: &dyn Clock,
+    deadline: Instant,
+    future: F,
+) -> Option<F::Output> {
     let mut timer = clock.timer(deadline);
     let mut future = pin!(future);
     poll_fn(|cx| {
@@ -57,7 +61,9 @@ pub(super) async fn first_frame(wire: &dyn Wire, assembler: &mut Assembler) -> i
             match assembler.take_one() {
                 Ok(Some(frame)) => return Poll::Ready(Ok(frame)),
                 Ok(None) => {}
-                Err(error) => return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error))),
+                Err(error) => {
+                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
+                }
             }
             match wire.poll_readable(cx) {
                 Poll::Pending => return Poll::Pending,
@@ -67,7 +73,11 @@ pub(super) async fn first_frame(wire: &dyn Wire, assembler: &mut Assembler) -> i
             match wire.try_read(assembler.room()) {
                 Ok(0) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
                 Ok(_) => {}
-                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+                    ) => {}
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
@@ -111,7 +121,14 @@ pub(super) async fn read_all(
             match wire.try_read(assembler.room()) {
                 Ok(0) => return Poll::Ready(End::Closed("peer closed it")),
                 Ok(_) => {}
-                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => continue,
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+                    ) =>
+                {
+                    continue;
+                }
                 Err(_) => return Poll::Ready(End::Closed("peer reset it")),
             }
             if let Some(end) = deliver(inbox, connection, &mut assembler, &mut see) {
@@ -141,8 +158,14 @@ pub(super) async fn read_all(
                 connection.say(|out| frame::heartbeat(out, last));
                 speak_at = now + limits.heartbeat;
             }
-            let next = if patience.is_zero() { speak_at } else { speak_at.min(heard + patience) };
-            timer.as_mut().reset(next.max(now + Duration::from_millis(1)));
+            let next = if patience.is_zero() {
+                speak_at
+            } else {
+                speak_at.min(heard + patience)
+            };
+            timer
+                .as_mut()
+                .reset(next.max(now + Duration::from_millis(1)));
         }
         Poll::Pending
     })
@@ -150,14 +173,23 @@ pub(super) async fn read_all(
 }
 
 /// Hands the whole frames that have arrived to the inbox.
-fn deliver(inbox: &Inbox, connection: &Arc<Connection>, assembler: &mut Assembler, see: &mut impl FnMut(&Bytes)) -> Option<End> {
+fn deliver(
+    inbox: &Inbox,
+    connection: &Arc<Connection>,
+    assembler: &mut Assembler,
+    see: &mut impl FnMut(&Bytes),
+) -> Option<End> {
     match assembler.take() {
         Ok(None) => None,
         Err(error) => Some(End::Nonsense(error)),
         Ok(Some((bytes, _))) => {
             let (messages, bye) = survey(&bytes);
             see(&bytes);
-            inbox.push(Item::Chunk { bytes, connection: Arc::clone(connection), messages });
+            inbox.push(Item::Chunk {
+                bytes,
+                connection: Arc::clone(connection),
+                messages,
+            });
             bye.then_some(End::Closed("peer said goodbye"))
         }
     }

@@ -8,7 +8,10 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::error::{ConnectError, SourceError};
-use crate::frame::{self, Assembler, Chunk, Hello, Kind, PeerRole, ProducerId, Refuse, RefuseCode, RelayGap, Start, Welcome};
+use crate::frame::{
+    self, Assembler, Chunk, Hello, Kind, PeerRole, ProducerId, Refuse, RefuseCode, RelayGap, Start,
+    Welcome,
+};
 use crate::life::{Life, Step};
 use crate::transport::{Endpoint, Wire};
 
@@ -19,8 +22,18 @@ use super::stream::{self, End, Limits};
 /// Begins to dial; the relay need not be there yet.
 pub(super) fn start(settings: Arc<SourceSettings>, inbox: Arc<Inbox>, start: Start) -> Endpoint {
     let endpoint = settings.target.endpoint.clone();
-    let position = Position { epoch: 0, last: 0, open: None };
-    let subscriber = Subscriber { settings, inbox: Arc::clone(&inbox), start, position, connections: 0 };
+    let position = Position {
+        epoch: 0,
+        last: 0,
+        open: None,
+    };
+    let subscriber = Subscriber {
+        settings,
+        inbox: Arc::clone(&inbox),
+        start,
+        position,
+        connections: 0,
+    };
     inbox.adopt(tokio::spawn(subscriber.run()).abort_handle());
     endpoint
 }
@@ -46,7 +59,9 @@ impl Position {
                         *offset += 1;
                     }
                 }
-                Some(Kind::Chunk) => self.open = Chunk::decode(whole).ok().map(|chunk| chunk.first_offset),
+                Some(Kind::Chunk) => {
+                    self.open = Chunk::decode(whole).ok().map(|chunk| chunk.first_offset)
+                }
                 Some(Kind::Gap) => {
                     if let Ok(gap) = RelayGap::decode(whole) {
                         self.last = self.last.max(gap.to);
@@ -87,7 +102,9 @@ impl Subscriber {
                     continue;
                 }
             };
-            let error = match stream::within(clock, until, surroundings.dial.dial(&settings.target)).await {
+            let error = match stream::within(clock, until, surroundings.dial.dial(&settings.target))
+                .await
+            {
                 None => self.timed_out(),
                 Some(Err(error)) => self.io_error(error, life.attempts()),
                 Some(Ok(wire)) => {
@@ -98,10 +115,21 @@ impl Subscriber {
             let permanent = error.is_permanent();
             let error = life.failed(clock.now(), error, &*surroundings.chance);
             if permanent {
-                tracing::warn!(service = &*settings.service, cause = crate::error::chain(&*error), "subscription refused");
-                self.inbox.push(Item::Error(SourceError::Connect { service: Arc::clone(&settings.service), source: error }));
+                tracing::warn!(
+                    service = &*settings.service,
+                    cause = crate::error::chain(&*error),
+                    "subscription refused"
+                );
+                self.inbox.push(Item::Error(SourceError::Connect {
+                    service: Arc::clone(&settings.service),
+                    source: error,
+                }));
             } else {
-                tracing::debug!(service = &*settings.service, cause = crate::error::chain(&*error), "not subscribed");
+                tracing::debug!(
+                    service = &*settings.service,
+                    cause = crate::error::chain(&*error),
+                    "not subscribed"
+                );
             }
         }
     }
@@ -110,7 +138,10 @@ impl Subscriber {
         let settings = &self.settings;
         let start = match self.position.epoch {
             0 => self.start,
-            epoch => Start::After { epoch, offset: self.position.last },
+            epoch => Start::After {
+                epoch,
+                offset: self.position.last,
+            },
         };
         Hello {
             service: Arc::clone(&settings.service),
@@ -130,7 +161,12 @@ impl Subscriber {
     }
 
     /// Greets, subscribes and reads until the connection ends; says how it ended.
-    async fn converse(&mut self, life: &mut Life, wire: Arc<dyn Wire>, until: crate::clock::Instant) -> ConnectError {
+    async fn converse(
+        &mut self,
+        life: &mut Life,
+        wire: Arc<dyn Wire>,
+        until: crate::clock::Instant,
+    ) -> ConnectError {
         let settings = Arc::clone(&self.settings);
         let clock = Arc::clone(&settings.surroundings.clock);
         let mut out = Vec::new();
@@ -142,7 +178,9 @@ impl Subscriber {
         };
         let first = match stream::within(&*clock, until, greeting).await {
             None => return self.timed_out(),
-            Some(Err(error)) if error.kind() == io::ErrorKind::InvalidData => return self.protocol(&error.to_string()),
+            Some(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                return self.protocol(&error.to_string());
+            }
             Some(Err(_)) => return self.lost("relay hung up during the greeting"),
             Some(Ok(frame)) => frame,
         };
@@ -158,8 +196,15 @@ impl Subscriber {
         life.welcomed(clock.now(), peer_heartbeat);
         tracing::info!(service = &*settings.service, endpoint = %settings.target.endpoint, next_offset = welcome.next_offset, "subscribed");
         self.connections += 1;
-        let connection =
-            Connection::new(self.connections, ProducerId::default(), 0, true, settings.acks, Arc::clone(&wire), Arc::default());
+        let connection = Connection::new(
+            self.connections,
+            ProducerId::default(),
+            0,
+            true,
+            settings.acks,
+            Arc::clone(&wire),
+            Arc::default(),
+        );
         if self.position.epoch != welcome.relay_epoch {
             self.position.last = welcome.next_offset.saturating_sub(1);
         }
@@ -171,9 +216,21 @@ impl Subscriber {
             next_offset: welcome.next_offset,
         });
         assembler.set_limit(settings.frame_limit());
-        let limits = Limits { heartbeat: settings.heartbeat(), peer_heartbeat };
+        let limits = Limits {
+            heartbeat: settings.heartbeat(),
+            peer_heartbeat,
+        };
         let position = &mut self.position;
-        let end = stream::read_all(&self.inbox, &connection, &*wire, &*clock, assembler, &limits, |bytes| position.follow(bytes)).await;
+        let end = stream::read_all(
+            &self.inbox,
+            &connection,
+            &*wire,
+            &*clock,
+            assembler,
+            &limits,
+            |bytes| position.follow(bytes),
+        )
+        .await;
         match end {
             End::Closed(how) => self.lost(how),
             End::Silent => self.lost("no heartbeat came"),
@@ -182,38 +239,73 @@ impl Subscriber {
     }
 
     fn names(&self) -> (Arc<str>, Arc<str>) {
-        (Arc::clone(&self.settings.service), Arc::from(self.settings.target.endpoint.to_string()))
+        (
+            Arc::clone(&self.settings.service),
+            Arc::from(self.settings.target.endpoint.to_string()),
+        )
     }
 
     fn timed_out(&self) -> ConnectError {
         let (service, endpoint) = self.names();
-        ConnectError::TimedOut { service, endpoint, waited: self.settings.life.connect_timeout }
+        ConnectError::TimedOut {
+            service,
+            endpoint,
+            waited: self.settings.life.connect_timeout,
+        }
     }
 
     fn io_error(&self, error: io::Error, attempt: u64) -> ConnectError {
         let (service, endpoint) = self.names();
         let (attempt, source) = (u32::try_from(attempt).unwrap_or(u32::MAX), Arc::new(error));
         match source.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ConnectError::NotThereYet { service, endpoint, attempt, source },
-            _ => ConnectError::Io { service, endpoint, attempt, source },
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                ConnectError::NotThereYet {
+                    service,
+                    endpoint,
+                    attempt,
+                    source,
+                }
+            }
+            _ => ConnectError::Io {
+                service,
+                endpoint,
+                attempt,
+                source,
+            },
         }
     }
 
     fn lost(&self, how: &str) -> ConnectError {
         let (service, endpoint) = self.names();
-        ConnectError::Lost { service, endpoint, reason: Arc::from(how) }
+        ConnectError::Lost {
+            service,
+            endpoint,
+            reason: Arc::from(how),
+        }
     }
 
     fn protocol(&self, reason: &str) -> ConnectError {
         let (service, endpoint) = self.names();
-        ConnectError::Protocol { service, endpoint, reason: Arc::from(reason) }
+        ConnectError::Protocol {
+            service,
+            endpoint,
+            reason: Arc::from(reason),
+        }
     }
 
     fn refused(&self, frame: &[u8]) -> ConnectError {
         let (service, endpoint) = self.names();
         match Refuse::decode(frame) {
-            Ok(refuse) if RefuseCode::is_permanent(refuse.code) => ConnectError::Refused { service, endpoint, reason: Arc::from(refuse.reason) },
-            Ok(refuse) => ConnectError::Lost { service, endpoint, reason: Arc::from(refuse.reason) },
+            Ok(refuse) if RefuseCode::is_permanent(refuse.code) => ConnectError::Refused {
+                service,
+                endpoint,
+                reason: Arc::from(refuse.reason),
+            },
+            Ok(refuse) => ConnectError::Lost {
+                service,
+                endpoint,
+                reason: Arc::from(refuse.reason),
+            },
             Err(error) => self.protocol(&error.to_string()),
         }
     }
@@ -224,7 +316,9 @@ async fn write_all(wire: &dyn Wire, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             match wire.try_write(bytes) {
                 Ok(count) => bytes = &bytes[count..],
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::task::ready!(wire.poll_writable(cx))?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    std::task::ready!(wire.poll_writable(cx))?
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return std::task::Poll::Ready(Err(error)),
             }

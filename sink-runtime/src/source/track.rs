@@ -15,7 +15,11 @@ const MAX_IDENTITIES: usize = 65_536;
 /// What a data frame is.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Seen {
-    New { producer: ProducerId, offset: u64, gap: Option<Gap> },
+    New {
+        producer: ProducerId,
+        offset: u64,
+        gap: Option<Gap>,
+    },
     Duplicate,
     Mismatched,
 }
@@ -70,8 +74,17 @@ struct RelayedProducer {
 impl Tracker {
     /// A data frame of `connection`.
     #[inline]
-    pub(super) fn data(&mut self, connection: &Connection, sequence: u64, identity: Option<(u64, u64)>) -> Seen {
-        let seen = if connection.relayed { self.relayed(sequence) } else { self.direct(connection, sequence) };
+    pub(super) fn data(
+        &mut self,
+        connection: &Connection,
+        sequence: u64,
+        identity: Option<(u64, u64)>,
+    ) -> Seen {
+        let seen = if connection.relayed {
+            self.relayed(sequence)
+        } else {
+            self.direct(connection, sequence)
+        };
         match (identity, &seen) {
             (Some(identity), Seen::New { .. }) if !self.remember(identity) => Seen::Duplicate,
             _ => seen,
@@ -80,28 +93,55 @@ impl Tracker {
 
     #[inline]
     fn direct(&mut self, connection: &Connection, sequence: u64) -> Seen {
-        if self.current.as_ref().is_none_or(|current| current.connection != connection.id) {
+        if self
+            .current
+            .as_ref()
+            .is_none_or(|current| current.connection != connection.id)
+        {
             self.turn_to(connection);
         }
-        let Some(current) = &mut self.current else { return Seen::Duplicate };
+        let Some(current) = &mut self.current else {
+            return Seen::Duplicate;
+        };
         if sequence <= current.last {
             return Seen::Duplicate;
         }
-        let cause = if current.fresh { GapCause::Lost } else { GapCause::Producer };
-        let gap = (sequence > current.last + 1).then(|| Gap { from: current.last + 1, to: sequence - 1, cause, producer: Some(current.producer) });
+        let cause = if current.fresh {
+            GapCause::Lost
+        } else {
+            GapCause::Producer
+        };
+        let gap = (sequence > current.last + 1).then(|| Gap {
+            from: current.last + 1,
+            to: sequence - 1,
+            cause,
+            producer: Some(current.producer),
+        });
         current.last = sequence;
         current.fresh = false;
-        Seen::New { producer: current.producer, offset: 0, gap }
+        Seen::New {
+            producer: current.producer,
+            offset: 0,
+            gap,
+        }
     }
 
     /// Looks up another connection's producer, after noting where the last one stood.
     #[cold]
     fn turn_to(&mut self, connection: &Connection) {
         self.put_back();
-        let known = self.producers.get(&connection.producer).map(|last| last.sequence);
+        let known = self
+            .producers
+            .get(&connection.producer)
+            .map(|last| last.sequence);
         // A producer never seen begins where its hello says; what it sent to others before is no gap here.
         let last = known.unwrap_or(connection.first.saturating_sub(1));
-        self.current = Some(Current { connection: connection.id, producer: connection.producer, last, fresh: true });
+        self.current = Some(Current {
+            connection: connection.id,
+            producer: connection.producer,
+            last,
+            fresh: true,
+        });
     }
 
     fn put_back(&mut self) {
@@ -117,7 +157,11 @@ impl Tracker {
         last.sequence = last.sequence.max(sequence);
         last.tick = tick;
         if self.producers.len() > MAX_PRODUCERS
-            && let Some(&oldest) = self.producers.iter().min_by_key(|(_, last)| last.tick).map(|(producer, _)| producer)
+            && let Some(&oldest) = self
+                .producers
+                .iter()
+                .min_by_key(|(_, last)| last.tick)
+                .map(|(producer, _)| producer)
         {
             self.producers.remove(&oldest);
         }
@@ -128,14 +172,23 @@ impl Tracker {
         if connection.relayed {
             return None;
         }
-        if self.current.as_ref().is_none_or(|current| current.connection != connection.id) {
+        if self
+            .current
+            .as_ref()
+            .is_none_or(|current| current.connection != connection.id)
+        {
             self.turn_to(connection);
         }
         let current = self.current.as_mut()?;
         if last <= current.last {
             return None;
         }
-        let gap = Gap { from: current.last + 1, to: last, cause: GapCause::Producer, producer: Some(current.producer) };
+        let gap = Gap {
+            from: current.last + 1,
+            to: last,
+            cause: GapCause::Producer,
+            producer: Some(current.producer),
+        };
         current.last = last;
         Some(gap)
     }
@@ -143,33 +196,57 @@ impl Tracker {
     // --- behind a relay
 
     /// A subscription stands.
-    pub(super) fn resumed(&mut self, connection: &Connection, epoch: u64, next_offset: u64) -> Option<Gap> {
+    pub(super) fn resumed(
+        &mut self,
+        connection: &Connection,
+        epoch: u64,
+        next_offset: u64,
+    ) -> Option<Gap> {
         for relayed in std::mem::take(&mut self.relay.by_index).into_values() {
             self.note(relayed.producer, relayed.last);
         }
         let first_time = self.relay.epoch == 0;
         let same_life = self.relay.epoch == epoch;
-        let expected = if first_time { self.from_retained.then_some(1) } else { same_life.then_some(self.relay.next_offset) };
+        let expected = if first_time {
+            self.from_retained.then_some(1)
+        } else {
+            same_life.then_some(self.relay.next_offset)
+        };
         self.relay.fresh = first_time || !same_life;
         self.relay.epoch = epoch;
         self.relay.connection = connection.id;
         self.relay.open = None;
         self.relay.next_offset = next_offset;
         let expected = expected?;
-        (next_offset > expected).then(|| Gap { from: expected, to: next_offset - 1, cause: GapCause::Retention, producer: None })
+        (next_offset > expected).then(|| Gap {
+            from: expected,
+            to: next_offset - 1,
+            cause: GapCause::Retention,
+            producer: None,
+        })
     }
 
     /// The relay names a producer, and the lowest sequence that may still come from it.
-    pub(super) fn announce(&mut self, _: &Connection, announced: &Producer, mismatched: bool) -> Option<Gap> {
+    pub(super) fn announce(
+        &mut self,
+        _: &Connection,
+        announced: &Producer,
+        mismatched: bool,
+    ) -> Option<Gap> {
         let before = self.relay.by_index.remove(&announced.index);
         let known = match &before {
             Some(relayed) if relayed.producer == announced.producer => Some(relayed.last),
             Some(relayed) => {
                 let (producer, last) = (relayed.producer, relayed.last);
                 self.note(producer, last);
-                self.producers.get(&announced.producer).map(|last| last.sequence)
+                self.producers
+                    .get(&announced.producer)
+                    .map(|last| last.sequence)
             }
-            None => self.producers.get(&announced.producer).map(|last| last.sequence),
+            None => self
+                .producers
+                .get(&announced.producer)
+                .map(|last| last.sequence),
         };
         let expected = match known {
             Some(last) => last + 1,
@@ -178,9 +255,21 @@ impl Tracker {
             None => announced.first,
         };
         let last = expected.max(announced.first) - 1;
-        self.relay.by_index.insert(announced.index, RelayedProducer { producer: announced.producer, last, mismatched });
+        self.relay.by_index.insert(
+            announced.index,
+            RelayedProducer {
+                producer: announced.producer,
+                last,
+                mismatched,
+            },
+        );
         let missing = announced.first > expected && !mismatched;
-        missing.then(|| Gap { from: expected, to: announced.first - 1, cause: GapCause::Lost, producer: Some(announced.producer) })
+        missing.then(|| Gap {
+            from: expected,
+            to: announced.first - 1,
+            cause: GapCause::Lost,
+            producer: Some(announced.producer),
+        })
     }
 
     /// The frames that follow are this producer's, from this offset.
@@ -190,21 +279,33 @@ impl Tracker {
 
     #[inline]
     fn relayed(&mut self, sequence: u64) -> Seen {
-        let Some((index, offset)) = &mut self.relay.open else { return Seen::Duplicate };
+        let Some((index, offset)) = &mut self.relay.open else {
+            return Seen::Duplicate;
+        };
         let this_offset = *offset;
         *offset += 1;
         self.relay.next_offset = self.relay.next_offset.max(this_offset + 1);
-        let Some(relayed) = self.relay.by_index.get_mut(index) else { return Seen::Duplicate };
+        let Some(relayed) = self.relay.by_index.get_mut(index) else {
+            return Seen::Duplicate;
+        };
         if relayed.mismatched {
             return Seen::Mismatched;
         }
         if sequence <= relayed.last {
             return Seen::Duplicate;
         }
-        let gap = (sequence > relayed.last + 1)
-            .then(|| Gap { from: relayed.last + 1, to: sequence - 1, cause: GapCause::Producer, producer: Some(relayed.producer) });
+        let gap = (sequence > relayed.last + 1).then(|| Gap {
+            from: relayed.last + 1,
+            to: sequence - 1,
+            cause: GapCause::Producer,
+            producer: Some(relayed.producer),
+        });
         relayed.last = sequence;
-        Seen::New { producer: relayed.producer, offset: this_offset, gap }
+        Seen::New {
+            producer: relayed.producer,
+            offset: this_offset,
+            gap,
+        }
     }
 
     /// The relay says that offsets are missing here, and how far each producer thereby moved.
@@ -215,8 +316,17 @@ impl Tracker {
             }
         }
         self.relay.next_offset = self.relay.next_offset.max(gap.to + 1);
-        let cause = if gap.cause == 1 { GapCause::Retention } else { GapCause::SlowConsumer };
-        Some(Gap { from: gap.from, to: gap.to, cause, producer: None })
+        let cause = if gap.cause == 1 {
+            GapCause::Retention
+        } else {
+            GapCause::SlowConsumer
+        };
+        Some(Gap {
+            from: gap.from,
+            to: gap.to,
+            cause,
+            producer: None,
+        })
     }
 
     /// Whether a composite's identity is new.

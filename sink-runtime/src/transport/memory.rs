@@ -33,11 +33,22 @@ pub struct MemoryWire {
 /// Two connected ends; each direction holds `capacity` bytes.
 #[must_use]
 pub fn pair(capacity: usize) -> (MemoryWire, MemoryWire) {
-    let pipe = || Arc::new(Mutex::new(Pipe { capacity, ..Pipe::default() }));
+    let pipe = || {
+        Arc::new(Mutex::new(Pipe {
+            capacity,
+            ..Pipe::default()
+        }))
+    };
     let (there, back) = (pipe(), pipe());
     (
-        MemoryWire { incoming: Arc::clone(&back), outgoing: Arc::clone(&there) },
-        MemoryWire { incoming: there, outgoing: back },
+        MemoryWire {
+            incoming: Arc::clone(&back),
+            outgoing: Arc::clone(&there),
+        },
+        MemoryWire {
+            incoming: there,
+            outgoing: back,
+        },
     )
 }
 
@@ -49,9 +60,16 @@ impl Wire for MemoryWire {
     fn try_read(&self, buffer: &mut BytesMut) -> io::Result<usize> {
         let mut pipe = lock(&self.incoming);
         if pipe.bytes.is_empty() {
-            return if pipe.closed { Ok(0) } else { Err(io::ErrorKind::WouldBlock.into()) };
+            return if pipe.closed {
+                Ok(0)
+            } else {
+                Err(io::ErrorKind::WouldBlock.into())
+            };
         }
-        let count = pipe.bytes.len().min((buffer.capacity() - buffer.len()).max(1));
+        let count = pipe
+            .bytes
+            .len()
+            .min((buffer.capacity() - buffer.len()).max(1));
         buffer.extend_from_slice(&pipe.bytes[..count]);
         pipe.bytes.advance(count);
         let writer = pipe.writer.take();
@@ -65,7 +83,9 @@ impl Wire for MemoryWire {
         if pipe.closed {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        let count = bytes.len().min(pipe.capacity.saturating_sub(pipe.bytes.len()));
+        let count = bytes
+            .len()
+            .min(pipe.capacity.saturating_sub(pipe.bytes.len()));
         if count == 0 && !bytes.is_empty() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -113,7 +133,8 @@ struct Backlog {
     acceptor: Option<Waker>,
 }
 
-static LISTENERS: LazyLock<Mutex<HashMap<String, Arc<Mutex<Backlog>>>>> = LazyLock::new(Mutex::default);
+static LISTENERS: LazyLock<Mutex<HashMap<String, Arc<Mutex<Backlog>>>>> =
+    LazyLock::new(Mutex::default);
 
 fn listeners() -> MutexGuard<'static, HashMap<String, Arc<Mutex<Backlog>>>> {
     LISTENERS.lock().unwrap_or_else(PoisonError::into_inner)
@@ -124,7 +145,10 @@ fn listeners() -> MutexGuard<'static, HashMap<String, Arc<Mutex<Backlog>>>> {
 /// # Errors
 /// `ConnectionRefused` if nobody listens under that name, or too many wait already.
 pub fn dial(name: &str) -> io::Result<Arc<dyn Wire>> {
-    let backlog = listeners().get(name).cloned().ok_or(io::ErrorKind::ConnectionRefused)?;
+    let backlog = listeners()
+        .get(name)
+        .cloned()
+        .ok_or(io::ErrorKind::ConnectionRefused)?;
     let (near, far) = pair(CAPACITY);
     let mut queue = backlog.lock().unwrap_or_else(PoisonError::into_inner);
     if queue.waiting.len() >= BACKLOG {
@@ -152,11 +176,17 @@ impl MemoryListen {
     pub fn bind(name: &str) -> io::Result<Self> {
         let mut all = listeners();
         if all.contains_key(name) {
-            return Err(io::Error::new(io::ErrorKind::AddrInUse, format!("inproc://{name} is already bound in this process")));
+            return Err(io::Error::new(
+                io::ErrorKind::AddrInUse,
+                format!("inproc://{name} is already bound in this process"),
+            ));
         }
         let backlog = Arc::<Mutex<Backlog>>::default();
         all.insert(name.to_owned(), Arc::clone(&backlog));
-        Ok(Self { name: name.to_owned(), backlog })
+        Ok(Self {
+            name: name.to_owned(),
+            backlog,
+        })
     }
 }
 

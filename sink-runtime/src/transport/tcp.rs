@@ -36,7 +36,11 @@ impl Wire for TcpWire {
 }
 
 /// Connects to the first address of `host` that answers.
-pub(super) async fn dial(host: &str, port: u16, insecure_plaintext: bool) -> io::Result<Arc<dyn Wire>> {
+pub(super) async fn dial(
+    host: &str,
+    port: u16,
+    insecure_plaintext: bool,
+) -> io::Result<Arc<dyn Wire>> {
     let mut last = None;
     for address in permitted(host, port, insecure_plaintext).await? {
         match TcpStream::connect(address).await {
@@ -49,15 +53,22 @@ pub(super) async fn dial(host: &str, port: u16, insecure_plaintext: bool) -> io:
             Err(error) => last = Some(error),
         }
     }
-    Err(last.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address"))))
+    Err(last.unwrap_or_else(|| {
+        io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address"))
+    }))
 }
 
 async fn permitted(host: &str, port: u16, insecure_plaintext: bool) -> io::Result<Vec<SocketAddr>> {
     let addresses: Vec<_> = lookup_host((host, port)).await?.collect();
-    if let Some(outside) = addresses.iter().find(|address| !insecure_plaintext && !address.ip().is_loopback()) {
+    if let Some(outside) = addresses
+        .iter()
+        .find(|address| !insecure_plaintext && !address.ip().is_loopback())
+    {
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
-            format!("{host} is {outside}, which is not loopback: plaintext stays on this machine unless insecure_plaintext = true"),
+            format!(
+                "{host} is {outside}, which is not loopback: plaintext stays on this machine unless insecure_plaintext = true"
+            ),
         ));
     }
     Ok(addresses)
@@ -87,6 +98,9 @@ impl Listen for TcpListen {
     }
 
     fn local_endpoint(&self) -> Endpoint {
-        Endpoint::Tcp { host: self.local.ip().to_string(), port: self.local.port() }
+        Endpoint::Tcp {
+            host: self.local.ip().to_string(),
+            port: self.local.port(),
+        }
     }
 }

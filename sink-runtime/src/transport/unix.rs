@@ -58,7 +58,11 @@ fn check_peer(stream: &UnixStream, allow_uids: &[u32], path: &Path) -> io::Resul
     }
     Err(io::Error::new(
         io::ErrorKind::PermissionDenied,
-        format!("uid {uid} is at the other end of {}, which is neither ours ({}) nor in allow_uids", path.display(), own_uid()),
+        format!(
+            "uid {uid} is at the other end of {}, which is neither ours ({}) nor in allow_uids",
+            path.display(),
+            own_uid()
+        ),
     ))
 }
 
@@ -67,18 +71,27 @@ pub(crate) fn socket_path(endpoint: &Endpoint) -> io::Result<PathBuf> {
     match endpoint {
         Endpoint::Unix(path) => Ok(PathBuf::from(path)),
         Endpoint::UnixDefault(service) => Ok(runtime_directory().join(format!("{service}.sock"))),
-        other => Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{other} is no Unix socket"))),
+        other => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("{other} is no Unix socket"),
+        )),
     }
 }
 
 /// `$XDG_RUNTIME_DIR/sinks`, else `/run/user/<uid>/sinks`, else `/tmp/sinks-<uid>`.
 fn runtime_directory() -> PathBuf {
     let uid = own_uid();
-    if let Some(directory) = std::env::var_os("XDG_RUNTIME_DIR").filter(|value| Path::new(value).is_absolute()) {
+    if let Some(directory) =
+        std::env::var_os("XDG_RUNTIME_DIR").filter(|value| Path::new(value).is_absolute())
+    {
         return PathBuf::from(directory).join("sinks");
     }
     let user = PathBuf::from(format!("/run/user/{uid}"));
-    if user.is_dir() { user.join("sinks") } else { PathBuf::from(format!("/tmp/sinks-{uid}")) }
+    if user.is_dir() {
+        user.join("sinks")
+    } else {
+        PathBuf::from(format!("/tmp/sinks-{uid}"))
+    }
 }
 
 /// Makes the private directory, or makes sure that an existing one is ours alone.
@@ -86,13 +99,22 @@ fn private_directory(directory: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(directory) {
         Ok(()) => return Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(io::Error::new(error.kind(), format!("cannot create {}: {error}", directory.display()))),
+        Err(error) => {
+            return Err(io::Error::new(
+                error.kind(),
+                format!("cannot create {}: {error}", directory.display()),
+            ));
+        }
     }
     let metadata = fs::symlink_metadata(directory)?;
     if !metadata.is_dir() || metadata.uid() != own_uid() || metadata.mode() & 0o077 != 0 {
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
-            format!("{} must be a directory of uid {} with mode 0700", directory.display(), own_uid()),
+            format!(
+                "{} must be a directory of uid {} with mode 0700",
+                directory.display(),
+                own_uid()
+            ),
         ));
     }
     Ok(())
@@ -116,17 +138,35 @@ impl UnixListen {
         }
         let lock = Lock::take(&path)?;
         remove_dead(&path)?;
-        let listener = UnixListener::bind(&path).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(if target.allow_uids.is_empty() { 0o600 } else { 0o666 }))?;
+        let listener = UnixListener::bind(&path).map_err(|error| {
+            io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+        })?;
+        fs::set_permissions(
+            &path,
+            fs::Permissions::from_mode(if target.allow_uids.is_empty() {
+                0o600
+            } else {
+                0o666
+            }),
+        )?;
         let endpoint = Endpoint::Unix(path.display().to_string());
-        Ok(Self { listener, path, endpoint, allow_uids: target.allow_uids.clone(), lock })
+        Ok(Self {
+            listener,
+            path,
+            endpoint,
+            allow_uids: target.allow_uids.clone(),
+            lock,
+        })
     }
 }
 
 impl Listen for UnixListen {
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Arc<dyn Wire>>> {
         let (stream, _) = ready!(self.listener.poll_accept(cx))?;
-        Poll::Ready(check_peer(&stream, &self.allow_uids, &self.path).map(|()| Arc::new(UnixWire(stream)) as Arc<dyn Wire>))
+        Poll::Ready(
+            check_peer(&stream, &self.allow_uids, &self.path)
+                .map(|()| Arc::new(UnixWire(stream)) as Arc<dyn Wire>),
+        )
     }
 
     fn local_endpoint(&self) -> Endpoint {
@@ -164,11 +204,14 @@ impl Lock {
                 .write(true)
                 .mode(0o600)
                 .open(&path)
-                .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+                .map_err(|error| {
+                    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+                })?;
             if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
                 return Err(in_use(socket));
             }
-            let still_there = fs::metadata(&path).is_ok_and(|now| file.metadata().is_ok_and(|ours| ours.ino() == now.ino()));
+            let still_there = fs::metadata(&path)
+                .is_ok_and(|now| file.metadata().is_ok_and(|ours| ours.ino() == now.ino()));
             if still_there {
                 return Ok(Self { path, _file: file });
             }
@@ -182,7 +225,10 @@ impl Lock {
 }
 
 fn in_use(socket: &Path) -> io::Error {
-    io::Error::new(io::ErrorKind::AddrInUse, format!("{} is served by another process", socket.display()))
+    io::Error::new(
+        io::ErrorKind::AddrInUse,
+        format!("{} is served by another process", socket.display()),
+    )
 }
 
 /// Removes what a dead process of ours left behind; anything else in that place is an error.
@@ -193,12 +239,20 @@ fn remove_dead(path: &Path) -> io::Result<()> {
         Err(error) => return Err(error),
     };
     if !metadata.file_type().is_socket() {
-        return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{} is not a socket and is left alone", path.display())));
+        return Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            format!("{} is not a socket and is left alone", path.display()),
+        ));
     }
     if metadata.uid() != own_uid() {
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
-            format!("{} belongs to uid {}, not to ours ({})", path.display(), metadata.uid(), own_uid()),
+            format!(
+                "{} belongs to uid {}, not to ours ({})",
+                path.display(),
+                metadata.uid(),
+                own_uid()
+            ),
         ));
     }
     // Somebody without our lock file may still listen there: probe before removing.
