@@ -7,7 +7,7 @@ use alloy_primitives::{
 use serde::{Deserialize, Serialize};
 
 /// What the adapter sends and every consumer receives.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, sink_runtime::Message)]
 pub struct PoolEvent {
     /// When the adapter handed it to its sink: nanoseconds since the Unix epoch.
     pub sent_at_ns: u64,

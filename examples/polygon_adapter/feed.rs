@@ -169,7 +169,7 @@ impl Feed {
         Ok(Left::Done)
     }
 
-    /// Plays entries that are due. Cancel-safe: `next` moves only past what the client was given.
+    /// Plays entries that are due, or waits until the next one is. Cancel-safe: `next` moves only past what the client was given.
     async fn play_batch(
         &mut self,
         client: &mut ToClient,
@@ -184,6 +184,7 @@ impl Feed {
             {
                 client.flush().await?;
                 sleep_until(due).await;
+                return Ok(());
             }
             match entry {
                 Entry::Log(log) if !filter.wants(log) => self.played.filtered += 1,

@@ -45,8 +45,15 @@ async fn feed(args: &Args, stop: Stop) -> Result<bool, Box<dyn Error>> {
 }
 
 async fn relay(stop: Stop) -> Result<bool, Box<dyn Error>> {
-    println!("relay: serving");
-    Relay::from_registry(REGISTRY)?.serve(stop.wished()).await?;
+    let relay = Relay::from_registry(REGISTRY)?.start().await?;
+    for local in relay.local_endpoints() {
+        println!(
+            "relay: serving {} at {}",
+            local.services.join(", "),
+            local.endpoint
+        );
+    }
+    relay.serve(stop.wished()).await;
     println!("relay: done");
     Ok(true)
 }

@@ -2,39 +2,32 @@
 
 use tokio::sync::watch;
 
+/// The exit status of a process that an interrupt ended, by the custom of shells.
+const INTERRUPTED: i32 = 130;
+
 /// Resolves for everyone who asks once a stop is wished for.
 #[derive(Clone, Debug)]
 pub(crate) struct Stop {
     wished: watch::Receiver<bool>,
 }
 
-/// Wishes the stop.
-#[derive(Clone, Debug)]
-pub(crate) struct Stopper {
-    wish: watch::Sender<bool>,
-}
-
-/// A stop that is wished for by whoever holds the [`Stopper`].
-pub(crate) fn stop() -> (Stopper, Stop) {
-    let (wish, wished) = watch::channel(false);
-    (Stopper { wish }, Stop { wished })
-}
-
-/// A stop that is wished for by Ctrl-C or SIGTERM.
+/// A stop that is wished for by Ctrl-C or SIGTERM. Whoever wishes twice does not want to wait for it.
 pub(crate) fn on_signal() -> Stop {
-    let (stopper, stop) = stop();
+    let (wish, wished) = watch::channel(false);
     tokio::spawn(async move {
         signal().await;
-        eprintln!("stopping: draining what is on its way");
-        stopper.stop();
+        eprintln!("stopping: draining what is on its way; once more to end at once");
+        wish.send_replace(true);
+        signal().await;
+        std::process::exit(INTERRUPTED);
     });
-    stop
+    Stop { wished }
 }
 
 // === impl Stop ===
 
 impl Stop {
-    /// Waits until a stop is wished for; for ever if nobody is left to wish it.
+    /// Waits until a stop is wished for.
     pub(crate) async fn wished(&self) {
         let mut wished = self.wished.clone();
         if wished.wait_for(|wished| *wished).await.is_err() {
@@ -45,15 +38,6 @@ impl Stop {
     /// Whether it has been wished for.
     pub(crate) fn is_wished(&self) -> bool {
         *self.wished.borrow()
-    }
-}
-
-// === impl Stopper ===
-
-impl Stopper {
-    /// Wishes the stop.
-    pub(crate) fn stop(&self) {
-        self.wish.send_replace(true);
     }
 }
 

@@ -18,7 +18,7 @@ use crate::node::Node;
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::stop::Stop;
-use crate::{REGISTRY, adapter, consumer, stop};
+use crate::{REGISTRY, adapter, consumer};
 
 /// How long the consumers may take for what is on its way once the adapter is done.
 const LAST_MESSAGES: Duration = Duration::from_secs(30);
@@ -34,9 +34,7 @@ pub(crate) async fn run(args: &Args, stop: Stop) -> Result<bool, Box<dyn Error>>
     };
     let node = Node::new(&url, &SIGNATURES)?;
 
-    let (relay_stopper, relay_stop) = stop::stop();
-    let relay = Relay::from_registry(REGISTRY)?;
-    let mut relay = tokio::spawn(async move { relay.serve(relay_stop.wished()).await });
+    let relay = Relay::from_registry(REGISTRY)?.start().await?;
     let mut consumers = Vec::new();
     for (name, out) in [("consumer 1", args.out.as_deref()), ("consumer 2", None)] {
         let account = Account::new(name)
@@ -44,15 +42,10 @@ pub(crate) async fn run(args: &Args, stop: Stop) -> Result<bool, Box<dyn Error>>
             .with_out(out)?;
         consumers.push(tokio::spawn(consumer::run(account, stop.clone())));
     }
-    let adapter = tokio::spawn(adapter::run(node, pools.clone(), stop.clone()));
-
-    let intake = tokio::select! {
-        intake = adapter => intake?,
-        ended = &mut relay => return Err(ended?.err().map_or("the relay ended".into(), Into::into)),
-    };
+    // Spawned, as the consumers are: the main future is not one of the runtime's workers, and each message would pay for it.
+    let intake = tokio::spawn(adapter::run(node, pools.clone(), stop.clone())).await?;
     let accounts = timeout(LAST_MESSAGES, books(consumers)).await??;
-    relay_stopper.stop();
-    relay.await??;
+    relay.shut_down().await;
 
     let interrupted = stop.is_wished();
     let report = Report {
