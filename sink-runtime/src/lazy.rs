@@ -102,6 +102,25 @@ impl<M, T> Lazy<Direct<M, T>> {
 
 macro_rules! leaf_methods {
     ($name:ident) => {
+        impl<M: MessageType, T> Lazy<$name<M, T>> {
+            /// A double in the service's place that keeps what it is sent.
+            #[must_use]
+            pub fn recording() -> Self {
+                Self {
+                    inner: Inner::Leaf($name::recording()),
+                }
+            }
+
+            /// What [`recording`](Self::recording) has kept; `None` for any other sink.
+            #[must_use]
+            pub fn recorded(&self) -> Option<&crate::testing::Recording<M>> {
+                match &self.inner {
+                    Inner::Leaf(leaf) => leaf.recorded(),
+                    Inner::Opening(_) => None,
+                }
+            }
+        }
+
         impl<M: MessageType, T: Service> Lazy<$name<M, T>> {
             /// Where every message is.
             #[must_use]

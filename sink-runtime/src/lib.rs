@@ -13,6 +13,7 @@
 //! - beneath, for relays, simulators and tools: [`frame`], [`transport`], [`clock`], [`life`], [`policy`]
 
 // --- what a user writes
+#[cfg(feature = "macros")]
 mod include;
 mod message;
 mod sink;
@@ -50,6 +51,9 @@ pub mod frame;
 pub mod life;
 pub mod policy;
 pub mod transport;
+
+// --- for tests
+pub mod testing;
 
 // --- what is said of it all
 mod error;

@@ -246,6 +246,7 @@ impl AsRef<[u8]> for Message {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl MessageType for Message {
     const NAME: &'static str = "Message";
     const SHAPE: &'static str = "Message";

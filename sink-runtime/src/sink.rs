@@ -16,9 +16,9 @@ use crate::report::{BatchReport, DrainReport};
 /// Only [`send`](Self::send) and [`try_send`](Self::try_send) must be written; the rest has defaults that are true of a
 /// sink without a buffer and without a connection.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a sink for `{M}`",
-    label = "cannot send `{M}` here",
-    note = "a service's sink takes the type its `message` key names in services.toml; a service without one takes `sink_runtime::Message`"
+    message = "`{Self}` does not take messages of type `{M}`",
+    label = "not a sink of `{M}`",
+    note = "a service takes the type that its `message` names in services.toml; without one it takes `sink_runtime::Message`"
 )]
 pub trait MessageSink<M = Message>: Send + Sync
 where
@@ -172,10 +172,12 @@ macro_rules! forward_sink {
 }
 pub(crate) use forward_sink;
 
+#[diagnostic::do_not_recommend]
 impl<M: Send + 'static, S: MessageSink<M> + ?Sized> MessageSink<M> for &S {
     forward_sink!(self => (**self));
 }
 
+#[diagnostic::do_not_recommend]
 impl<M: Send + 'static, S: MessageSink<M> + ?Sized> MessageSink<M> for Arc<S> {
     forward_sink!(self => (**self));
 }

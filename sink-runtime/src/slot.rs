@@ -15,6 +15,7 @@ use crate::receipt::{Level, Lost, Receipt};
 use crate::report::DrainReport;
 use crate::service::Service;
 use crate::sink::MessageSink;
+use crate::testing::Recording;
 use crate::transport::BoxFuture;
 
 /// A link or its double.
@@ -26,23 +27,39 @@ pub(crate) enum Place<M> {
 /// See the module.
 pub(crate) struct Slot<M> {
     place: OnceLock<Place<M>>,
+    recording: Option<Recording<M>>,
 }
 
 impl<M> Slot<M> {
     pub(crate) const fn new() -> Self {
         Self {
             place: OnceLock::new(),
+            recording: None,
         }
     }
 
     pub(crate) fn double(sink: DynSink<M>) -> Self {
         Self {
             place: OnceLock::from(Place::Double(sink)),
+            recording: None,
         }
+    }
+
+    pub(crate) fn recorded(&self) -> Option<&Recording<M>> {
+        self.recording.as_ref()
     }
 }
 
 impl<M: MessageType> Slot<M> {
+    /// A double that keeps what it is sent.
+    pub(crate) fn recording() -> Self {
+        let recording = Recording::new();
+        Self {
+            place: OnceLock::from(Place::Double(DynSink::new(recording.clone()))),
+            recording: Some(recording),
+        }
+    }
+
     #[inline]
     pub(crate) fn place<T: Service>(&self) -> Result<&Place<M>, RegistryError> {
         match self.place.get() {
@@ -205,10 +222,25 @@ macro_rules! leaf_sink {
                 }
             }
 
+            /// What a recording double has kept.
+            pub(crate) fn recorded(&self) -> Option<&$crate::testing::Recording<M>> {
+                self.slot.recorded()
+            }
+
             /// A double in the service's place.
             pub(crate) fn double(sink: $crate::DynSink<M>) -> Self {
                 Self {
                     slot: $crate::slot::Slot::double(sink),
+                    service: std::marker::PhantomData,
+                }
+            }
+        }
+
+        impl<M: $crate::MessageType, T> $name<M, T> {
+            /// A double that keeps what it is sent.
+            pub(crate) fn recording() -> Self {
+                Self {
+                    slot: $crate::slot::Slot::recording(),
                     service: std::marker::PhantomData,
                 }
             }

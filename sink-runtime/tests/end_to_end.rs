@@ -1,5 +1,7 @@
 //! A sink and a source over each byte stream, in one process.
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::Arc;
 use std::time::Duration;
 
