@@ -12,6 +12,10 @@ use crate::message::Payload;
 ///
 /// # Errors
 /// If the codec cannot represent the value.
+#[cfg_attr(
+    not(any(feature = "postcard", feature = "json")),
+    expect(unused_variables, reason = "no codec is built in")
+)]
 #[inline]
 pub(crate) fn encode_serde<T: Serialize>(
     value: &T,
@@ -35,6 +39,10 @@ pub(crate) fn encode_serde<T: Serialize>(
 ///
 /// # Errors
 /// If the bytes are not one whole value of this type.
+#[cfg_attr(
+    not(any(feature = "postcard", feature = "json")),
+    expect(unused_variables, reason = "no codec is built in")
+)]
 #[inline]
 pub(crate) fn decode_serde<T: DeserializeOwned>(
     codec: Codec,
