@@ -19,15 +19,24 @@ const BATCH: usize = 256;
 const AHEAD: u64 = 32_768;
 
 fn main() {
-    let messages = std::env::var("MESSAGES").ok().and_then(|text| text.parse().ok()).unwrap_or(4_000_000);
+    let messages = std::env::var("MESSAGES")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(4_000_000);
     for round in 1..=3 {
         let base = copied(messages);
-        println!("round {round}: copied from socket to socket {}", rate(messages, base));
+        println!(
+            "round {round}: copied from socket to socket {}",
+            rate(messages, base)
+        );
         for workers in [1, 2] {
             for consumers in [1, 4] {
                 let (taken, lost) = relayed(messages, consumers, workers);
                 let ratio = base.as_secs_f64() / taken.as_secs_f64();
-                println!("round {round}: relayed, {workers} worker(s), {consumers} consumer(s) {} each, {ratio:.2} of the copy, {lost} overtaken", rate(messages, taken));
+                println!(
+                    "round {round}: relayed, {workers} worker(s), {consumers} consumer(s) {} each, {ratio:.2} of the copy, {lost} overtaken",
+                    rate(messages, taken)
+                );
             }
         }
     }
@@ -40,17 +49,34 @@ fn rate(messages: u64, taken: Duration) -> String {
 fn relayed(messages: u64, consumers: usize, workers: usize) -> (Duration, u64) {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path().join("relay.sock");
-    let mut builder = if workers == 1 { tokio::runtime::Builder::new_current_thread() } else { tokio::runtime::Builder::new_multi_thread() };
-    let runtime = builder.worker_threads(workers).enable_all().build().expect("a runtime");
+    let mut builder = if workers == 1 {
+        tokio::runtime::Builder::new_current_thread()
+    } else {
+        tokio::runtime::Builder::new_multi_thread()
+    };
+    let runtime = builder
+        .worker_threads(workers)
+        .enable_all()
+        .build()
+        .expect("a runtime");
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let relay = Relay::bind(format!("unix://{}", path.display())).expect("an endpoint");
     let running = runtime.block_on(relay.start()).expect("a free address");
-    let relay = thread::spawn(move || runtime.block_on(running.serve(async { drop(stopped.await) })));
-    let progress: Vec<_> = (0..consumers).map(|_| Arc::<AtomicU64>::default()).collect();
-    let readers: Vec<_> = progress.iter().map(|progress| consumer(&path, messages, Arc::clone(progress))).collect();
+    let relay =
+        thread::spawn(move || runtime.block_on(running.serve(async { drop(stopped.await) })));
+    let progress: Vec<_> = (0..consumers)
+        .map(|_| Arc::<AtomicU64>::default())
+        .collect();
+    let readers: Vec<_> = progress
+        .iter()
+        .map(|progress| consumer(&path, messages, Arc::clone(progress)))
+        .collect();
     let begun = Instant::now();
     producer(&path, messages, &progress);
-    let lost = readers.into_iter().map(|reader| reader.join().expect("a consumer")).sum();
+    let lost = readers
+        .into_iter()
+        .map(|reader| reader.join().expect("a consumer"))
+        .sum();
     let taken = begun.elapsed();
     drop(stop);
     relay.join().expect("a relay");
@@ -59,7 +85,15 @@ fn relayed(messages: u64, consumers: usize, workers: usize) -> (Duration, u64) {
 
 fn producer(path: &Path, messages: u64, progress: &[Arc<AtomicU64>]) {
     let mut socket = UnixStream::connect(path).expect("the relay");
-    greet(&mut socket, &Hello { role: PeerRole::Producer, producer: ProducerId { id: 1, epoch: 1 }, first: 1, ..hello() });
+    greet(
+        &mut socket,
+        &Hello {
+            role: PeerRole::Producer,
+            producer: ProducerId { id: 1, epoch: 1 },
+            first: 1,
+            ..hello()
+        },
+    );
     send(&mut socket, messages, progress);
 }
 
@@ -73,7 +107,10 @@ fn send(socket: &mut UnixStream, messages: u64, progress: &[Arc<AtomicU64>]) {
     }
     let mut sequence = 1;
     while sequence <= messages {
-        while progress.iter().any(|progress| progress.load(Ordering::Relaxed) + AHEAD < sequence) {
+        while progress
+            .iter()
+            .any(|progress| progress.load(Ordering::Relaxed) + AHEAD < sequence)
+        {
             thread::yield_now();
         }
         for frame in batch.chunks_exact_mut(FRAME) {
@@ -86,7 +123,14 @@ fn send(socket: &mut UnixStream, messages: u64, progress: &[Arc<AtomicU64>]) {
 
 fn consumer(path: &Path, messages: u64, progress: Arc<AtomicU64>) -> thread::JoinHandle<u64> {
     let mut socket = UnixStream::connect(path).expect("the relay");
-    greet(&mut socket, &Hello { role: PeerRole::Consumer, start: Start::Retained, ..hello() });
+    greet(
+        &mut socket,
+        &Hello {
+            role: PeerRole::Consumer,
+            start: Start::Retained,
+            ..hello()
+        },
+    );
     thread::spawn(move || {
         let (mut offset, mut lost) = (1, 0);
         let mut buffer = vec![0; 256 * 1024];
@@ -119,7 +163,11 @@ fn consumer(path: &Path, messages: u64, progress: Arc<AtomicU64>) -> thread::Joi
 }
 
 fn hello() -> Hello {
-    Hello { service: "ticks".into(), acks: false, ..Hello::default() }
+    Hello {
+        service: "ticks".into(),
+        acks: false,
+        ..Hello::default()
+    }
 }
 
 fn greet(socket: &mut UnixStream, hello: &Hello) {
@@ -136,8 +184,14 @@ fn greet(socket: &mut UnixStream, hello: &Hello) {
 /// The ceiling: nobody looks at the bytes.
 fn copied(messages: u64) -> Duration {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let (front, back) = (directory.path().join("front"), directory.path().join("back"));
-    let (inward, outward) = (UnixListener::bind(&front).expect("front"), UnixListener::bind(&back).expect("back"));
+    let (front, back) = (
+        directory.path().join("front"),
+        directory.path().join("back"),
+    );
+    let (inward, outward) = (
+        UnixListener::bind(&front).expect("front"),
+        UnixListener::bind(&back).expect("back"),
+    );
     let relay = thread::spawn(move || {
         let (mut from, _) = inward.accept().expect("a producer");
         let (mut to, _) = outward.accept().expect("a consumer");

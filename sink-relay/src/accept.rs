@@ -28,7 +28,10 @@ pub(crate) struct Port {
 
 /// Serves until `stop` is set or its sender is gone; how many connections had to be cut.
 pub(crate) async fn serve(port: Port, mut stop: watch::Receiver<bool>) -> usize {
-    let Port { mut listener, directory } = port;
+    let Port {
+        mut listener,
+        directory,
+    } = port;
     let mut connections = JoinSet::new();
     let mut troubles = Repeats::default();
     loop {
@@ -51,8 +54,14 @@ fn admit(connections: &mut JoinSet<()>, wire: Arc<dyn Wire>, directory: &Arc<Dir
         return;
     }
     if connections.len() >= most {
-        let reason = format!("{} has {most} connections already (max_connections)", directory.endpoint);
-        let refusal = Refusal { code: RefuseCode::TooManyConnections, reason };
+        let reason = format!(
+            "{} has {most} connections already (max_connections)",
+            directory.endpoint
+        );
+        let refusal = Refusal {
+            code: RefuseCode::TooManyConnections,
+            reason,
+        };
         directory.note_refusal(&refusal);
         connections.spawn(async move { connection::refuse(&*wire, &refusal).await });
         return;
@@ -61,7 +70,11 @@ fn admit(connections: &mut JoinSet<()>, wire: Arc<dyn Wire>, directory: &Arc<Dir
 }
 
 /// The next connection; rests where trying again at once would fail again at once.
-async fn next(listener: &mut dyn Listen, directory: &Directory, troubles: &mut Repeats) -> Arc<dyn Wire> {
+async fn next(
+    listener: &mut dyn Listen,
+    directory: &Directory,
+    troubles: &mut Repeats,
+) -> Arc<dyn Wire> {
     loop {
         match poll_fn(|cx| listener.poll_accept(cx)).await {
             Ok(wire) => return wire,
@@ -80,13 +93,18 @@ async fn next(listener: &mut dyn Listen, directory: &Directory, troubles: &mut R
 /// Whether the next connection may fare better: the peer went, or was not permitted.
 fn concerns_one_peer(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, PermissionDenied};
-    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted | PermissionDenied)
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionReset | Interrupted | PermissionDenied
+    )
 }
 
 /// First producers hand over what they wrote, then consumers read what is retained; each in bounded time.
 async fn see_out(mut connections: JoinSet<()>, directory: &Directory) -> usize {
     let services = directory.services();
-    services.iter().for_each(|service| service.advance(Phase::Closing));
+    services
+        .iter()
+        .for_each(|service| service.advance(Phase::Closing));
     let deadline = Instant::now() + LAST_WORDS;
     for service in &services {
         loop {
@@ -96,7 +114,9 @@ async fn see_out(mut connections: JoinSet<()>, directory: &Directory) -> usize {
             }
         }
     }
-    services.iter().for_each(|service| service.advance(Phase::Draining));
+    services
+        .iter()
+        .for_each(|service| service.advance(Phase::Draining));
     let deadline = Instant::now() + DRAIN;
     while let Ok(Some(ended)) = timeout_at(deadline + 2 * LINGER, connections.join_next()).await {
         note_panic(&ended);

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use sink_runtime::frame::{self, Assembler, FrameError, Hello, MAX_HELLO_BYTES, PeerRole, Refuse, RefuseCode, Welcome, escape};
+use sink_runtime::frame::{
+    self, Assembler, FrameError, Hello, MAX_HELLO_BYTES, PeerRole, Refuse, RefuseCode, Welcome,
+    escape,
+};
 use sink_runtime::transport::Wire;
 use tokio::time::{Instant, timeout_at};
 
@@ -32,7 +35,10 @@ pub(crate) async fn serve(wire: Arc<dyn Wire>, directory: Arc<Directory>) {
         },
         Ok(Err(hello::Failure::Frame(error))) => malformed(&error),
         Ok(Err(hello::Failure::Gone)) => return,
-        Err(_) => Refusal { code: RefuseCode::Malformed, reason: format!("no hello within {HELLO_TIMEOUT:?}") },
+        Err(_) => Refusal {
+            code: RefuseCode::Malformed,
+            reason: format!("no hello within {HELLO_TIMEOUT:?}"),
+        },
     };
     directory.note_refusal(&refused);
     refuse(&*wire, &refused).await;
@@ -45,10 +51,21 @@ pub(crate) async fn refuse(wire: &dyn Wire, refusal: &Refusal) {
     last_words(wire, &mut out).await;
 }
 
-async fn welcomed(wire: &Arc<dyn Wire>, assembler: Assembler, hello: &Hello, directory: &Directory, deadline: Instant) -> Result<(), Refusal> {
+async fn welcomed(
+    wire: &Arc<dyn Wire>,
+    assembler: Assembler,
+    hello: &Hello,
+    directory: &Directory,
+    deadline: Instant,
+) -> Result<(), Refusal> {
     let service = directory.find(&hello.service)?;
     hello::check(hello, &service)?;
-    let connection = Arrival { wire: Arc::clone(wire), assembler, hello, service };
+    let connection = Arrival {
+        wire: Arc::clone(wire),
+        assembler,
+        hello,
+        service,
+    };
     match hello.role {
         PeerRole::Producer => producer::serve(connection, deadline).await,
         PeerRole::Consumer => consumer::serve(connection).await,
@@ -71,8 +88,13 @@ impl Arrival<'_> {
             0 => settings.heartbeat_ms(),
             theirs => settings.heartbeat_ms().min(theirs),
         };
-        let welcome =
-            Welcome { acked, relay_epoch: self.service.epoch, next_offset, max_frame_bytes: settings.max_frame_bytes, heartbeat_ms };
+        let welcome = Welcome {
+            acked,
+            relay_epoch: self.service.epoch,
+            next_offset,
+            max_frame_bytes: settings.max_frame_bytes,
+            heartbeat_ms,
+        };
         let mut out = Outbox::default();
         out.control(|frame| welcome.encode(frame));
         self.assembler.set_limit(limit);
@@ -86,8 +108,15 @@ impl Arrival<'_> {
 }
 
 fn malformed(error: &FrameError) -> Refusal {
-    let code = if matches!(error, FrameError::Version { .. }) { RefuseCode::Version } else { RefuseCode::Malformed };
-    Refusal { code, reason: error.to_string() }
+    let code = if matches!(error, FrameError::Version { .. }) {
+        RefuseCode::Version
+    } else {
+        RefuseCode::Malformed
+    };
+    Refusal {
+        code,
+        reason: error.to_string(),
+    }
 }
 
 /// Logs a connection's end, where it says more than goodbye.

@@ -73,5 +73,9 @@ fn named(services: &[Arc<str>]) -> String {
     if services.is_empty() {
         return "relay".to_owned();
     }
-    services.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    services
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }

@@ -36,7 +36,11 @@ pub(crate) struct Intake {
 impl Intake {
     /// For a producer of whom everything up to `taken` is there; frames of at most `limit` bytes in all.
     pub(crate) fn new(taken: u64, limit: usize) -> Self {
-        Self { taken, limit, ..Self::default() }
+        Self {
+            taken,
+            limit,
+            ..Self::default()
+        }
     }
 
     /// The highest sequence taken.
@@ -57,7 +61,12 @@ impl Intake {
         while !self.bye && at < bytes.len() {
             match self.frame(bytes, at) {
                 Ok((total, Some(sequence))) => {
-                    let run = open.get_or_insert(Run { range: at..at, frames: 0, first: sequence, last: sequence });
+                    let run = open.get_or_insert(Run {
+                        range: at..at,
+                        frames: 0,
+                        first: sequence,
+                        last: sequence,
+                    });
                     run.range.end = at + total;
                     run.frames += 1;
                     run.last = sequence;
@@ -79,7 +88,9 @@ impl Intake {
 
     /// The frame's size, and its sequence if it is new data.
     fn frame(&mut self, bytes: &[u8], at: usize) -> Result<(usize, Option<u64>), FrameError> {
-        let head = frame::head(&bytes[at..], self.limit)?.filter(|head| bytes.len() - at >= head.total).ok_or(FrameError::Malformed("cut"))?;
+        let head = frame::head(&bytes[at..], self.limit)?
+            .filter(|head| bytes.len() - at >= head.total)
+            .ok_or(FrameError::Malformed("cut"))?;
         let whole = &bytes[at..at + head.total];
         if head.kind == Kind::Data as u8 {
             return Ok((head.total, self.data(whole, head.flags)?));

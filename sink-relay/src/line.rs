@@ -72,11 +72,25 @@ impl Line {
     pub(crate) fn new(wire: Arc<dyn Wire>, assembler: Assembler, out: Outbox, pace: Pace) -> Self {
         let now = Instant::now();
         let timer = Box::pin(sleep_until(now + pace.heartbeat));
-        Self { out, wire, assembler, pace, heard: now, sent: now, torn: None, blocked: None, timer }
+        Self {
+            out,
+            wire,
+            assembler,
+            pace,
+            heard: now,
+            sent: now,
+            torn: None,
+            blocked: None,
+            timer,
+        }
     }
 
     /// Whole frames, as many as came with one read.
-    pub(crate) fn poll_read(&mut self, now: Instant, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>> {
+    pub(crate) fn poll_read(
+        &mut self,
+        now: Instant,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Bytes, End>> {
         loop {
             if let Some((frames, _)) = self.assembler.take()? {
                 self.torn = self.assembler.is_torn().then_some(now);
@@ -88,10 +102,12 @@ impl Line {
                     self.heard = now;
                     self.torn = self.torn.or(Some(now));
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => match self.wire.poll_readable(cx)? {
-                    Poll::Ready(()) => {}
-                    Poll::Pending => return Poll::Pending,
-                },
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    match self.wire.poll_readable(cx)? {
+                        Poll::Ready(()) => {}
+                        Poll::Pending => return Poll::Pending,
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Poll::Ready(Err(error.into())),
             }
@@ -99,7 +115,11 @@ impl Line {
     }
 
     /// Ready once everything queued is written.
-    pub(crate) fn poll_write(&mut self, now: Instant, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+    pub(crate) fn poll_write(
+        &mut self,
+        now: Instant,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), End>> {
         while !self.out.is_empty() {
             let (count, written) = self.out.write(&*self.wire)?;
             if count > 0 {
@@ -124,7 +144,9 @@ impl Line {
         let is_due = self.out.is_empty() && now >= self.sent + self.pace.heartbeat;
         let next = self.next_time(if is_due { now } else { self.sent });
         if self.timer.deadline() > next || self.timer.deadline() <= now {
-            self.timer.as_mut().reset(next.max(now + Duration::from_millis(1)));
+            self.timer
+                .as_mut()
+                .reset(next.max(now + Duration::from_millis(1)));
         }
         if self.timer.as_mut().poll(cx).is_ready() {
             cx.waker().wake_by_ref();
@@ -140,7 +162,10 @@ impl Line {
         if self.blocked.is_some_and(|since| now >= since + WRITE_STALL) {
             return Err(End::Stalled);
         }
-        if self.torn.is_some_and(|since| now >= since + self.pace.frame_time) {
+        if self
+            .torn
+            .is_some_and(|since| now >= since + self.pace.frame_time)
+        {
             return Err(End::Torn(self.pace.frame_time));
         }
         Ok(())
@@ -154,7 +179,11 @@ impl Line {
             self.blocked.map(|since| since + WRITE_STALL),
             self.torn.map(|since| since + self.pace.frame_time),
         ];
-        times.into_iter().flatten().min().unwrap_or(sent + WRITE_STALL)
+        times
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(sent + WRITE_STALL)
     }
 
     /// Says why it ends, where the peer can still read it.
@@ -168,7 +197,8 @@ impl Line {
             End::ShuttingDown => ByeCode::ShuttingDown,
             End::TooSlow | End::TooMany => ByeCode::TooSlow,
         };
-        self.out.control(|out| frame::Bye::encode(out, code, &end.to_string()));
+        self.out
+            .control(|out| frame::Bye::encode(out, code, &end.to_string()));
         last_words(&*self.wire, &mut self.out).await;
     }
 }
@@ -203,10 +233,12 @@ fn poll_end(wire: &dyn Wire, sunk: &mut BytesMut, cx: &mut Context<'_>) -> Poll<
         match wire.try_read(sunk) {
             Ok(0) => break,
             Ok(count) => total += count,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => match wire.poll_readable(cx)? {
-                Poll::Ready(()) => {}
-                Poll::Pending => return Poll::Pending,
-            },
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                match wire.poll_readable(cx)? {
+                    Poll::Ready(()) => {}
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
             Err(error) => return Poll::Ready(Err(error)),
         }
     }

@@ -77,7 +77,9 @@ impl Outbox {
             match wire.try_write_vectored(&slices[..count]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => self.advance(written),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok((before - self.bytes, Written::Blocked)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok((before - self.bytes, Written::Blocked));
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }

@@ -58,7 +58,10 @@ impl Producers {
             Some(number) => *number,
             None => self.remember(hello),
         };
-        let known = self.by_number.get_mut(&number).expect("by_id and by_number hold the same producers");
+        let known = self
+            .by_number
+            .get_mut(&number)
+            .expect("by_id and by_number hold the same producers");
         known.connected = true;
         self.idle.remove(&known.left);
         if hello.first > known.expected {
@@ -71,7 +74,9 @@ impl Producers {
     /// Takes note of a producer that went.
     pub(crate) fn leave(&mut self, number: u64) {
         self.next_leave += 1;
-        let Some(known) = self.by_number.get_mut(&number) else { return };
+        let Some(known) = self.by_number.get_mut(&number) else {
+            return;
+        };
         known.connected = false;
         known.left = self.next_leave;
         self.may_forget(number);
@@ -79,7 +84,9 @@ impl Producers {
 
     /// Takes note of appended frames.
     pub(crate) fn took(&mut self, number: u64, last: u64) {
-        let Some(known) = self.by_number.get_mut(&number) else { return };
+        let Some(known) = self.by_number.get_mut(&number) else {
+            return;
+        };
         known.chunks += 1;
         known.taken = known.taken.max(last);
         known.expected = known.expected.max(last.saturating_add(1));
@@ -87,7 +94,9 @@ impl Producers {
 
     /// Takes note of the last sequence a producer gave: what has not come by now never will. Whether that is news.
     pub(crate) fn counted(&mut self, number: u64, last: u64) -> bool {
-        let Some(known) = self.by_number.get_mut(&number) else { return false };
+        let Some(known) = self.by_number.get_mut(&number) else {
+            return false;
+        };
         let is_hole = last >= known.expected;
         if is_hole {
             known.expected = last.saturating_add(1);
@@ -99,7 +108,9 @@ impl Producers {
     /// Takes note of a chunk that left retention.
     pub(crate) fn evicted(&mut self, chunk: &Chunk) {
         let number = chunk.producer.number;
-        let Some(known) = self.by_number.get_mut(&number) else { return };
+        let Some(known) = self.by_number.get_mut(&number) else {
+            return;
+        };
         known.evicted = Some((chunk.end_offset() - 1, chunk.last));
         known.chunks -= 1;
         self.may_forget(number);
@@ -124,13 +135,19 @@ impl Producers {
 
     /// Producers of whom something became known after news `seen`, in that order.
     pub(crate) fn news_since(&self, seen: u64) -> impl Iterator<Item = &Remembered> {
-        self.news.range(seen + 1..).filter_map(|(_, number)| self.by_number.get(number))
+        self.news
+            .range(seen + 1..)
+            .filter_map(|(_, number)| self.by_number.get(number))
     }
 
     fn remember(&mut self, hello: &Hello) -> u64 {
         self.next_number += 1;
         let number = self.next_number;
-        let identity = Arc::new(Identity { number, producer: hello.producer, message: self.message(hello) });
+        let identity = Arc::new(Identity {
+            number,
+            producer: hello.producer,
+            message: self.message(hello),
+        });
         let begin = hello.first.max(1);
         let known = Remembered {
             identity,
@@ -151,11 +168,19 @@ impl Producers {
 
     /// Producers of one program share their type's texts.
     fn message(&mut self, hello: &Hello) -> Arc<MessageInfo> {
-        let is_same = |known: &&Arc<MessageInfo>| known.fingerprint == hello.fingerprint && known.name == hello.message && known.shape == hello.shape;
+        let is_same = |known: &&Arc<MessageInfo>| {
+            known.fingerprint == hello.fingerprint
+                && known.name == hello.message
+                && known.shape == hello.shape
+        };
         if let Some(known) = self.types.iter().find(is_same) {
             return Arc::clone(known);
         }
-        let message = Arc::new(MessageInfo { fingerprint: hello.fingerprint, name: Arc::clone(&hello.message), shape: Arc::clone(&hello.shape) });
+        let message = Arc::new(MessageInfo {
+            fingerprint: hello.fingerprint,
+            name: Arc::clone(&hello.message),
+            shape: Arc::clone(&hello.shape),
+        });
         if self.types.len() == MAX_SHARED_TYPES {
             self.types.pop_front();
         }
@@ -164,7 +189,9 @@ impl Producers {
     }
 
     fn tell(&mut self, number: u64) {
-        let Some(known) = self.by_number.get_mut(&number) else { return };
+        let Some(known) = self.by_number.get_mut(&number) else {
+            return;
+        };
         self.last_news += 1;
         self.news.remove(&known.news);
         known.news = self.last_news;
@@ -172,12 +199,20 @@ impl Producers {
     }
 
     fn may_forget(&mut self, number: u64) {
-        let Some(known) = self.by_number.get(&number).filter(|known| !known.connected && known.chunks == 0) else { return };
+        let Some(known) = self
+            .by_number
+            .get(&number)
+            .filter(|known| !known.connected && known.chunks == 0)
+        else {
+            return;
+        };
         self.idle.insert(known.left, number);
         if self.idle.len() <= MAX_REMEMBERED {
             return;
         }
-        let Some((_, number)) = self.idle.pop_first() else { return };
+        let Some((_, number)) = self.idle.pop_first() else {
+            return;
+        };
         if let Some(gone) = self.by_number.remove(&number) {
             self.by_id.remove(&gone.identity.producer);
             self.news.remove(&gone.news);

@@ -1,12 +1,13 @@
 //! From a registry file and its layers to what is to be bound. Reads files and environment; opens no socket.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sink_runtime::transport::Target;
-use sink_schema::{Capabilities, Color, Endpoint, Format, Layers, LeafPlan, Plan, Role, SourceFile};
+use sink_schema::{
+    Capabilities, Color, Endpoint, Format, Layers, LeafPlan, Plan, Role, SourceFile,
+};
 
 use crate::error::RelayError;
 use crate::settings::Settings;
@@ -30,37 +31,47 @@ pub(crate) struct Placed {
 pub(crate) fn read(path: &Path) -> Result<Plan, RelayError> {
     let base = source(path)?;
     let overlay = match std::env::var("SINKS_PROFILE") {
-        Ok(profile) if !profile.is_empty() => overlay(path, &profile)?,
+        Ok(profile) if !profile.is_empty() => Some(source(&overlay(path, &profile))?),
         _ => None,
     };
     let environment: Vec<(String, String)> = std::env::vars_os()
         .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
         .filter(|(key, _)| key.starts_with("SINKS__"))
         .collect();
-    let layers = Layers { base: &base, overlay: overlay.as_ref(), environment: &environment, capabilities: Capabilities::build() };
+    let layers = Layers {
+        base: &base,
+        overlay: overlay.as_ref(),
+        environment: &environment,
+        capabilities: Capabilities::build(),
+    };
     let (plan, mistakes) = sink_schema::load(&layers);
     if mistakes.has_errors() {
         let count = mistakes.errors().count();
         let text = mistakes.render(Format::Human, Color::Never).into();
-        return Err(RelayError::Invalid { path: path.to_owned(), count, text });
+        return Err(RelayError::Invalid {
+            path: path.to_owned(),
+            count,
+            text,
+        });
     }
     Ok(plan)
 }
 
-/// `services.toml` and profile `prod` make `services.prod.toml`; a profile without a file changes nothing.
-fn overlay(path: &Path, profile: &str) -> Result<Option<SourceFile>, RelayError> {
-    let extension = path.extension().map_or_else(|| "toml".into(), |extension| extension.to_string_lossy());
-    let overlay = path.with_extension(format!("{profile}.{extension}"));
-    match source(&overlay) {
-        Err(RelayError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
-        read => read.map(Some),
-    }
+/// `services.toml` and profile `prod` make `services.prod.toml`; a profile without a file is a mistake in its name.
+fn overlay(path: &Path, profile: &str) -> PathBuf {
+    let extension = path
+        .extension()
+        .map_or_else(|| "toml".into(), |extension| extension.to_string_lossy());
+    path.with_extension(format!("{profile}.{extension}"))
 }
 
 fn source(path: &Path) -> Result<SourceFile, RelayError> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(SourceFile::new(path.display().to_string(), text)),
-        Err(error) => Err(RelayError::Read { path: path.to_owned(), source: Arc::new(error) }),
+        Err(error) => Err(RelayError::Read {
+            path: path.to_owned(),
+            source: Arc::new(error),
+        }),
     }
 }
 
@@ -68,20 +79,36 @@ fn source(path: &Path) -> Result<SourceFile, RelayError> {
 pub(crate) fn places(plan: &Plan) -> Result<Vec<Place>, RelayError> {
     let mut places: Vec<Place> = Vec::new();
     for service in &plan.services {
-        let Some(leaf) = service.leaf().filter(|leaf| leaf.role == Role::Relay) else { continue };
+        let Some(leaf) = service.leaf().filter(|leaf| leaf.role == Role::Relay) else {
+            continue;
+        };
         let target = target(leaf);
         if !is_stream(&target.endpoint) {
             continue;
         }
         let name: Arc<str> = Arc::from(service.name.as_str());
-        let aliases = service.aliases.iter().map(|alias| Arc::from(alias.name.as_str())).collect();
-        let placed = Placed { name, aliases, settings: Settings::of(leaf) };
-        match places.iter_mut().find(|place| place.target.endpoint == target.endpoint) {
+        let aliases = service
+            .aliases
+            .iter()
+            .map(|alias| Arc::from(alias.name.as_str()))
+            .collect();
+        let placed = Placed {
+            name,
+            aliases,
+            settings: Settings::of(leaf),
+        };
+        match places
+            .iter_mut()
+            .find(|place| place.target.endpoint == target.endpoint)
+        {
             Some(place) => {
                 agree(place, &target, &placed)?;
                 place.services.push(placed);
             }
-            None => places.push(Place { target, services: vec![placed] }),
+            None => places.push(Place {
+                target,
+                services: vec![placed],
+            }),
         }
     }
     Ok(places)
@@ -89,11 +116,22 @@ pub(crate) fn places(plan: &Plan) -> Result<Vec<Place>, RelayError> {
 
 fn target(leaf: &LeafPlan) -> Target {
     let endpoint = leaf.bind.as_ref().unwrap_or(&leaf.endpoint).clone();
-    Target { endpoint, allow_uids: leaf.allow_uids.clone(), insecure_plaintext: leaf.insecure_plaintext }
+    Target {
+        endpoint,
+        allow_uids: leaf.allow_uids.clone(),
+        insecure_plaintext: leaf.insecure_plaintext,
+    }
 }
 
 fn is_stream(endpoint: &Endpoint) -> bool {
-    matches!(endpoint, Endpoint::Unix(_) | Endpoint::UnixDefault(_) | Endpoint::Tcp { .. } | Endpoint::Tls { .. } | Endpoint::Inproc(_))
+    matches!(
+        endpoint,
+        Endpoint::Unix(_)
+            | Endpoint::UnixDefault(_)
+            | Endpoint::Tcp { .. }
+            | Endpoint::Tls { .. }
+            | Endpoint::Inproc(_)
+    )
 }
 
 /// Who may connect is asked before the peer names its service, so services of one endpoint must agree in it.
@@ -105,12 +143,22 @@ fn agree(place: &Place, target: &Target, placed: &Placed) -> Result<(), RelayErr
     } else {
         return Ok(());
     };
-    let first = place.services.first().map_or_else(|| Arc::from(""), |first| Arc::clone(&first.name));
+    let first = place
+        .services
+        .first()
+        .map_or_else(|| Arc::from(""), |first| Arc::clone(&first.name));
     let endpoint = target.endpoint.to_string().into();
-    Err(RelayError::Conflict { first, second: Arc::clone(&placed.name), endpoint, key })
+    Err(RelayError::Conflict {
+        first,
+        second: Arc::clone(&placed.name),
+        endpoint,
+        key,
+    })
 }
 
 /// An error for a registry without relays.
 pub(crate) fn nothing_to_serve(path: &Path) -> RelayError {
-    RelayError::NothingToServe { path: PathBuf::from(path) }
+    RelayError::NothingToServe {
+        path: PathBuf::from(path),
+    }
 }

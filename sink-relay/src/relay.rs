@@ -78,7 +78,9 @@ impl Relay {
         let path = path.as_ref();
         let relay = Self::from_plan(registry::read(path)?)?;
         match &relay.serves {
-            Serves::Registry { places, .. } if places.is_empty() => Err(registry::nothing_to_serve(path)),
+            Serves::Registry { places, .. } if places.is_empty() => {
+                Err(registry::nothing_to_serve(path))
+            }
             _ => Ok(relay),
         }
     }
@@ -89,7 +91,12 @@ impl Relay {
     /// If services share an endpoint and disagree about who may connect to it.
     pub fn from_plan(plan: Plan) -> Result<Self, RelayError> {
         let places = registry::places(&plan)?;
-        Ok(Self { serves: Serves::Registry { plan: Arc::new(plan), places } })
+        Ok(Self {
+            serves: Serves::Registry {
+                plan: Arc::new(plan),
+                places,
+            },
+        })
     }
 
     /// Serves any service at one endpoint, each with the same settings; a service begins when first asked for.
@@ -98,8 +105,16 @@ impl Relay {
     /// If the text is no endpoint.
     pub fn bind(endpoint: impl fmt::Display) -> Result<Self, RelayError> {
         let text = endpoint.to_string();
-        let endpoint = text.parse().map_err(|source| RelayError::Endpoint { text: text.as_str().into(), source })?;
-        Ok(Self { serves: Serves::Any { target: Target::new(endpoint), settings: Settings::default() } })
+        let endpoint = text.parse().map_err(|source| RelayError::Endpoint {
+            text: text.as_str().into(),
+            source,
+        })?;
+        Ok(Self {
+            serves: Serves::Any {
+                target: Target::new(endpoint),
+                settings: Settings::default(),
+            },
+        })
     }
 
     /// Retains so many messages per service; default 65,536.
@@ -123,7 +138,9 @@ impl Relay {
     /// The largest payload taken; default 1 MiB, at most [`sink_runtime::frame::MAX_FRAME_LIMIT`].
     #[must_use]
     pub fn max_frame_bytes(self, bytes: u32) -> Self {
-        self.with_settings(|settings| settings.max_frame_bytes = bytes.min(sink_runtime::frame::MAX_FRAME_LIMIT))
+        self.with_settings(|settings| {
+            settings.max_frame_bytes = bytes.min(sink_runtime::frame::MAX_FRAME_LIMIT)
+        })
     }
 
     /// Connections per service, producers and consumers together; with [`Relay::bind`], also of the endpoint. Default 256.
@@ -158,31 +175,56 @@ impl Relay {
     pub async fn start(self) -> Result<RunningRelay, RelayError> {
         let mut bound = Vec::new();
         for (target, directory) in self.serves.directories() {
-            let services: Vec<_> = directory.services().iter().map(|service| Arc::clone(&service.name)).collect();
-            let listener = transport::listen(&target).await.map_err(|source| RelayError::Bind {
-                services: services.clone(),
-                endpoint: directory.endpoint.as_str().into(),
-                source: Arc::new(source),
-            })?;
-            let local = LocalEndpoint { services, endpoint: listener.local_endpoint() };
+            let services: Vec<_> = directory
+                .services()
+                .iter()
+                .map(|service| Arc::clone(&service.name))
+                .collect();
+            let listener = transport::listen(&target)
+                .await
+                .map_err(|source| RelayError::Bind {
+                    services: services.clone(),
+                    endpoint: directory.endpoint.as_str().into(),
+                    source: Arc::new(source),
+                })?;
+            let local = LocalEndpoint {
+                services,
+                endpoint: listener.local_endpoint(),
+            };
             tracing::info!(endpoint = %local.endpoint, services = ?local.services, "relay listens");
-            bound.push((local, Port { listener, directory: Arc::new(directory) }));
+            bound.push((
+                local,
+                Port {
+                    listener,
+                    directory: Arc::new(directory),
+                },
+            ));
         }
         let (stop, stopped) = watch::channel(false);
-        let directories = bound.iter().map(|(_, port)| Arc::clone(&port.directory)).collect();
+        let directories = bound
+            .iter()
+            .map(|(_, port)| Arc::clone(&port.directory))
+            .collect();
         let local = bound.iter().map(|(local, _)| local.clone()).collect();
         let mut ports = JoinSet::new();
         for (_, port) in bound {
             ports.spawn(accept::serve(port, stopped.clone()));
         }
-        Ok(RunningRelay { handle: RelayHandle { directories, local }, stop, ports })
+        Ok(RunningRelay {
+            handle: RelayHandle { directories, local },
+            stop,
+            ports,
+        })
     }
 
     /// Binds every endpoint and serves until `shutdown` resolves, then sees everyone out. Dropping the future cuts every connection.
     ///
     /// # Errors
     /// If an endpoint cannot be bound.
-    pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<RelayReport, RelayError> {
+    pub async fn serve(
+        self,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<RelayReport, RelayError> {
         let running = self.start().await?;
         shutdown.await;
         Ok(running.shut_down().await)
@@ -192,7 +234,10 @@ impl Relay {
         match &mut self.serves {
             Serves::Any { settings, .. } => change(settings),
             Serves::Registry { places, .. } => {
-                places.iter_mut().flat_map(|place| &mut place.services).for_each(|placed| change(&mut placed.settings));
+                places
+                    .iter_mut()
+                    .flat_map(|place| &mut place.services)
+                    .for_each(|placed| change(&mut placed.settings));
             }
         }
         self
@@ -201,7 +246,9 @@ impl Relay {
     fn with_target(mut self, change: impl Fn(&mut Target)) -> Self {
         match &mut self.serves {
             Serves::Any { target, .. } => change(target),
-            Serves::Registry { places, .. } => places.iter_mut().for_each(|place| change(&mut place.target)),
+            Serves::Registry { places, .. } => places
+                .iter_mut()
+                .for_each(|place| change(&mut place.target)),
         }
         self
     }
@@ -214,7 +261,10 @@ impl Serves {
                 let endpoint = target.endpoint.to_string();
                 vec![(target, Directory::any(endpoint, settings))]
             }
-            Self::Registry { plan, places } => places.into_iter().map(|place| directory(place, &plan)).collect(),
+            Self::Registry { plan, places } => places
+                .into_iter()
+                .map(|place| directory(place, &plan))
+                .collect(),
         }
     }
 }
@@ -223,11 +273,19 @@ fn directory(place: Place, plan: &Arc<Plan>) -> (Target, Directory) {
     let mut services = Vec::new();
     for placed in place.services {
         let service = Arc::new(Service::new(Arc::clone(&placed.name), placed.settings));
-        services.extend(placed.aliases.into_iter().map(|alias| (alias, Arc::clone(&service))));
+        services.extend(
+            placed
+                .aliases
+                .into_iter()
+                .map(|alias| (alias, Arc::clone(&service))),
+        );
         services.push((placed.name, service));
     }
     let endpoint = place.target.endpoint.to_string();
-    (place.target, Directory::registered(endpoint, Arc::clone(plan), services))
+    (
+        place.target,
+        Directory::registered(endpoint, Arc::clone(plan), services),
+    )
 }
 
 // === impl RunningRelay ===
@@ -264,8 +322,17 @@ impl RunningRelay {
         while let Some(ended) = self.ports.join_next().await {
             cut += ended.unwrap_or(0);
         }
-        let refused = self.handle.directories.iter().map(|directory| directory.refused()).sum();
-        RelayReport { services: self.statistics().services, cut, refused }
+        let refused = self
+            .handle
+            .directories
+            .iter()
+            .map(|directory| directory.refused())
+            .sum();
+        RelayReport {
+            services: self.statistics().services,
+            cut,
+            refused,
+        }
     }
 }
 
@@ -281,7 +348,12 @@ impl RelayHandle {
     /// Its numbers now.
     #[must_use]
     pub fn statistics(&self) -> RelayStatistics {
-        let services = self.directories.iter().flat_map(|directory| directory.services());
-        RelayStatistics { services: services.map(|service| service.statistics()).collect() }
+        let services = self
+            .directories
+            .iter()
+            .flat_map(|directory| directory.services());
+        RelayStatistics {
+            services: services.map(|service| service.statistics()).collect(),
+        }
     }
 }

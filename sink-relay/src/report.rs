@@ -81,7 +81,9 @@ impl RelayReport {
     /// One service's numbers.
     #[must_use]
     pub fn service(&self, name: &str) -> Option<&ServiceStatistics> {
-        self.services.iter().find(|service| &*service.service == name)
+        self.services
+            .iter()
+            .find(|service| &*service.service == name)
     }
 }
 
@@ -89,7 +91,9 @@ impl RelayStatistics {
     /// One service's numbers.
     #[must_use]
     pub fn service(&self, name: &str) -> Option<&ServiceStatistics> {
-        self.services.iter().find(|service| &*service.service == name)
+        self.services
+            .iter()
+            .find(|service| &*service.service == name)
     }
 }
 
@@ -107,7 +111,13 @@ impl fmt::Display for ServiceStatistics {
         write!(
             f,
             "{}: {} messages in, {} out, {} duplicates, {} dropped in {} gaps, {} retained",
-            self.service, self.messages_in, self.messages_out, self.duplicates, self.dropped, self.gaps, self.retained_messages
+            self.service,
+            self.messages_in,
+            self.messages_out,
+            self.duplicates,
+            self.dropped,
+            self.gaps,
+            self.retained_messages
         )
     }
 }

@@ -116,10 +116,24 @@ impl Ring {
     }
 
     /// Appends whole frames; [`Self::evict`] then makes room.
-    pub(crate) fn append(&mut self, producer: &Arc<Identity>, data: Bytes, frames: u32, first: u64, last: u64) {
+    pub(crate) fn append(
+        &mut self,
+        producer: &Arc<Identity>,
+        data: Bytes,
+        frames: u32,
+        first: u64,
+        last: u64,
+    ) {
         self.messages += u64::from(frames);
         self.bytes += data.len() as u64;
-        self.chunks.push_back(Chunk { producer: Arc::clone(producer), first_offset: self.next_offset, frames, first, last, data });
+        self.chunks.push_back(Chunk {
+            producer: Arc::clone(producer),
+            first_offset: self.next_offset,
+            frames,
+            first,
+            last,
+            data,
+        });
         self.next_offset += u64::from(frames);
     }
 
@@ -128,7 +142,8 @@ impl Ring {
     /// Only whole chunks go, so up to one chunk more than `retain` messages stays readable; [`Self::retained`] hides the surplus.
     pub(crate) fn evict(&mut self) -> Option<Chunk> {
         let oldest = self.chunks.front()?;
-        let surplus = self.messages - u64::from(oldest.frames) >= self.retain || self.bytes > self.retain_bytes;
+        let surplus = self.messages - u64::from(oldest.frames) >= self.retain
+            || self.bytes > self.retain_bytes;
         if !surplus || self.chunks.len() == 1 {
             return None;
         }
@@ -161,8 +176,13 @@ impl Ring {
     /// The place of an offset; one that lies ahead is brought back to the end.
     pub(crate) fn position(&self, offset: u64) -> Position {
         let offset = offset.clamp(1, self.next_offset);
-        let before = self.chunks.partition_point(|chunk| chunk.end_offset() <= offset);
-        Position { offset, chunk: self.evicted + before as u64 }
+        let before = self
+            .chunks
+            .partition_point(|chunk| chunk.end_offset() <= offset);
+        Position {
+            offset,
+            chunk: self.evicted + before as u64,
+        }
     }
 
     /// Reads on from `position` and moves it: a gap whole, or chunks of one producer until they hold `most` bytes.
@@ -170,14 +190,30 @@ impl Ring {
         let oldest = self.oldest_offset();
         if position.offset < oldest {
             let from = position.offset;
-            *position = Position { offset: oldest, chunk: self.evicted };
-            return Next::Gap { from, to: oldest - 1 };
+            *position = Position {
+                offset: oldest,
+                chunk: self.evicted,
+            };
+            return Next::Gap {
+                from,
+                to: oldest - 1,
+            };
         }
         let at = (position.chunk - self.evicted) as usize;
-        let Some(chunk) = self.chunks.get(at) else { return Next::End };
+        let Some(chunk) = self.chunks.get(at) else {
+            return Next::End;
+        };
         let read = (position.offset - chunk.first_offset) as usize;
-        let head = if read == 0 { chunk.data.clone() } else { without_frames(&chunk.data, read) };
-        let first = if read == 0 { chunk.first } else { sequence(&head) };
+        let head = if read == 0 {
+            chunk.data.clone()
+        } else {
+            without_frames(&chunk.data, read)
+        };
+        let first = if read == 0 {
+            chunk.first
+        } else {
+            sequence(&head)
+        };
         let (mut bytes, mut last, mut end) = (head.len(), chunk.last, chunk.end_offset());
         let rest = self.chunks.range(at + 1..);
         let mut more = 0;
@@ -191,9 +227,21 @@ impl Ring {
             more += 1;
         }
         let first_offset = position.offset;
-        *position = Position { offset: end, chunk: position.chunk + 1 + more as u64 };
+        *position = Position {
+            offset: end,
+            chunk: position.chunk + 1 + more as u64,
+        };
         let frames = (end - first_offset) as u32;
-        Next::Run(Run { producer: &chunk.producer, first_offset, frames, first, last, bytes, head, rest: self.chunks.range(at + 1..at + 1 + more) })
+        Next::Run(Run {
+            producer: &chunk.producer,
+            first_offset,
+            frames,
+            first,
+            last,
+            bytes,
+            head,
+            rest: self.chunks.range(at + 1..at + 1 + more),
+        })
     }
 }
 
@@ -207,7 +255,11 @@ fn without_frames(data: &Bytes, count: usize) -> Bytes {
 }
 
 fn total(frame: &[u8]) -> usize {
-    frame::head(frame, usize::MAX).ok().flatten().expect("chunks hold whole frames, checked as they arrived").total
+    frame::head(frame, usize::MAX)
+        .ok()
+        .flatten()
+        .expect("chunks hold whole frames, checked as they arrived")
+        .total
 }
 
 fn sequence(frame: &[u8]) -> u64 {

@@ -111,8 +111,18 @@ impl Service {
             duplicates: 0,
             gone: Counts::default(),
         };
-        let epoch = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_nanos() as u64).max(1);
-        Self { name, settings, epoch, producer_left: Notify::new(), phase: AtomicU8::new(0), state: Mutex::new(state) }
+        let epoch = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(1, |since| since.as_nanos() as u64)
+            .max(1);
+        Self {
+            name,
+            settings,
+            epoch,
+            producer_left: Notify::new(),
+            phase: AtomicU8::new(0),
+            state: Mutex::new(state),
+        }
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -127,7 +137,12 @@ impl Service {
     pub(crate) fn advance(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Release);
         let state = self.lock();
-        let bells: Vec<_> = state.seated.values().chain(state.consumers.values().map(|consumer| &consumer.bell)).cloned().collect();
+        let bells: Vec<_> = state
+            .seated
+            .values()
+            .chain(state.consumers.values().map(|consumer| &consumer.bell))
+            .cloned()
+            .collect();
         drop(state);
         bells.iter().for_each(|bell| bell.wake());
     }
@@ -139,7 +154,10 @@ impl Service {
     pub(crate) fn enter_producer(self: &Arc<Self>, hello: &Hello) -> Result<Entered, Refusal> {
         let mut state = self.lock();
         self.admit(&state)?;
-        let seated = state.producers.number(&hello.producer).and_then(|number| state.seated.get(&number).cloned());
+        let seated = state
+            .producers
+            .number(&hello.producer)
+            .and_then(|number| state.seated.get(&number).cloned());
         if let Some(older) = seated {
             drop(state);
             older.supersede();
@@ -150,37 +168,76 @@ impl Service {
         let taken = state.producers.get(number).map_or(0, |known| known.taken);
         let bell = Arc::<Bell>::default();
         state.seated.insert(number, Arc::clone(&bell));
-        let woken = if state.producers.last_news() == news { Vec::new() } else { std::mem::take(&mut state.sleepers) };
+        let woken = if state.producers.last_news() == news {
+            Vec::new()
+        } else {
+            std::mem::take(&mut state.sleepers)
+        };
         drop(state);
         woken.iter().for_each(|bell| bell.wake());
-        Ok(Entered::In(ProducerSeat { service: Arc::clone(self), bell, number }, taken))
+        Ok(Entered::In(
+            ProducerSeat {
+                service: Arc::clone(self),
+                bell,
+                number,
+            },
+            taken,
+        ))
     }
 
     /// Seats a consumer.
     ///
     /// # Errors
     /// If the service is full or ends.
-    pub(crate) fn enter_consumer(self: &Arc<Self>, hello: &Hello) -> Result<(ConsumerSeat, Subscription), Refusal> {
+    pub(crate) fn enter_consumer(
+        self: &Arc<Self>,
+        hello: &Hello,
+    ) -> Result<(ConsumerSeat, Subscription), Refusal> {
         let mut state = self.lock();
         self.admit(&state)?;
-        let subscription = Subscription::new(hello.start, &state.ring, self.epoch, self.settings.overtaken);
+        let subscription = Subscription::new(
+            hello.start,
+            &state.ring,
+            self.epoch,
+            self.settings.overtaken,
+        );
         let number = state.next_consumer;
         state.next_consumer += 1;
         let bell = Arc::<Bell>::default();
-        let consumer = Consumer { bell: Arc::clone(&bell), counts: Counts::default(), next_offset: subscription.next_offset() };
+        let consumer = Consumer {
+            bell: Arc::clone(&bell),
+            counts: Counts::default(),
+            next_offset: subscription.next_offset(),
+        };
         state.consumers.insert(number, consumer);
         drop(state);
-        Ok((ConsumerSeat { service: Arc::clone(self), bell, number }, subscription))
+        Ok((
+            ConsumerSeat {
+                service: Arc::clone(self),
+                bell,
+                number,
+            },
+            subscription,
+        ))
     }
 
     fn admit(&self, state: &State) -> Result<(), Refusal> {
         if self.phase() != Phase::Open {
-            return Err(Refusal { code: RefuseCode::ShuttingDown, reason: format!("the relay of `{}` is shutting down", self.name) });
+            return Err(Refusal {
+                code: RefuseCode::ShuttingDown,
+                reason: format!("the relay of `{}` is shutting down", self.name),
+            });
         }
         let most = self.settings.max_connections;
         if state.seated.len() + state.consumers.len() >= most as usize {
-            let reason = format!("`{}` has {most} connections already (max_connections)", self.name);
-            return Err(Refusal { code: RefuseCode::TooManyConnections, reason });
+            let reason = format!(
+                "`{}` has {most} connections already (max_connections)",
+                self.name
+            );
+            return Err(Refusal {
+                code: RefuseCode::TooManyConnections,
+                reason,
+            });
         }
         Ok(())
     }
@@ -249,18 +306,32 @@ impl ProducerSeat {
         }
         let mut guard = self.service.lock();
         let state = &mut *guard;
-        let Some(identity) = state.producers.get(self.number).map(|known| Arc::clone(&known.identity)) else { return };
+        let Some(identity) = state
+            .producers
+            .get(self.number)
+            .map(|known| Arc::clone(&known.identity))
+        else {
+            return;
+        };
         state.duplicates += intake.duplicates;
         for run in &intake.runs {
             state.taken.messages += u64::from(run.frames);
             state.taken.bytes += run.range.len() as u64;
-            state.ring.append(&identity, read.slice(run.range.clone()), run.frames, run.first, run.last);
+            state.ring.append(
+                &identity,
+                read.slice(run.range.clone()),
+                run.frames,
+                run.first,
+                run.last,
+            );
             state.producers.took(self.number, run.last);
         }
         while let Some(gone) = state.ring.evict() {
             state.producers.evicted(&gone);
         }
-        let is_news = intake.counted.is_some_and(|last| state.producers.counted(self.number, last));
+        let is_news = intake
+            .counted
+            .is_some_and(|last| state.producers.counted(self.number, last));
         if is_news || !intake.runs.is_empty() {
             std::mem::swap(&mut state.sleepers, woken);
         }
@@ -303,7 +374,9 @@ impl Drop for ConsumerSeat {
         let mut state = self.service.lock();
         if let Some(consumer) = state.consumers.remove(&self.number) {
             state.gone.add(&consumer.counts);
-            state.sleepers.retain(|bell| !Arc::ptr_eq(bell, &consumer.bell));
+            state
+                .sleepers
+                .retain(|bell| !Arc::ptr_eq(bell, &consumer.bell));
         }
     }
 }

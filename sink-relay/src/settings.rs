@@ -82,7 +82,8 @@ impl Settings {
 
     /// How long a frame may take to arrive whole.
     pub(crate) fn frame_time(&self) -> Duration {
-        FRAME_GRACE + Duration::from_millis(self.frame_limit() as u64 * 1000 / FRAME_BYTES_PER_SECOND)
+        FRAME_GRACE
+            + Duration::from_millis(self.frame_limit() as u64 * 1000 / FRAME_BYTES_PER_SECOND)
     }
 
     pub(crate) fn heartbeat_ms(&self) -> u32 {

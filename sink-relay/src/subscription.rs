@@ -71,7 +71,10 @@ impl Subscription {
     pub(crate) fn new(start: Start, ring: &Ring, epoch: u64, overtaken: Overtaken) -> Self {
         let offset = match start {
             Start::Now => ring.next_offset(),
-            Start::After { epoch: theirs, offset } if theirs == epoch => offset.saturating_add(1),
+            Start::After {
+                epoch: theirs,
+                offset,
+            } if theirs == epoch => offset.saturating_add(1),
             Start::After { .. } | Start::Retained => ring.retained(),
         };
         Self {
@@ -90,7 +93,12 @@ impl Subscription {
     }
 
     /// Gathers what is new, up to a batch.
-    pub(crate) fn gather(&mut self, ring: &Ring, producers: &Producers, out: &mut Outbox) -> Gathered {
+    pub(crate) fn gather(
+        &mut self,
+        ring: &Ring,
+        producers: &Producers,
+        out: &mut Outbox,
+    ) -> Gathered {
         loop {
             if self.announced.len() > MAX_ANNOUNCED {
                 return Gathered::TooMany;
@@ -100,7 +108,11 @@ impl Subscription {
             }
             match ring.next(&mut self.position, BATCH_BYTES - out.bytes()) {
                 Next::Run(run) => self.run(run, out),
-                Next::Gap { .. } if self.overtaken == Overtaken::Disconnect && self.cause == CAUSE_SLOW => return Gathered::TooSlow,
+                Next::Gap { .. }
+                    if self.overtaken == Overtaken::Disconnect && self.cause == CAUSE_SLOW =>
+                {
+                    return Gathered::TooSlow;
+                }
                 Next::Gap { from, to } => self.gap(from, to, producers, out),
                 Next::End => {
                     self.news(producers, out);
@@ -116,7 +128,11 @@ impl Subscription {
         self.told(run.producer.number, run.last);
         self.counts.messages += u64::from(run.frames);
         self.counts.bytes += run.bytes as u64;
-        let head = Chunk { producer: index, frames: run.frames, first_offset: run.first_offset };
+        let head = Chunk {
+            producer: index,
+            frames: run.frames,
+            first_offset: run.first_offset,
+        };
         out.control(|frame| head.encode(frame));
         for part in run.parts() {
             out.share(part);
@@ -129,7 +145,9 @@ impl Subscription {
         self.counts.dropped += to - from + 1;
         let mut missing = Vec::new();
         for known in producers.all() {
-            let Some((_, last)) = known.evicted.filter(|(offset, _)| *offset >= from) else { continue };
+            let Some((_, last)) = known.evicted.filter(|(offset, _)| *offset >= from) else {
+                continue;
+            };
             missing.push((self.announce(&known.identity, known.begin, out), last));
             self.told(known.identity.number, last);
         }
@@ -149,7 +167,9 @@ impl Subscription {
         if self.seen_news.is_none() {
             producers.all().for_each(|known| self.tell(known, out));
         } else {
-            producers.news_since(seen).for_each(|known| self.tell(known, out));
+            producers
+                .news_since(seen)
+                .for_each(|known| self.tell(known, out));
         }
         self.seen_news = Some(last);
     }
@@ -160,7 +180,9 @@ impl Subscription {
             Some(told) => {
                 told.next = known.expected;
                 let index = told.index;
-                out.control(|frame| announcement(index, &known.identity, known.expected).encode(frame));
+                out.control(|frame| {
+                    announcement(index, &known.identity, known.expected).encode(frame)
+                });
             }
             None => {
                 self.announce(&known.identity, known.expected, out);
@@ -174,7 +196,8 @@ impl Subscription {
             return told.index;
         }
         let index = self.announced.len() as u32;
-        self.announced.insert(identity.number, Told { index, next: first });
+        self.announced
+            .insert(identity.number, Told { index, next: first });
         out.control(|frame| announcement(index, identity, first).encode(frame));
         index
     }
@@ -207,7 +230,12 @@ fn split(from: u64, to: u64, cause: u8, missing: &[(u32, u64)]) -> Vec<RelayGap>
     // Every producer named has a message missing, so there are at least as many offsets as parts.
     let part = |(at, producers): (usize, &&[(u32, u64)])| {
         let from = from + at as u64;
-        RelayGap { from, to: if at == last { to } else { from }, cause, producers: producers.to_vec() }
+        RelayGap {
+            from,
+            to: if at == last { to } else { from },
+            cause,
+            producers: producers.to_vec(),
+        }
     };
     parts.iter().enumerate().map(part).collect()
 }

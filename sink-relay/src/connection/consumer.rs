@@ -26,7 +26,12 @@ pub(super) async fn serve(arrival: Arrival<'_>) -> Result<(), Refusal> {
     let next_offset = subscription.next_offset();
     tracing::debug!(service = %service.name, next_offset, message = %named(&arrival.hello.message), "consumer connected");
     let line = arrival.welcome(MAX_HELLO_BYTES, 0, next_offset);
-    let mut consumer = Consumer { line, seat, subscription, gaps: 0 };
+    let mut consumer = Consumer {
+        line,
+        seat,
+        subscription,
+        gaps: 0,
+    };
     let end = poll_fn(|cx| consumer.poll(cx)).await;
     let Consumer { line, seat, .. } = consumer;
     drop(seat);
@@ -78,7 +83,13 @@ impl Consumer {
                 match gathered {
                     Gathered::TooSlow => return Err(End::TooSlow),
                     Gathered::TooMany => return Err(End::TooMany),
-                    Gathered::All if self.line.out.is_empty() => return if is_draining { Err(End::ShuttingDown) } else { Ok(()) },
+                    Gathered::All if self.line.out.is_empty() => {
+                        return if is_draining {
+                            Err(End::ShuttingDown)
+                        } else {
+                            Ok(())
+                        };
+                    }
                     Gathered::All => is_all = true,
                     Gathered::Full => {}
                 }

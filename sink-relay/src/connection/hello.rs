@@ -28,7 +28,11 @@ pub(super) async fn read(wire: &dyn Wire, assembler: &mut Assembler) -> Result<H
     Hello::decode(&frame).map_err(Failure::Frame)
 }
 
-fn poll_frame(wire: &dyn Wire, assembler: &mut Assembler, cx: &mut Context<'_>) -> Poll<Result<Bytes, Failure>> {
+fn poll_frame(
+    wire: &dyn Wire,
+    assembler: &mut Assembler,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Bytes, Failure>> {
     loop {
         match assembler.take_one() {
             Ok(Some(frame)) => return Poll::Ready(Ok(frame)),
@@ -56,16 +60,31 @@ pub(super) fn check(hello: &Hello, service: &Service) -> Result<(), Refusal> {
         && *hello.codec != *codec
     {
         let theirs = escape(hello.codec.as_bytes());
-        let reason = format!("`{}` carries {codec}, the peer speaks {theirs} (codec)", service.name);
-        return Err(Refusal { code: RefuseCode::TypeMismatch, reason });
+        let reason = format!(
+            "`{}` carries {codec}, the peer speaks {theirs} (codec)",
+            service.name
+        );
+        return Err(Refusal {
+            code: RefuseCode::TypeMismatch,
+            reason,
+        });
     }
     if hello.role == PeerRole::Consumer && hello.consumer.is_some() {
-        let reason = format!("`{}`: this relay keeps no cursors for named consumers yet (remove `consumer`)", service.name);
-        return Err(Refusal { code: RefuseCode::Unsupported, reason });
+        let reason = format!(
+            "`{}`: this relay keeps no cursors for named consumers yet (remove `consumer`)",
+            service.name
+        );
+        return Err(Refusal {
+            code: RefuseCode::Unsupported,
+            reason,
+        });
     }
     if hello.role == PeerRole::Producer && hello.producer.id == 0 {
         let reason = format!("`{}`: a producer has an id", service.name);
-        return Err(Refusal { code: RefuseCode::Malformed, reason });
+        return Err(Refusal {
+            code: RefuseCode::Malformed,
+            reason,
+        });
     }
     Ok(())
 }

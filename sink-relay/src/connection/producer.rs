@@ -38,7 +38,16 @@ pub(super) async fn serve(arrival: Arrival<'_>, deadline: Instant) -> Result<(),
     let next_offset = 0;
     let line = arrival.welcome(limit, taken, next_offset);
     let intake = Intake::new(taken, limit);
-    let mut producer = Producer { line, seat, intake, woken: Vec::new(), wants_acks, taken, acked: taken, last_reads: 0 };
+    let mut producer = Producer {
+        line,
+        seat,
+        intake,
+        woken: Vec::new(),
+        wants_acks,
+        taken,
+        acked: taken,
+        last_reads: 0,
+    };
     let end = poll_fn(|cx| producer.poll(cx)).await;
     let Producer { line, seat, .. } = producer;
     drop(seat);
@@ -54,8 +63,14 @@ async fn seat(arrival: &Arrival<'_>, deadline: Instant) -> Result<(ProducerSeat,
             return Ok((seat, taken));
         }
         if timeout_at(deadline, left).await.is_err() {
-            let reason = format!("`{}`: another connection of this producer does not end", arrival.service.name);
-            return Err(Refusal { code: RefuseCode::TooManyConnections, reason });
+            let reason = format!(
+                "`{}`: another connection of this producer does not end",
+                arrival.service.name
+            );
+            return Err(Refusal {
+                code: RefuseCode::TooManyConnections,
+                reason,
+            });
         }
     }
 }

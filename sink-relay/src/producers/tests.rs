@@ -3,12 +3,24 @@ use super::*;
 use bytes::Bytes;
 
 fn hello(id: u128, first: u64) -> Hello {
-    Hello { producer: ProducerId { id, epoch: 1 }, first, message: "Tick".into(), ..Hello::default() }
+    Hello {
+        producer: ProducerId { id, epoch: 1 },
+        first,
+        message: "Tick".into(),
+        ..Hello::default()
+    }
 }
 
 fn chunk(producers: &Producers, number: u64, offset: u64, last: u64) -> Chunk {
     let producer = Arc::clone(&producers.get(number).unwrap().identity);
-    Chunk { producer, first_offset: offset, frames: 1, first: last, last, data: Bytes::new() }
+    Chunk {
+        producer,
+        first_offset: offset,
+        frames: 1,
+        first: last,
+        last,
+        data: Bytes::new(),
+    }
 }
 
 #[test]
@@ -27,7 +39,10 @@ fn only_a_hole_or_a_new_producer_is_news() {
     assert!(!producers.counted(number, 11));
     assert!(producers.counted(number, 12));
     let other = producers.enter(&hello(2, 1));
-    let since: Vec<_> = producers.news_since(1).map(|known| known.identity.number).collect();
+    let since: Vec<_> = producers
+        .news_since(1)
+        .map(|known| known.identity.number)
+        .collect();
     assert_eq!(since, [number, other]);
     assert_eq!(producers.news_since(producers.last_news()).count(), 0);
 }
@@ -35,12 +50,23 @@ fn only_a_hole_or_a_new_producer_is_news() {
 #[test]
 fn the_producer_gone_longest_is_forgotten_first() {
     let mut producers = Producers::default();
-    let numbers: Vec<_> = (1..=MAX_REMEMBERED as u128 + 2).map(|id| producers.enter(&hello(id, 1))).collect();
+    let numbers: Vec<_> = (1..=MAX_REMEMBERED as u128 + 2)
+        .map(|id| producers.enter(&hello(id, 1)))
+        .collect();
     assert_eq!(producers.all().count(), MAX_REMEMBERED + 2);
-    numbers.iter().rev().for_each(|number| producers.leave(*number));
+    numbers
+        .iter()
+        .rev()
+        .for_each(|number| producers.leave(*number));
     assert_eq!(producers.all().count(), MAX_REMEMBERED);
     assert_eq!(producers.news_since(0).count(), MAX_REMEMBERED);
-    assert_eq!(producers.number(&ProducerId { id: MAX_REMEMBERED as u128 + 2, epoch: 1 }), None);
+    assert_eq!(
+        producers.number(&ProducerId {
+            id: MAX_REMEMBERED as u128 + 2,
+            epoch: 1
+        }),
+        None
+    );
     assert_eq!(producers.number(&ProducerId { id: 1, epoch: 1 }), Some(1));
 }
 

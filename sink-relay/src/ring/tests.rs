@@ -3,7 +3,14 @@ use super::*;
 use sink_runtime::clock::{Chance, SplitMix};
 
 fn identity(number: u64) -> Arc<Identity> {
-    Arc::new(Identity { number, producer: ProducerId { id: u128::from(number), epoch: 1 }, message: Arc::default() })
+    Arc::new(Identity {
+        number,
+        producer: ProducerId {
+            id: u128::from(number),
+            epoch: 1,
+        },
+        message: Arc::default(),
+    })
 }
 
 /// Data frames with the given sequences and payloads of `bytes` bytes.
@@ -19,7 +26,13 @@ fn frames(sequences: &[u64], bytes: usize) -> Bytes {
 }
 
 fn append(ring: &mut Ring, producer: &Arc<Identity>, sequences: &[u64], bytes: usize) {
-    ring.append(producer, frames(sequences, bytes), sequences.len() as u32, sequences[0], sequences[sequences.len() - 1]);
+    ring.append(
+        producer,
+        frames(sequences, bytes),
+        sequences.len() as u32,
+        sequences[0],
+        sequences[sequences.len() - 1],
+    );
     while ring.evict().is_some() {}
 }
 
@@ -41,7 +54,10 @@ fn an_empty_ring_has_nothing_to_read() {
     let ring = Ring::new(10, 1000);
     let mut position = ring.position(1);
     assert!(matches!(ring.next(&mut position, 1000), Next::End));
-    assert_eq!((ring.next_offset(), ring.oldest_offset(), ring.retained()), (1, 1, 1));
+    assert_eq!(
+        (ring.next_offset(), ring.oldest_offset(), ring.retained()),
+        (1, 1, 1)
+    );
     assert_eq!(ring.position(99), position);
 }
 
@@ -53,14 +69,32 @@ fn chunks_of_one_producer_are_read_as_one_run() {
     append(&mut ring, &one, &[3], 1);
     append(&mut ring, &two, &[8, 10], 1);
     let mut position = ring.position(1);
-    let Next::Run(run) = ring.next(&mut position, 10_000) else { panic!("a run") };
-    assert_eq!((run.first_offset, run.frames, run.first, run.last, run.bytes), (1, 3, 1, 3, 3 * 17));
+    let Next::Run(run) = ring.next(&mut position, 10_000) else {
+        panic!("a run")
+    };
+    assert_eq!(
+        (run.first_offset, run.frames, run.first, run.last, run.bytes),
+        (1, 3, 1, 3, 3 * 17)
+    );
     assert_eq!(sequences(run.parts()), [1, 2, 3]);
-    let Next::Run(run) = ring.next(&mut position, 10_000) else { panic!("a run") };
-    assert_eq!((run.producer.number, run.first_offset, run.frames, run.first, run.last), (2, 4, 2, 8, 10));
+    let Next::Run(run) = ring.next(&mut position, 10_000) else {
+        panic!("a run")
+    };
+    assert_eq!(
+        (
+            run.producer.number,
+            run.first_offset,
+            run.frames,
+            run.first,
+            run.last
+        ),
+        (2, 4, 2, 8, 10)
+    );
     assert!(matches!(ring.next(&mut position, 10_000), Next::End));
     append(&mut ring, &one, &[4], 1);
-    let Next::Run(run) = ring.next(&mut position, 10_000) else { panic!("a run") };
+    let Next::Run(run) = ring.next(&mut position, 10_000) else {
+        panic!("a run")
+    };
     assert_eq!((run.first_offset, sequences(run.parts())), (6, vec![4]));
 }
 
@@ -70,9 +104,13 @@ fn a_run_ends_when_it_holds_enough_bytes() {
     let one = identity(1);
     (1..=10).for_each(|sequence| append(&mut ring, &one, &[sequence], 100));
     let mut position = ring.position(1);
-    let Next::Run(run) = ring.next(&mut position, 200) else { panic!("a run") };
+    let Next::Run(run) = ring.next(&mut position, 200) else {
+        panic!("a run")
+    };
     assert_eq!(sequences(run.parts()), [1, 2]);
-    let Next::Run(run) = ring.next(&mut position, 0) else { panic!("a run") };
+    let Next::Run(run) = ring.next(&mut position, 0) else {
+        panic!("a run")
+    };
     assert_eq!(sequences(run.parts()), [3]);
 }
 
@@ -81,8 +119,13 @@ fn a_reader_may_begin_inside_a_chunk() {
     let mut ring = Ring::new(100, 10_000);
     append(&mut ring, &identity(1), &[5, 6, 9, 10], 3);
     let mut position = ring.position(3);
-    let Next::Run(run) = ring.next(&mut position, 10_000) else { panic!("a run") };
-    assert_eq!((run.first_offset, run.frames, run.first, run.last), (3, 2, 9, 10));
+    let Next::Run(run) = ring.next(&mut position, 10_000) else {
+        panic!("a run")
+    };
+    assert_eq!(
+        (run.first_offset, run.frames, run.first, run.last),
+        (3, 2, 9, 10)
+    );
     assert_eq!(sequences(run.parts()), [9, 10]);
 }
 
@@ -95,7 +138,10 @@ fn eviction_keeps_at_least_retain_messages_and_at_most_retain_bytes() {
     // Six are there; without the first chunk three would be, which is too few.
     assert_eq!((ring.oldest_offset(), ring.retained()), (1, 2));
     append(&mut ring, &one, &[7, 8], 1);
-    assert_eq!((ring.oldest_offset(), ring.retained(), ring.held().0), (4, 4, 5));
+    assert_eq!(
+        (ring.oldest_offset(), ring.retained(), ring.held().0),
+        (4, 4, 5)
+    );
     let mut narrow = Ring::new(5, 40);
     (1..=5).for_each(|sequence| append(&mut narrow, &one, &[sequence], 4));
     assert_eq!((narrow.oldest_offset(), narrow.held()), (4, (2, 40)));
@@ -118,13 +164,20 @@ fn an_overtaken_reader_finds_one_gap_and_goes_on() {
     append(&mut ring, &one, &[1, 2], 1);
     let mut position = ring.position(2);
     (3..=9).for_each(|sequence| append(&mut ring, &one, &[sequence], 1));
-    let Next::Gap { from, to } = ring.next(&mut position, 1000) else { panic!("a gap") };
+    let Next::Gap { from, to } = ring.next(&mut position, 1000) else {
+        panic!("a gap")
+    };
     assert_eq!((from, to), (2, 7));
-    let Next::Run(run) = ring.next(&mut position, 1000) else { panic!("a run") };
+    let Next::Run(run) = ring.next(&mut position, 1000) else {
+        panic!("a run")
+    };
     assert_eq!((run.first_offset, sequences(run.parts())), (8, vec![8, 9]));
     // A position asked for behind the ring is a gap as well.
     let mut late = ring.position(0);
-    assert!(matches!(ring.next(&mut late, 1000), Next::Gap { from: 1, to: 7 }));
+    assert!(matches!(
+        ring.next(&mut late, 1000),
+        Next::Gap { from: 1, to: 7 }
+    ));
 }
 
 /// Random appends and readers, against a list of everything that ever was.
@@ -151,32 +204,59 @@ fn readers_see_everything_once_in_order_or_as_a_gap() {
                     all.extend(batch.iter().map(|sequence| (who as u64, *sequence)));
                     append(&mut ring, &producers[who], &batch, below(20) as usize);
                 }
-                2 if readers.len() < 5 => readers.push(ring.position(1 + below(all.len() as u64 + 3))),
+                2 if readers.len() < 5 => {
+                    readers.push(ring.position(1 + below(all.len() as u64 + 3)))
+                }
                 _ => {
                     for position in &mut readers {
                         let before = position.offset;
                         match ring.next(position, below(400) as usize) {
                             Next::End => assert_eq!(before, all.len() as u64 + 1, "seed {seed}"),
                             Next::Gap { from, to } => {
-                                assert_eq!((from, to, position.offset), (before, ring.oldest_offset() - 1, to + 1), "seed {seed}");
+                                assert_eq!(
+                                    (from, to, position.offset),
+                                    (before, ring.oldest_offset() - 1, to + 1),
+                                    "seed {seed}"
+                                );
                             }
                             Next::Run(run) => {
                                 assert_eq!(run.first_offset, before, "seed {seed}");
-                                let (number, frames, first, final_) = (run.producer.number, run.frames, run.first, run.last);
+                                let (number, frames, first, final_) =
+                                    (run.producer.number, run.frames, run.first, run.last);
                                 let expected = &all[before as usize - 1..][..frames as usize];
-                                let found: Vec<_> = sequences(run.parts()).into_iter().map(|sequence| (number, sequence)).collect();
+                                let found: Vec<_> = sequences(run.parts())
+                                    .into_iter()
+                                    .map(|sequence| (number, sequence))
+                                    .collect();
                                 assert_eq!(found, expected, "seed {seed}");
-                                assert_eq!((first, final_), (expected[0].1, expected[expected.len() - 1].1), "seed {seed}");
-                                assert_eq!(position.offset, before + u64::from(frames), "seed {seed}");
+                                assert_eq!(
+                                    (first, final_),
+                                    (expected[0].1, expected[expected.len() - 1].1),
+                                    "seed {seed}"
+                                );
+                                assert_eq!(
+                                    position.offset,
+                                    before + u64::from(frames),
+                                    "seed {seed}"
+                                );
                             }
                         }
                     }
                 }
             }
             let (messages, bytes) = ring.held();
-            assert!(ring.chunks.len() <= 1 || bytes <= ring.retain_bytes, "seed {seed}");
+            assert!(
+                ring.chunks.len() <= 1 || bytes <= ring.retain_bytes,
+                "seed {seed}"
+            );
             assert_eq!(ring.oldest_offset() + messages, ring.next_offset());
-            assert_eq!(bytes, ring.chunks.iter().map(|chunk| chunk.data.len() as u64).sum::<u64>());
+            assert_eq!(
+                bytes,
+                ring.chunks
+                    .iter()
+                    .map(|chunk| chunk.data.len() as u64)
+                    .sum::<u64>()
+            );
         }
     }
 }

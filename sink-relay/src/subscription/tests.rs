@@ -46,7 +46,10 @@ impl Reader {
                     let id = self.indices[&open.producer];
                     let sequence = frame::data(whole).unwrap().sequence;
                     let next = self.next.get_mut(&id).unwrap();
-                    assert!(sequence >= *next, "{sequence} of {id} after {next} was told");
+                    assert!(
+                        sequence >= *next,
+                        "{sequence} of {id} after {next} was told"
+                    );
                     *next = sequence + 1;
                     self.seen.push((id, sequence));
                     self.offset += 1;
@@ -76,7 +79,11 @@ impl Reader {
 }
 
 fn hello(id: u128, first: u64) -> Hello {
-    Hello { producer: ProducerId { id, epoch: 1 }, first, ..Hello::default() }
+    Hello {
+        producer: ProducerId { id, epoch: 1 },
+        first,
+        ..Hello::default()
+    }
 }
 
 struct World {
@@ -88,7 +95,11 @@ struct World {
 
 impl World {
     fn new(retain: u32) -> Self {
-        Self { ring: Ring::new(retain, 1 << 20), producers: Producers::default(), all: Vec::new() }
+        Self {
+            ring: Ring::new(retain, 1 << 20),
+            producers: Producers::default(),
+            all: Vec::new(),
+        }
     }
 
     fn append(&mut self, number: u64, sequences: &[u64]) {
@@ -100,8 +111,18 @@ impl World {
         }
         let identity = std::sync::Arc::clone(&self.producers.get(number).unwrap().identity);
         let last = sequences[sequences.len() - 1];
-        self.all.extend(sequences.iter().map(|sequence| (identity.producer.id, *sequence)));
-        self.ring.append(&identity, Bytes::from(out), sequences.len() as u32, sequences[0], last);
+        self.all.extend(
+            sequences
+                .iter()
+                .map(|sequence| (identity.producer.id, *sequence)),
+        );
+        self.ring.append(
+            &identity,
+            Bytes::from(out),
+            sequences.len() as u32,
+            sequences[0],
+            last,
+        );
         self.producers.took(number, last);
         while let Some(gone) = self.ring.evict() {
             self.producers.evicted(&gone);
@@ -110,7 +131,10 @@ impl World {
 
     fn subscribe(&self, start: Start) -> (Subscription, Reader) {
         let subscription = Subscription::new(start, &self.ring, 1, Overtaken::Gap);
-        let reader = Reader { offset: subscription.next_offset(), ..Reader::default() };
+        let reader = Reader {
+            offset: subscription.next_offset(),
+            ..Reader::default()
+        };
         (subscription, reader)
     }
 
@@ -161,7 +185,10 @@ fn a_connection_names_a_bounded_number_of_producers() {
         match world.gather(&mut subscription, &mut reader) {
             Gathered::All => {}
             other => {
-                assert_eq!((other, reader.indices.len()), (Gathered::TooMany, MAX_ANNOUNCED + 1));
+                assert_eq!(
+                    (other, reader.indices.len()),
+                    (Gathered::TooMany, MAX_ANNOUNCED + 1)
+                );
                 return;
             }
         }
@@ -202,7 +229,11 @@ fn every_message_and_every_hole_is_accounted_for() {
                 }
                 (0, None) => {
                     given[who] += below(3);
-                    numbers[who] = Some(world.producers.enter(&hello(who as u128 + 1, given[who] + 1)));
+                    numbers[who] = Some(
+                        world
+                            .producers
+                            .enter(&hello(who as u128 + 1, given[who] + 1)),
+                    );
                 }
                 (1..=4, Some(number)) => {
                     let batch: Vec<u64> = (0..=below(6))
@@ -222,7 +253,10 @@ fn every_message_and_every_hole_is_accounted_for() {
                 }
                 (7, _) if below(3) == 0 => {
                     // It comes back with what it knows of sequences, and asks for what it has not had.
-                    let (again, fresh) = world.subscribe(Start::After { epoch: 1, offset: reader.offset - 1 });
+                    let (again, fresh) = world.subscribe(Start::After {
+                        epoch: 1,
+                        offset: reader.offset - 1,
+                    });
                     assert_eq!(fresh.offset, reader.offset, "seed {seed}");
                     subscription = again;
                     reader.indices.clear();
@@ -232,13 +266,21 @@ fn every_message_and_every_hole_is_accounted_for() {
         }
         while world.gather(&mut subscription, &mut reader) != Gathered::All {}
         assert_eq!(reader.offset, world.ring.next_offset(), "seed {seed}");
-        assert_eq!(reader.got + reader.lost, world.ring.next_offset() - began, "seed {seed}");
+        assert_eq!(
+            reader.got + reader.lost,
+            world.ring.next_offset() - began,
+            "seed {seed}"
+        );
         let mut had: Vec<_> = reader.seen.clone();
         had.sort_unstable();
         had.dedup();
         assert_eq!(had.len() as u64, reader.got, "seed {seed}: twice");
         for known in world.producers.all() {
-            assert_eq!(reader.next.get(&known.identity.producer.id), Some(&known.expected), "seed {seed}");
+            assert_eq!(
+                reader.next.get(&known.identity.producer.id),
+                Some(&known.expected),
+                "seed {seed}"
+            );
         }
         let in_order = reader.seen.iter().fold((0, true), |(at, sound), message| {
             let found = world.all[at..].iter().position(|other| other == message);

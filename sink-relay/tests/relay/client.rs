@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use sink_runtime::frame::{self, Assembler, Bye, Chunk, Hello, Kind, PeerRole, Producer, ProducerId, Refuse, RelayGap, Start, Welcome};
+use sink_runtime::frame::{
+    self, Assembler, Bye, Chunk, Hello, Kind, PeerRole, Producer, ProducerId, Refuse, RelayGap,
+    Start, Welcome,
+};
 use sink_runtime::transport::{Dial, Endpoint, SystemDial, Target, Wire};
 use tokio::time::timeout;
 
@@ -23,7 +26,12 @@ pub(crate) struct Client {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     Producer(Producer),
-    Message { offset: u64, producer: u32, sequence: u64, payload: Vec<u8> },
+    Message {
+        offset: u64,
+        producer: u32,
+        sequence: u64,
+        payload: Vec<u8>,
+    },
     Gap(RelayGap),
     Heartbeat(u64),
     Ack(u64),
@@ -59,7 +67,13 @@ pub(crate) fn producer(id: u128) -> Hello {
 }
 
 pub(crate) fn consumer(start: Start) -> Hello {
-    Hello { service: "ticks".into(), role: PeerRole::Consumer, codec: "raw".into(), start, ..Hello::default() }
+    Hello {
+        service: "ticks".into(),
+        role: PeerRole::Consumer,
+        codec: "raw".into(),
+        start,
+        ..Hello::default()
+    }
 }
 
 /// Data frames with sequences `from..=to`, the sequence as text for a payload.
@@ -80,8 +94,15 @@ pub(crate) fn frame_of(out: &mut Vec<u8>, sequence: u64, payload: &[u8]) {
 
 impl Client {
     pub(crate) async fn dial(endpoint: &Endpoint) -> Self {
-        let wire = SystemDial.dial(&Target::new(endpoint.clone())).await.unwrap();
-        Self { wire, assembler: Assembler::new(64 << 20), frames: std::collections::VecDeque::new() }
+        let wire = SystemDial
+            .dial(&Target::new(endpoint.clone()))
+            .await
+            .unwrap();
+        Self {
+            wire,
+            assembler: Assembler::new(64 << 20),
+            frames: std::collections::VecDeque::new(),
+        }
     }
 
     pub(crate) async fn write(&self, mut bytes: &[u8]) -> io::Result<()> {
@@ -89,7 +110,9 @@ impl Client {
             match self.wire.try_write(bytes) {
                 Ok(count) => bytes = &bytes[count..],
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    timeout(PATIENCE, poll_fn(|cx| self.wire.poll_writable(cx))).await.expect("relay reads")?;
+                    timeout(PATIENCE, poll_fn(|cx| self.wire.poll_writable(cx)))
+                        .await
+                        .expect("relay reads")?;
                 }
                 Err(error) => return Err(error),
             }
@@ -112,7 +135,10 @@ impl Client {
             if let Some((bytes, _)) = self.assembler.take().unwrap() {
                 let mut at = 0;
                 while at < bytes.len() {
-                    let total = frame::head(&bytes[at..], usize::MAX).unwrap().unwrap().total;
+                    let total = frame::head(&bytes[at..], usize::MAX)
+                        .unwrap()
+                        .unwrap()
+                        .total;
                     self.frames.push_back(bytes.slice(at..at + total));
                     at += total;
                 }
@@ -122,7 +148,10 @@ impl Client {
                 Ok(0) => return None,
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    timeout(PATIENCE, poll_fn(|cx| self.wire.poll_readable(cx))).await.expect("relay writes").unwrap();
+                    timeout(PATIENCE, poll_fn(|cx| self.wire.poll_readable(cx)))
+                        .await
+                        .expect("relay writes")
+                        .unwrap();
                 }
                 Err(_) => return None,
             }
@@ -180,12 +209,18 @@ impl Consumer {
         let mut client = Client::dial(endpoint).await;
         client.hello(hello).await;
         let welcome = client.welcome().await;
-        Self { client, welcome, open: None }
+        Self {
+            client,
+            welcome,
+            open: None,
+        }
     }
 
     pub(crate) async fn event(&mut self) -> Event {
         loop {
-            let Some(frame) = self.client.frame().await else { return Event::Closed };
+            let Some(frame) = self.client.frame().await else {
+                return Event::Closed;
+            };
             match Kind::from_u8(frame[4]).unwrap() {
                 Kind::Chunk => {
                     assert!(self.open.is_none(), "a chunk inside a chunk");
@@ -200,7 +235,12 @@ impl Consumer {
                     if *read == chunk.frames {
                         self.open = None;
                     }
-                    return Event::Message { offset, producer, sequence: data.sequence, payload };
+                    return Event::Message {
+                        offset,
+                        producer,
+                        sequence: data.sequence,
+                        payload,
+                    };
                 }
                 other => {
                     assert!(self.open.is_none(), "{other:?} inside a chunk");
@@ -228,7 +268,12 @@ impl Consumer {
     /// Expects messages `from..=to` of one producer, the first at `offset`.
     pub(crate) async fn messages(&mut self, producer: u32, from: u64, to: u64, offset: u64) {
         for sequence in from..=to {
-            let expected = Event::Message { offset: offset + sequence - from, producer, sequence, payload: format!("{sequence}").into_bytes() };
+            let expected = Event::Message {
+                offset: offset + sequence - from,
+                producer,
+                sequence,
+                payload: format!("{sequence}").into_bytes(),
+            };
             assert_eq!(self.event().await, expected);
         }
     }
@@ -236,7 +281,17 @@ impl Consumer {
     /// Expects the announcement of a producer.
     pub(crate) async fn producer(&mut self, index: u32, id: u128, first: u64) {
         let announced = self.announced().await;
-        assert_eq!((announced.index, announced.producer.id, announced.first), (index, id, first));
-        assert_eq!((announced.fingerprint, &*announced.message, &*announced.shape), (77, "Tick", "Tick{price:u64}"));
+        assert_eq!(
+            (announced.index, announced.producer.id, announced.first),
+            (index, id, first)
+        );
+        assert_eq!(
+            (
+                announced.fingerprint,
+                &*announced.message,
+                &*announced.shape
+            ),
+            (77, "Tick", "Tick{price:u64}")
+        );
     }
 }

@@ -15,15 +15,23 @@ async fn a_relay_that_ends_lets_consumers_read_what_there_is() {
     let ends = tokio::spawn(relay.shut_down());
     reader.producer(0, 1, 1).await;
     reader.messages(0, 1, 40_000, 1).await;
-    let Event::Bye(bye) = reader.event().await else { panic!("no goodbye") };
+    let Event::Bye(bye) = reader.event().await else {
+        panic!("no goodbye")
+    };
     assert_eq!(bye.code, ByeCode::ShuttingDown as u16);
     drop(reader);
     sender.acked(40_000).await;
     let frame = sender.client.frame().await.unwrap();
-    assert_eq!((frame[4], Bye::decode(&frame).code), (Kind::Bye as u8, ByeCode::ShuttingDown as u16));
+    assert_eq!(
+        (frame[4], Bye::decode(&frame).code),
+        (Kind::Bye as u8, ByeCode::ShuttingDown as u16)
+    );
     drop(sender);
     let report = ends.await.unwrap();
-    assert_eq!((report.cut, report.service("ticks").unwrap().messages_out), (0, 40_000));
+    assert_eq!(
+        (report.cut, report.service("ticks").unwrap().messages_out),
+        (0, 40_000)
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -28,7 +28,15 @@ async fn the_same_over_a_unix_socket() {
     reader.messages(0, 1, 50_000, 1).await;
     let statistics = relay.statistics();
     let service = statistics.service("ticks").unwrap();
-    assert_eq!((service.messages_in, service.messages_out, service.producers, service.consumers.len()), (50_000, 50_000, 1, 1));
+    assert_eq!(
+        (
+            service.messages_in,
+            service.messages_out,
+            service.producers,
+            service.consumers.len()
+        ),
+        (50_000, 50_000, 1, 1)
+    );
     relay.shut_down().await;
     assert!(!path.exists());
 }
@@ -66,14 +74,32 @@ async fn a_returning_consumer_goes_on_behind_what_it_has() {
     reader.producer(0, 1, 1).await;
     reader.messages(0, 1, 10, 1).await;
     drop(reader);
-    let mut reader = Consumer::connect(&endpoint, &consumer(Start::After { epoch, offset: 42 })).await;
-    assert_eq!((reader.welcome.relay_epoch, reader.welcome.next_offset), (epoch, 43));
+    let mut reader =
+        Consumer::connect(&endpoint, &consumer(Start::After { epoch, offset: 42 })).await;
+    assert_eq!(
+        (reader.welcome.relay_epoch, reader.welcome.next_offset),
+        (epoch, 43)
+    );
     reader.producer(0, 1, 43).await;
     reader.messages(0, 43, 100, 43).await;
-    let mut elsewhere = Consumer::connect(&endpoint, &consumer(Start::After { epoch: epoch + 1, offset: 42 })).await;
+    let mut elsewhere = Consumer::connect(
+        &endpoint,
+        &consumer(Start::After {
+            epoch: epoch + 1,
+            offset: 42,
+        }),
+    )
+    .await;
     assert_eq!(elsewhere.welcome.next_offset, 1);
     elsewhere.producer(0, 1, 1).await;
-    let mut ahead = Consumer::connect(&endpoint, &consumer(Start::After { epoch, offset: u64::MAX })).await;
+    let mut ahead = Consumer::connect(
+        &endpoint,
+        &consumer(Start::After {
+            epoch,
+            offset: u64::MAX,
+        }),
+    )
+    .await;
     assert_eq!(ahead.welcome.next_offset, 101);
     ahead.producer(0, 1, 101).await;
 }
@@ -88,10 +114,16 @@ async fn what_is_sent_again_is_dropped_and_acked() {
     assert_eq!(again.welcome.acked, 20);
     again.send_acked(11, 30).await;
     // Another producer, and another life of the same one, count for themselves.
-    Sender::connect(&endpoint, &producer(2)).await.send_acked(1, 5).await;
+    Sender::connect(&endpoint, &producer(2))
+        .await
+        .send_acked(1, 5)
+        .await;
     let mut reborn = producer(1);
     reborn.producer.epoch = 2;
-    Sender::connect(&endpoint, &reborn).await.send_acked(1, 5).await;
+    Sender::connect(&endpoint, &reborn)
+        .await
+        .send_acked(1, 5)
+        .await;
     let mut reader = Consumer::connect(&endpoint, &consumer(Start::Retained)).await;
     reader.producer(0, 1, 1).await;
     reader.messages(0, 1, 30, 1).await;
@@ -120,7 +152,12 @@ async fn several_producers_keep_their_own_order() {
     while offset <= 8000 {
         match reader.event().await {
             Event::Producer(announced) => assert!(announced.index < 4 && announced.first == 1),
-            Event::Message { offset: at, producer, sequence, .. } => {
+            Event::Message {
+                offset: at,
+                producer,
+                sequence,
+                ..
+            } => {
                 assert_eq!((at, sequence), (offset, next[producer as usize]));
                 next[producer as usize] += 1;
                 offset += 1;
@@ -147,7 +184,12 @@ async fn a_producer_is_announced_before_it_sends_anything() {
 
 #[tokio::test]
 async fn a_frame_of_the_largest_size_passes() {
-    let (_relay, endpoint) = start(Relay::bind(crate::inproc()).unwrap().max_frame_bytes(3 << 20)).await;
+    let (_relay, endpoint) = start(
+        Relay::bind(crate::inproc())
+            .unwrap()
+            .max_frame_bytes(3 << 20),
+    )
+    .await;
     let mut reader = Consumer::connect(&endpoint, &consumer(Start::Retained)).await;
     let sender = Sender::connect(&endpoint, &producer(1)).await;
     let payload: Vec<u8> = (0..3 << 20).map(|at: u32| at as u8).collect();
@@ -155,7 +197,15 @@ async fn a_frame_of_the_largest_size_passes() {
     crate::client::frame_of(&mut out, 1, &payload);
     let (written, _) = tokio::join!(sender.client.write(&out), async {
         reader.producer(0, 1, 1).await;
-        assert_eq!(reader.event().await, Event::Message { offset: 1, producer: 0, sequence: 1, payload });
+        assert_eq!(
+            reader.event().await,
+            Event::Message {
+                offset: 1,
+                producer: 0,
+                sequence: 1,
+                payload
+            }
+        );
     });
     written.unwrap();
 }

@@ -56,7 +56,8 @@ async fn a_restarted_relay_shows_what_the_dead_one_held() {
             Err(_) => tokio::task::yield_now().await,
         }
     };
-    let mut reader = Consumer::connect(&endpoint, &consumer(Start::After { epoch, offset: 40 })).await;
+    let mut reader =
+        Consumer::connect(&endpoint, &consumer(Start::After { epoch, offset: 40 })).await;
     assert_ne!(reader.welcome.relay_epoch, epoch);
     assert_eq!(reader.welcome.next_offset, 1);
     // 91 to 100 were not acked, say; 41 to 90 died with the relay.
@@ -84,8 +85,12 @@ async fn a_slow_consumer_is_told_to_the_message_and_slows_nobody() {
     let mut offset = 1;
     for round in 0..rounds {
         for (at, sender) in senders.iter_mut().enumerate() {
-            sender.send_acked(round * each + 1, round * each + each).await;
-            quick.messages(at as u32, round * each + 1, round * each + each, offset).await;
+            sender
+                .send_acked(round * each + 1, round * each + each)
+                .await;
+            quick
+                .messages(at as u32, round * each + 1, round * each + each, offset)
+                .await;
             offset += each;
         }
     }
@@ -94,7 +99,12 @@ async fn a_slow_consumer_is_told_to_the_message_and_slows_nobody() {
     while next < offset {
         match slow.event().await {
             Event::Producer(announced) => names[announced.index as usize] = announced.producer.id,
-            Event::Message { offset, producer, sequence, .. } => {
+            Event::Message {
+                offset,
+                producer,
+                sequence,
+                ..
+            } => {
                 assert_eq!((offset, sequence), (next, last[producer as usize] + 1));
                 last[producer as usize] = sequence;
                 next += 1;
@@ -120,7 +130,14 @@ async fn a_slow_consumer_is_told_to_the_message_and_slows_nobody() {
     assert_eq!(names, [1, 2, 3]);
     let statistics = relay.statistics();
     let service = statistics.service("ticks").unwrap();
-    assert_eq!((service.dropped, service.consumers[0].dropped, service.consumers[1].dropped), (lost, lost, 0));
+    assert_eq!(
+        (
+            service.dropped,
+            service.consumers[0].dropped,
+            service.consumers[1].dropped
+        ),
+        (lost, lost, 0)
+    );
 }
 
 #[tokio::test]
@@ -137,11 +154,14 @@ async fn a_consumer_that_comes_back_too_late_is_told_what_left_retention() {
     two.send_acked(1, 30).await;
     one.send_acked(51, 100).await;
     two.send_acked(31, 130).await;
-    let mut reader = Consumer::connect(&endpoint, &consumer(Start::After { epoch, offset: 50 })).await;
+    let mut reader =
+        Consumer::connect(&endpoint, &consumer(Start::After { epoch, offset: 50 })).await;
     assert_eq!(reader.welcome.next_offset, 51);
     reader.producer(0, 1, 1).await;
     reader.producer(1, 2, 1).await;
-    let Event::Gap(gap) = reader.event().await else { panic!("no gap") };
+    let Event::Gap(gap) = reader.event().await else {
+        panic!("no gap")
+    };
     assert_eq!((gap.from, gap.to, gap.cause), (51, 130, 1));
     assert_eq!(gap.producers, [(0, 100), (1, 30)]);
     reader.messages(1, 31, 130, 131).await;
@@ -149,7 +169,13 @@ async fn a_consumer_that_comes_back_too_late_is_told_what_left_retention() {
 
 #[tokio::test]
 async fn a_service_may_disconnect_slow_consumers() {
-    let (_relay, endpoint) = start(Relay::bind(inproc()).unwrap().retain(100).slow_consumer(SlowConsumer::Disconnect)).await;
+    let (_relay, endpoint) = start(
+        Relay::bind(inproc())
+            .unwrap()
+            .retain(100)
+            .slow_consumer(SlowConsumer::Disconnect),
+    )
+    .await;
     let mut slow = Consumer::connect(&endpoint, &consumer(Start::Now)).await;
     let mut sender = Sender::connect(&endpoint, &producer(1)).await;
     for round in 0..400 {

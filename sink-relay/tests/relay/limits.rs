@@ -9,7 +9,12 @@ use crate::{inproc, relay, start};
 
 #[tokio::test(start_paused = true)]
 async fn an_idle_relay_sends_heartbeats_that_say_how_far_it_is() {
-    let (_relay, endpoint) = start(Relay::bind(inproc()).unwrap().heartbeat(Duration::from_secs(3))).await;
+    let (_relay, endpoint) = start(
+        Relay::bind(inproc())
+            .unwrap()
+            .heartbeat(Duration::from_secs(3)),
+    )
+    .await;
     let mut sender = Sender::connect(&endpoint, &producer(1)).await;
     sender.send_acked(1, 5).await;
     let mut reader = Consumer::connect(&endpoint, &consumer(Start::Retained)).await;
@@ -19,17 +24,40 @@ async fn an_idle_relay_sends_heartbeats_that_say_how_far_it_is() {
     let begun = Instant::now();
     assert_eq!(reader.event().await, Event::Heartbeat(5));
     assert_eq!(reader.event().await, Event::Heartbeat(5));
-    assert!((6000..6100).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
+    assert!(
+        (6000..6100).contains(&begun.elapsed().as_millis()),
+        "{:?}",
+        begun.elapsed()
+    );
     let frame = sender.client.frame().await.unwrap();
-    assert_eq!((frame[4], sink_runtime::frame::number(&frame).unwrap()), (Kind::Heartbeat as u8, 5));
-    let impatient = Hello { heartbeat_ms: 500, ..consumer(Start::Now) };
-    assert_eq!(Consumer::connect(&endpoint, &impatient).await.welcome.heartbeat_ms, 500);
+    assert_eq!(
+        (frame[4], sink_runtime::frame::number(&frame).unwrap()),
+        (Kind::Heartbeat as u8, 5)
+    );
+    let impatient = Hello {
+        heartbeat_ms: 500,
+        ..consumer(Start::Now)
+    };
+    assert_eq!(
+        Consumer::connect(&endpoint, &impatient)
+            .await
+            .welcome
+            .heartbeat_ms,
+        500
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_misses_three_heartbeats_is_lost() {
     let (relay, endpoint) = relay().await;
-    let mut sender = Sender::connect(&endpoint, &Hello { heartbeat_ms: 1000, ..producer(1) }).await;
+    let mut sender = Sender::connect(
+        &endpoint,
+        &Hello {
+            heartbeat_ms: 1000,
+            ..producer(1)
+        },
+    )
+    .await;
     let begun = Instant::now();
     sender.send_acked(1, 5).await;
     let bye = loop {
@@ -39,7 +67,11 @@ async fn a_peer_that_misses_three_heartbeats_is_lost() {
         }
     };
     assert_eq!(bye.code, ByeCode::Silent as u16);
-    assert!((3000..3200).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
+    assert!(
+        (3000..3200).contains(&begun.elapsed().as_millis()),
+        "{:?}",
+        begun.elapsed()
+    );
     assert_eq!(relay.statistics().service("ticks").unwrap().producers, 0);
 }
 
@@ -58,9 +90,15 @@ async fn a_consumer_that_takes_no_byte_for_ten_seconds_is_cut_off() {
     let mut sender = Sender::connect(&endpoint, &producer(1)).await;
     sender.send_acked(1, 60_000).await;
     sleep(Duration::from_millis(9000)).await;
-    assert_eq!(relay.statistics().service("ticks").unwrap().consumers.len(), 1);
+    assert_eq!(
+        relay.statistics().service("ticks").unwrap().consumers.len(),
+        1
+    );
     sleep(Duration::from_millis(1500)).await;
-    assert_eq!(relay.statistics().service("ticks").unwrap().consumers.len(), 0);
+    assert_eq!(
+        relay.statistics().service("ticks").unwrap().consumers.len(),
+        0
+    );
     drop(stuck);
 }
 
@@ -87,7 +125,11 @@ async fn a_frame_that_trickles_in_is_given_up() {
         }
     };
     assert_eq!(bye.code, ByeCode::Malformed as u16);
-    assert!(begun.elapsed() < Duration::from_secs(35), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(35),
+        "{:?}",
+        begun.elapsed()
+    );
 }
 
 #[tokio::test]
@@ -116,7 +158,9 @@ async fn memory_is_bounded_by_retain_bytes() {
     let (relay, endpoint) = start(Relay::bind(inproc()).unwrap().retain_bytes(200_000)).await;
     let mut sender = Sender::connect(&endpoint, &producer(1)).await;
     for round in 0..100 {
-        sender.send_acked(round * 1000 + 1, round * 1000 + 1000).await;
+        sender
+            .send_acked(round * 1000 + 1, round * 1000 + 1000)
+            .await;
         let statistics = relay.statistics();
         let service = statistics.service("ticks").unwrap();
         assert!(service.retained_bytes <= 200_000, "{service:?}");

@@ -1,6 +1,9 @@
 //! The relay as its peers see it: raw frames in, raw frames out, over Unix sockets and inside the process.
 
-#![allow(clippy::unwrap_used, reason = "a test that finds nothing to unwrap has failed")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that finds nothing to unwrap has failed"
+)]
 
 mod client;
 
@@ -9,6 +12,7 @@ mod forwards;
 mod gaps;
 mod limits;
 mod refuses;
+mod together;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -17,7 +21,10 @@ use sink_relay::{Endpoint, Relay, RunningRelay};
 /// A name that no other test of this process uses.
 fn inproc() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    format!("inproc://relay-test-{}", NEXT.fetch_add(1, Ordering::Relaxed))
+    format!(
+        "inproc://relay-test-{}",
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    )
 }
 
 async fn start(relay: Relay) -> (RunningRelay, Endpoint) {

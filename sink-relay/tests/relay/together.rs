@@ -1,0 +1,126 @@
+//! The runtime's own sinks and sources at both ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sink_relay::{Relay, RunningRelay};
+use sink_runtime::{Gap, Message, MessageSink, ServiceRegistry, Source, SourceError};
+use tokio::time::timeout;
+
+use crate::client::PATIENCE;
+use crate::inproc;
+
+fn registry(endpoint: &str) -> Arc<ServiceRegistry> {
+    let text = format!(
+        "[services.ticks]\ntype = \"relay\"\nendpoint = \"{endpoint}\"\ndelivery = \"at_least_once\"\nreconnect_delay_ms = 5\nreconnect_max_delay_ms = 20\n"
+    );
+    Arc::new(ServiceRegistry::from_toml(&text).unwrap())
+}
+
+async fn start(endpoint: &str) -> RunningRelay {
+    loop {
+        // The address of a relay that was just cut off is free once its tasks are gone.
+        match Relay::bind(endpoint).unwrap().start().await {
+            Ok(relay) => return relay,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    }
+}
+
+/// The next message's number, or the gap before it.
+async fn next(source: &mut Source<Message>) -> Result<u64, Gap> {
+    loop {
+        match timeout(PATIENCE, source.recv())
+            .await
+            .expect("something arrives")
+        {
+            Some(Ok(delivery)) => {
+                assert!(delivery.gap().is_none());
+                return Ok(std::str::from_utf8(delivery.payload())
+                    .unwrap()
+                    .parse()
+                    .unwrap());
+            }
+            Some(Err(SourceError::Gap(gap))) => return Err(gap),
+            Some(Err(other)) => panic!("{other}"),
+            None => panic!("the source ended"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sinks_and_sources_meet_in_any_order() {
+    let endpoint = inproc();
+    let services = registry(&endpoint);
+    let sink = services.sink::<Message>("ticks").unwrap();
+    for number in 1..=500u64 {
+        sink.send(Message::new(number.to_string())).await.unwrap();
+    }
+    let mut early = services.source::<Message>("ticks").unwrap();
+    let reading = tokio::spawn(async move {
+        for number in 1..=20_000 {
+            assert_eq!(next(&mut early).await, Ok(number));
+        }
+    });
+    let relay = start(&endpoint).await;
+    for number in 501..=20_000u64 {
+        sink.send(Message::new(number.to_string())).await.unwrap();
+    }
+    sink.flush().await.unwrap();
+    timeout(PATIENCE, reading).await.unwrap().unwrap();
+    let mut late = services.source::<Message>("ticks").unwrap();
+    for number in 1..=20_000 {
+        assert_eq!(next(&mut late).await, Ok(number));
+    }
+    sink.close(Duration::from_secs(5)).await;
+    relay.shut_down().await;
+}
+
+/// What the dead relay held and a consumer had not read is a gap, counted to the message; nothing comes twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_that_dies_again_and_again_loses_nothing_silently() {
+    let endpoint = inproc();
+    let services = registry(&endpoint);
+    let sink = services.sink::<Message>("ticks").unwrap();
+    let mut source = services.source::<Message>("ticks").unwrap();
+    let sending = tokio::spawn(async move {
+        for number in 1..=30_000u64 {
+            sink.send(Message::new(number.to_string())).await.unwrap();
+            if number % 100 == 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        sink.flush().await.unwrap();
+    });
+    let restarting = {
+        let endpoint = endpoint.clone();
+        tokio::spawn(async move {
+            for _ in 0..8 {
+                let relay = start(&endpoint).await;
+                tokio::time::sleep(Duration::from_millis(40)).await;
+                drop(relay);
+            }
+            start(&endpoint).await
+        })
+    };
+    let (mut expected, mut lost) = (1, 0);
+    while expected <= 30_000 {
+        match next(&mut source).await {
+            Ok(number) => {
+                assert_eq!(number, expected, "neither twice nor silently missing");
+                expected += 1;
+            }
+            // One producer, so the numbers of its sequences are ours.
+            Err(gap) => {
+                assert_eq!(gap.from, expected, "{gap:?}");
+                expected = gap.to + 1;
+                lost += gap.to - gap.from + 1;
+            }
+        }
+    }
+    sending.await.unwrap();
+    let relay = restarting.await.unwrap();
+    let ledger = source.ledger();
+    assert_eq!((ledger.received + lost, ledger.lost), (30_000, lost));
+    relay.shut_down().await;
+}
