@@ -1,50 +1,77 @@
 //! The relay killed with SIGKILL in the middle of a replay and started again. Its retention was memory, so what it held is
-//! gone; that must show at the consumer, to the message, and nothing may come twice.
+//! gone; that must show at the consumer, to the message, and nothing may come twice. The adapter notices nothing.
 #![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    reason = "in a test, anything unexpected is a failure"
+)]
 
 mod harness;
 
-use harness::{Count, Ended, Rig, swaps};
+use std::thread;
+use std::time::Duration;
+
+use harness::{Count, Ended, Process, Rig, swaps};
 use rustix::process::Signal;
 
 const LOGS: u64 = 3_000;
 /// A log each millisecond.
 const SPEED: &str = "1000";
 const BEFORE_THE_KILL: usize = 500;
+/// Long enough for hundreds of logs, several times what a socket holds of them.
+const A_WHILE: Duration = Duration::from_millis(800);
 
-/// Kills the relay when the consumer has received some, with `meanwhile` in between; returns how the consumer ended.
-fn killed_in_the_middle(
-    rig: &Rig,
-    before: impl Fn(&harness::Process),
-    after: impl Fn(&harness::Process),
-) -> Ended {
-    let recording = rig.path("swaps.jsonl");
-    swaps(&recording, LOGS);
-    let relay = rig.start_relay();
-    let consumer = rig.start_consumer("consumer");
-    let adapter = rig.start_adapter();
-    let feed = rig.start_feed(&recording, SPEED);
+/// A replay in the middle: some of it has been received.
+struct Replay {
+    rig: Rig,
+    feed: Process,
+    relay: Option<Process>,
+    adapter: Process,
+    consumer: Process,
+}
 
-    rig.wait_for_rows("consumer", BEFORE_THE_KILL);
-    before(&consumer);
-    relay.kill();
-    let _relay = rig.start_relay();
-    after(&consumer);
+// === impl Replay ===
 
-    let adapter = adapter.end();
-    assert!(adapter.status.success(), "{}", adapter.text());
-    assert_eq!(
-        adapter.line("adapter: sent"),
-        format!("adapter: sent {LOGS}, unsent 0, connections 1")
-    );
-    assert!(feed.end().status.success());
-    consumer.end()
+impl Replay {
+    fn in_the_middle() -> Self {
+        let rig = Rig::new();
+        let recording = rig.path("swaps.jsonl");
+        swaps(&recording, LOGS);
+        let (relay, consumer) = (Some(rig.start_relay()), rig.start_consumer("consumer"));
+        let (adapter, feed) = (rig.start_adapter(), rig.start_feed(&recording, SPEED));
+        rig.wait_for_rows("consumer", BEFORE_THE_KILL);
+        Self {
+            rig,
+            feed,
+            relay,
+            adapter,
+            consumer,
+        }
+    }
+
+    fn kill_and_restart_relay(&mut self) {
+        self.relay.take().unwrap().kill();
+        self.relay = Some(self.rig.start_relay());
+    }
+
+    /// Lets it end; every part but the killed one must have done its work.
+    fn end(self) -> (Count, String) {
+        let adapter = self.adapter.end();
+        assert!(adapter.status.success(), "{}", adapter.text());
+        assert_eq!(
+            adapter.line("adapter: sent"),
+            format!("adapter: sent {LOGS}, unsent 0, connections 1")
+        );
+        assert!(self.feed.end().status.success());
+        let consumer = self.consumer.end();
+        (accounted(&self.rig, "consumer", &consumer), consumer.text())
+    }
 }
 
 /// What came is in order and once, and what did not come is what was reported as lost.
-fn accounts_for_all(rig: &Rig, consumer: &Ended) -> Count {
+fn accounted(rig: &Rig, name: &str, consumer: &Ended) -> Count {
     let count = consumer.count();
-    let blocks = rig.column("consumer", "block");
+    let blocks = rig.column(name, "block");
     assert!(
         blocks.is_sorted_by(|a, b| a < b),
         "handed up twice or out of order: {}",
@@ -61,25 +88,47 @@ fn accounts_for_all(rig: &Rig, consumer: &Ended) -> Count {
             ..count
         }
     );
+    println!("{}", consumer.line("consumer: sent"));
     count
 }
 
 #[test]
 fn what_a_killed_relay_took_with_it_is_counted_to_the_message() {
-    let rig = Rig::new();
-    let consumer = killed_in_the_middle(&rig, |_| (), |_| ());
-    accounts_for_all(&rig, &consumer);
+    let mut replay = Replay::in_the_middle();
+    replay.kill_and_restart_relay();
+    replay.end();
 }
 
 #[test]
 fn what_a_killed_relay_held_for_a_slow_consumer_is_a_gap() {
-    let rig = Rig::new();
-    let stop = |consumer: &harness::Process| {
-        // The relay goes on taking, and acking, what the consumer does not read: more than the socket holds.
-        consumer.signal(Signal::STOP);
-        std::thread::sleep(std::time::Duration::from_millis(1_000));
-    };
-    let consumer = killed_in_the_middle(&rig, stop, |consumer| consumer.signal(Signal::CONT));
-    let count = accounts_for_all(&rig, &consumer);
-    assert!(count.lost > 0, "{}", consumer.text());
+    let mut replay = Replay::in_the_middle();
+    // The relay goes on taking, and acking, what the consumer does not read: more than the socket holds.
+    replay.consumer.signal(Signal::STOP);
+    thread::sleep(A_WHILE);
+    replay.kill_and_restart_relay();
+    replay.consumer.signal(Signal::CONT);
+    let (count, text) = replay.end();
+    assert!(count.lost > 0, "{text}");
+}
+
+#[test]
+fn what_a_killed_relay_had_not_acked_is_sent_again() {
+    let mut replay = Replay::in_the_middle();
+    // The adapter goes on writing what the relay neither reads nor acks.
+    replay.relay.as_ref().unwrap().signal(Signal::STOP);
+    thread::sleep(A_WHILE);
+    replay.kill_and_restart_relay();
+    let (count, text) = replay.end();
+    assert!(count.lost < 100, "{text}");
+}
+
+#[test]
+fn a_consumer_that_comes_after_the_kill_is_told_what_it_missed() {
+    let mut replay = Replay::in_the_middle();
+    replay.kill_and_restart_relay();
+    let late = replay.rig.start_consumer("late");
+    let late = late.end();
+    let count = accounted(&replay.rig, "late", &late);
+    assert!(count.lost > 0, "{}", late.text());
+    replay.end();
 }
