@@ -54,6 +54,8 @@ pub(crate) enum Command {
     Schema(SchemaArgs),
     /// Put a registry, a build script and the dependencies into a crate
     Init(InitArgs),
+    /// Serve every relay service of the registry until Ctrl-C
+    Relay,
 }
 
 #[derive(Debug, Args)]

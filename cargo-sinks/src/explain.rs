@@ -1,9 +1,32 @@
 //! `cargo sinks explain E0102`: cause, wrong and right.
 
-use crate::{cli::ExplainArgs, failure::Failure};
+use std::fmt::Write;
+
+use sink_schema::{explain, explanations};
+
+use crate::{cli::ExplainArgs, failure::Failure, output};
 
 /// Prints one explanation, or the list of codes.
 pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
-    let _ = args;
-    Err(Failure::Said("not there yet".to_owned()))
+    let Some(code) = &args.code else {
+        return output::print(&list());
+    };
+    match explain(code) {
+        Some(explanation) => output::print(&explanation.to_string()),
+        None => Err(Failure::Said(format!(
+            "there is no code `{code}`; `cargo sinks explain` lists them all"
+        ))),
+    }
+}
+
+fn list() -> String {
+    let mut list = String::new();
+    for explanation in explanations() {
+        let lint = explanation
+            .lint
+            .map(|lint| format!(" [{lint}]"))
+            .unwrap_or_default();
+        let _ = writeln!(list, "{}  {}{lint}", explanation.code, explanation.title);
+    }
+    list
 }

@@ -14,6 +14,7 @@ mod graph;
 mod init;
 mod output;
 mod registry;
+mod relay;
 mod schema;
 
 use std::process::ExitCode;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Init(args) => init::run(&cli.registry, &args),
+        Command::Relay => relay::run(&cli.registry),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -14,24 +14,43 @@ use crate::{
 
 /// Serves; ends with the numbers of each service.
 pub(crate) fn run(args: &RegistryArgs) -> Result<(), Failure> {
-    let profile = args.profile.clone().or_else(|| env::var("SINKS_PROFILE").ok().filter(|profile| !profile.is_empty()));
-    let args = RegistryArgs { profile, ..args.clone() };
+    let profile = args.profile.clone().or_else(|| {
+        env::var("SINKS_PROFILE")
+            .ok()
+            .filter(|profile| !profile.is_empty())
+    });
+    let args = RegistryArgs {
+        profile,
+        ..args.clone()
+    };
     let loaded = registry::load(&args, Options::default())?;
     loaded.report()?;
     let plan = as_running(&loaded)?;
     if !plan.services.iter().any(is_relay) {
-        let text = format!("{} has no service of `type = \"relay\"`: there is nothing to serve", loaded.registry.base.path);
+        let text = format!(
+            "{} has no service of `type = \"relay\"`: there is nothing to serve",
+            loaded.registry.base.path
+        );
         return Err(Failure::Said(text));
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(Failure::at("async runtime"))?.block_on(serve(plan))
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime
+        .map_err(Failure::at("async runtime"))?
+        .block_on(serve(plan))
 }
 
 /// The plan with the environment over it, as every running program has it.
 fn as_running(loaded: &Loaded) -> Result<Plan, Failure> {
-    let overlay = loaded.registry.overlays.iter().find(|overlay| Some(&overlay.profile) == loaded.options.profile.as_ref());
-    let environment: Vec<(String, String)> =
-        env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?))).collect();
+    let overlay = loaded
+        .registry
+        .overlays
+        .iter()
+        .find(|overlay| Some(&overlay.profile) == loaded.options.profile.as_ref());
+    let environment: Vec<(String, String)> = env::vars_os()
+        .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
     let (plan, mistakes) = sink_schema::load(&Layers {
         base: &loaded.registry.base,
         overlay: overlay.map(|overlay| &overlay.file),
@@ -51,9 +70,17 @@ fn is_relay(service: &sink_schema::ServicePlan) -> bool {
 
 async fn serve(plan: Plan) -> Result<(), Failure> {
     let failed = |error: sink_relay::RelayError| Failure::Said(chain(&error));
-    let running = Relay::from_plan(plan).map_err(failed)?.start().await.map_err(failed)?;
+    let running = Relay::from_plan(plan)
+        .map_err(failed)?
+        .start()
+        .await
+        .map_err(failed)?;
     for local in running.local_endpoints() {
-        eprintln!("serving {} at {}", local.services.join(", "), local.endpoint);
+        eprintln!(
+            "serving {} at {}",
+            local.services.join(", "),
+            local.endpoint
+        );
     }
     eprintln!("Ctrl-C ends it");
     let report = running.serve(told_to_stop()).await;
@@ -64,7 +91,10 @@ async fn serve(plan: Plan) -> Result<(), Failure> {
 /// An error with all its causes, on one line.
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }
 
 /// Ctrl-C, or a service manager's request.

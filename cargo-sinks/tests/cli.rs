@@ -1,4 +1,5 @@
 //! The commands as a user types them: what they print, and their exit status.
+#![allow(clippy::unwrap_used, reason = "in a test, anything else is a failure")]
 
 use std::{
     fs,

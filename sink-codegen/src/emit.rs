@@ -37,7 +37,7 @@ pub(crate) fn emit(plan: &Plan, registry: &Registry, options: &Options) -> Token
     let sinks = accessors::sinks(plan, &messages);
     let sources = accessors::sources(plan, &messages);
     let stubs = stubs::emit(plan);
-    let sink_set = options.sink_set.then(|| sink_set::emit(plan, &messages));
+    let sink_set = sink_set::emit(plan, &messages);
     quote! {
         #runtime
         #(#message_types)*

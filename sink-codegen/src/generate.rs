@@ -56,8 +56,6 @@ pub struct Options {
     pub profile: Option<String>,
     /// Whether each warning counts as an error.
     pub deny_warnings: bool,
-    /// Whether to generate `SinkSet`.
-    pub sink_set: bool,
 }
 
 /// What came out.

@@ -1,7 +1,7 @@
 //! What the compiler says: each `tests/ui/*.rs` of the repository is a crate, its `.stderr` the whole of the output.
 //!
-//! Beside `rule.rs` may stand `rule.toml` (else `services.toml` is its registry) and `rule.build` (its build script; an empty
-//! one is none). Words of rustc change between versions, so this runs on one version only. `UPDATE=1` rewrites.
+//! Beside `rule.rs` may stand `rule.toml` (else `services.toml` is its registry), `rule.build` (its build script; an empty
+//! one is none) and `rule.runtime` (the name under which it depends on the runtime). Words of rustc change between versions, so this runs on one version only. `UPDATE=1` rewrites.
 
 use std::{
     env, fs,
@@ -92,9 +92,12 @@ impl Ui {
     fn prepare_case(&self, case: &str) {
         let folder = self.work.join(case);
         let root = self.root.display();
+        let name = read(&self.file(&format!("{case}.runtime")))
+            .unwrap_or_else(|| "sink-runtime".to_owned());
+        let name = name.trim();
         let manifest = format!(
             "[package]\nname = \"{case}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[dependencies]\n\
-             sink-runtime = {{ path = \"{root}/sink-runtime\" }}\n\n[build-dependencies]\n\
+             {name} = {{ package = \"sink-runtime\", path = \"{root}/sink-runtime\" }}\n\n[build-dependencies]\n\
              sink-codegen = {{ path = \"{root}/sink-codegen\" }}\n"
         );
         write(&folder.join("Cargo.toml"), &manifest);

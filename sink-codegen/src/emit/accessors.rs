@@ -153,6 +153,17 @@ pub(super) fn sources(plan: &Plan, messages: &[MessageAlias]) -> TokenStream {
         impl Sources {
             #(#accessors)*
             #(#stubs)*
+
+            /// The receiving end of a service by name, for names known only when the program runs.
+            ///
+            /// # Errors
+            ///
+            /// The registry has no such service, it is a composite, or it carries another message type.
+            pub fn dynamic<M: __sink_runtime::MessageType>(
+                name: &str,
+            ) -> ::core::result::Result<__sink_runtime::Source<M>, __sink_runtime::RegistryError> {
+                __REGISTRY.source(name)
+            }
         }
     }
 }

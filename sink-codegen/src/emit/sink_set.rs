@@ -55,7 +55,7 @@ fn set(plan: &Plan, known: &[&ServicePlan], leaves: &[&ServicePlan]) -> TokenStr
         impl SinkSet {
             /// Starts with the real sinks, each of which can be replaced.
             pub fn builder() -> SinkSetBuilder {
-                SinkSetBuilder { __recording: false, #(#leaves: ::core::option::Option::None,)* }
+                SinkSetBuilder { #(#leaves: ::core::option::Option::None,)* }
             }
             #(
                 #docs
@@ -82,7 +82,10 @@ fn builder(
         .iter()
         .map(|service| names::type_ident(service))
         .collect();
-    let messages = leaves.iter().map(|service| messages::of(service, messages));
+    let messages: Vec<_> = leaves
+        .iter()
+        .map(|service| messages::of(service, messages))
+        .collect();
     let docs = leaves.iter().map(|service| {
         format!(
             " Sends to `double` what goes to [`SinkSet::{}`].",
@@ -99,7 +102,6 @@ fn builder(
         #[must_use = "nothing is built before `build()`"]
         #[allow(dead_code, unreachable_pub)]
         pub struct SinkSetBuilder {
-            __recording: bool,
             #(#idents: ::core::option::Option<#types>,)*
         }
         impl ::core::fmt::Debug for SinkSetBuilder {
@@ -112,20 +114,32 @@ fn builder(
             #(
                 #[doc = #docs]
                 pub fn #idents(mut self, double: impl __sink_runtime::MessageSink<#messages> + 'static) -> Self {
-                    self.#idents = ::core::option::Option::Some(#types::double(double));
+                    self.#idents = ::core::option::Option::Some(#types::double(__sink_runtime::DynSink::new(double)));
                     self
                 }
             )*
             #(#stubs)*
-            /// Lets every leaf that is not replaced keep its messages in memory instead of sending them.
-            pub fn others_recording(mut self) -> Self {
-                self.__recording = true;
-                self
-            }
             /// Builds the set.
             pub fn build(self) -> SinkSet {
                 #(#made)*
                 SinkSet { #(#all,)* }
+            }
+        }
+        __sink_runtime::__if_testing! {
+            #[allow(dead_code, unreachable_pub, clippy::all, clippy::pedantic)]
+            impl SinkSetBuilder {
+                /// Lets every leaf that is not replaced keep its messages in memory instead of sending them.
+                pub fn others_recording(mut self) -> Self {
+                    #(
+                        if self.#idents.is_none() {
+                            let double = __sink_runtime::testing::Recording::<#messages>::new();
+                            self.#idents = ::core::option::Option::Some(
+                                #types::double(__sink_runtime::DynSink::new(double)),
+                            );
+                        }
+                    )*
+                    self
+                }
             }
         }
     }
@@ -139,7 +153,6 @@ fn make(plan: &Plan, service: &ServicePlan) -> TokenStream {
         Kind::Leaf(_) => quote! {
             match self.#ident {
                 ::core::option::Option::Some(double) => double,
-                ::core::option::Option::None if self.__recording => #alias::recording(),
                 ::core::option::Option::None => #alias::leaf(),
             }
         },

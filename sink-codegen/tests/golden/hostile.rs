@@ -161,6 +161,128 @@ impl Sources {
     pub fn größe() -> __sink_runtime::Source<__sink_runtime::Message> {
         __sink_runtime::Source::compiled::<services::größe>()
     }
+    /// The receiving end of a service by name, for names known only when the program runs.
+    ///
+    /// # Errors
+    ///
+    /// The registry has no such service, it is a composite, or it carries another message type.
+    pub fn dynamic<M: __sink_runtime::MessageType>(
+        name: &str,
+    ) -> ::core::result::Result<
+        __sink_runtime::Source<M>,
+        __sink_runtime::RegistryError,
+    > {
+        __REGISTRY.source(name)
+    }
+}
+
+/// The sinks of [`Sinks`] as values of their own, for tests and for programs that pass their sinks along.
+///
+/// What replaces a leaf replaces it everywhere, in the composites too.
+#[derive(Clone)]
+#[allow(dead_code, unreachable_pub, clippy::pedantic)]
+pub struct SinkSet {
+    a: ::std::sync::Arc<A>,
+    größe: ::std::sync::Arc<Größe>,
+}
+
+impl ::core::fmt::Debug for SinkSet {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("SinkSet").finish_non_exhaustive()
+    }
+}
+
+#[allow(dead_code, unreachable_pub, clippy::all, clippy::pedantic)]
+impl SinkSet {
+    /// Starts with the real sinks, each of which can be replaced.
+    pub fn builder() -> SinkSetBuilder {
+        SinkSetBuilder {
+            a: ::core::option::Option::None,
+            größe: ::core::option::Option::None,
+        }
+    }
+    /// \*/ } fn evil() {} /\* "# ; \`\`\` \]\] \<script\>
+    ///
+    /// `hostile.toml:3` · relay · `unix (private socket of a)` · at most once · blocks when full
+    pub fn a(&self) -> &::std::sync::Arc<A> {
+        &self.a
+    }
+    /// "### ends no literal
+    /// \`\`\`
+    /// panic!()
+    /// \`\`\`
+    ///
+    /// `hostile.toml:7` · direct · `inproc://b` · at most once · blocks when full
+    pub fn größe(&self) -> &::std::sync::Arc<Größe> {
+        &self.größe
+    }
+}
+
+/// Builds a [`SinkSet`].
+#[must_use = "nothing is built before `build()`"]
+#[allow(dead_code, unreachable_pub)]
+pub struct SinkSetBuilder {
+    a: ::core::option::Option<A>,
+    größe: ::core::option::Option<Größe>,
+}
+
+impl ::core::fmt::Debug for SinkSetBuilder {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("SinkSetBuilder").finish_non_exhaustive()
+    }
+}
+
+#[allow(dead_code, unreachable_pub, clippy::all, clippy::pedantic)]
+impl SinkSetBuilder {
+    /// Sends to `double` what goes to [`SinkSet::a`].
+    pub fn a(
+        mut self,
+        double: impl __sink_runtime::MessageSink<__sink_runtime::Message> + 'static,
+    ) -> Self {
+        self.a = ::core::option::Option::Some(
+            A::double(__sink_runtime::DynSink::new(double)),
+        );
+        self
+    }
+    /// Sends to `double` what goes to [`SinkSet::größe`].
+    pub fn größe(
+        mut self,
+        double: impl __sink_runtime::MessageSink<__sink_runtime::Message> + 'static,
+    ) -> Self {
+        self.größe = ::core::option::Option::Some(
+            Größe::double(__sink_runtime::DynSink::new(double)),
+        );
+        self
+    }
+    /// Builds the set.
+    pub fn build(self) -> SinkSet {
+        let a = ::std::sync::Arc::new(
+            match self.a {
+                ::core::option::Option::Some(double) => double,
+                ::core::option::Option::None => A::leaf(),
+            },
+        );
+        let größe = ::std::sync::Arc::new(
+            match self.größe {
+                ::core::option::Option::Some(double) => double,
+                ::core::option::Option::None => Größe::leaf(),
+            },
+        );
+        SinkSet { a, größe }
+    }
+}
+
+__sink_runtime::__if_testing! {
+    #[allow(dead_code, unreachable_pub, clippy::all, clippy::pedantic)] impl
+    SinkSetBuilder { #[doc =
+    r" Lets every leaf that is not replaced keep its messages in memory instead of sending them."]
+    pub fn others_recording(mut self) -> Self { if self.a.is_none() { let double =
+    __sink_runtime::testing::Recording:: < __sink_runtime::Message > ::new(); self.a =
+    ::core::option::Option::Some(A::double(__sink_runtime::DynSink::new(double)),); } if
+    self.größe.is_none() { let double = __sink_runtime::testing::Recording:: <
+    __sink_runtime::Message > ::new(); self.größe =
+    ::core::option::Option::Some(Größe::double(__sink_runtime::DynSink::new(double)),);
+    } self } }
 }
 
 #[doc(hidden)]

@@ -194,6 +194,154 @@ impl Sources {
     pub fn strategy_a() -> __sink_runtime::Source<__sink_runtime::Message> {
         __sink_runtime::Source::compiled::<services::strategy_a>()
     }
+    /// The receiving end of a service by name, for names known only when the program runs.
+    ///
+    /// # Errors
+    ///
+    /// The registry has no such service, it is a composite, or it carries another message type.
+    pub fn dynamic<M: __sink_runtime::MessageType>(
+        name: &str,
+    ) -> ::core::result::Result<
+        __sink_runtime::Source<M>,
+        __sink_runtime::RegistryError,
+    > {
+        __REGISTRY.source(name)
+    }
+}
+
+/// The sinks of [`Sinks`] as values of their own, for tests and for programs that pass their sinks along.
+///
+/// What replaces a leaf replaces it everywhere, in the composites too.
+#[derive(Clone)]
+#[allow(dead_code, unreachable_pub, clippy::pedantic)]
+pub struct SinkSet {
+    market_data_relay: ::std::sync::Arc<MarketDataRelay>,
+    strategy_a: ::std::sync::Arc<StrategyA>,
+    broadcast_group: ::std::sync::Arc<BroadcastGroup>,
+}
+
+impl ::core::fmt::Debug for SinkSet {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("SinkSet").finish_non_exhaustive()
+    }
+}
+
+#[allow(dead_code, unreachable_pub, clippy::all, clippy::pedantic)]
+impl SinkSet {
+    /// Starts with the real sinks, each of which can be replaced.
+    pub fn builder() -> SinkSetBuilder {
+        SinkSetBuilder {
+            market_data_relay: ::core::option::Option::None,
+            strategy_a: ::core::option::Option::None,
+        }
+    }
+    /// `market_data_relay`.
+    ///
+    /// `seed.toml:1` · relay · `unix:///tmp/market_data.sock` · at most once · blocks when full
+    pub fn market_data_relay(&self) -> &::std::sync::Arc<MarketDataRelay> {
+        &self.market_data_relay
+    }
+    /// `strategy_a`.
+    ///
+    /// `seed.toml:5` · direct · `tcp://127.0.0.1:9001` · at most once · blocks when full
+    pub fn strategy_a(&self) -> &::std::sync::Arc<StrategyA> {
+        &self.strategy_a
+    }
+    /// `broadcast_group`.
+    ///
+    /// `seed.toml:9` · fan-out · at most once
+    ///
+    /// Members: [`market_data_relay`](Sinks::market_data_relay), [`strategy_a`](Sinks::strategy_a).
+    ///
+    /// A message is accepted when every required member has room for it.
+    /// When one of `market_data_relay`, `strategy_a` is full, it holds up the others.
+    pub fn broadcast_group(&self) -> &::std::sync::Arc<BroadcastGroup> {
+        &self.broadcast_group
+    }
+}
+
+/// Builds a [`SinkSet`].
+#[must_use = "nothing is built before `build()`"]
+#[allow(dead_code, unreachable_pub)]
+pub struct SinkSetBuilder {
+    market_data_relay: ::core::option::Option<MarketDataRelay>,
+    strategy_a: ::core::option::Option<StrategyA>,
+}
+
+impl ::core::fmt::Debug for SinkSetBuilder {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("SinkSetBuilder").finish_non_exhaustive()
+    }
+}
+
+#[allow(dead_code, unreachable_pub, clippy::all, clippy::pedantic)]
+impl SinkSetBuilder {
+    /// Sends to `double` what goes to [`SinkSet::market_data_relay`].
+    pub fn market_data_relay(
+        mut self,
+        double: impl __sink_runtime::MessageSink<__sink_runtime::Message> + 'static,
+    ) -> Self {
+        self.market_data_relay = ::core::option::Option::Some(
+            MarketDataRelay::double(__sink_runtime::DynSink::new(double)),
+        );
+        self
+    }
+    /// Sends to `double` what goes to [`SinkSet::strategy_a`].
+    pub fn strategy_a(
+        mut self,
+        double: impl __sink_runtime::MessageSink<__sink_runtime::Message> + 'static,
+    ) -> Self {
+        self.strategy_a = ::core::option::Option::Some(
+            StrategyA::double(__sink_runtime::DynSink::new(double)),
+        );
+        self
+    }
+    /// Builds the set.
+    pub fn build(self) -> SinkSet {
+        let market_data_relay = ::std::sync::Arc::new(
+            match self.market_data_relay {
+                ::core::option::Option::Some(double) => double,
+                ::core::option::Option::None => MarketDataRelay::leaf(),
+            },
+        );
+        let strategy_a = ::std::sync::Arc::new(
+            match self.strategy_a {
+                ::core::option::Option::Some(double) => double,
+                ::core::option::Option::None => StrategyA::leaf(),
+            },
+        );
+        let broadcast_group = ::std::sync::Arc::new(
+            BroadcastGroup::compiled(
+                "broadcast_group",
+                &__REGISTRY,
+                (
+                    __sink_runtime::Ref::Shared(
+                        ::std::sync::Arc::clone(&market_data_relay),
+                    ),
+                    __sink_runtime::Ref::Shared(::std::sync::Arc::clone(&strategy_a)),
+                ),
+            ),
+        );
+        SinkSet {
+            market_data_relay,
+            strategy_a,
+            broadcast_group,
+        }
+    }
+}
+
+__sink_runtime::__if_testing! {
+    #[allow(dead_code, unreachable_pub, clippy::all, clippy::pedantic)] impl
+    SinkSetBuilder { #[doc =
+    r" Lets every leaf that is not replaced keep its messages in memory instead of sending them."]
+    pub fn others_recording(mut self) -> Self { if self.market_data_relay.is_none() { let
+    double = __sink_runtime::testing::Recording:: < __sink_runtime::Message > ::new();
+    self.market_data_relay =
+    ::core::option::Option::Some(MarketDataRelay::double(__sink_runtime::DynSink::new(double)),);
+    } if self.strategy_a.is_none() { let double = __sink_runtime::testing::Recording:: <
+    __sink_runtime::Message > ::new(); self.strategy_a =
+    ::core::option::Option::Some(StrategyA::double(__sink_runtime::DynSink::new(double)),);
+    } self } }
 }
 
 #[doc(hidden)]

@@ -414,6 +414,262 @@ impl Sources {
     pub fn r#match() -> __sink_runtime::Source<__sink_runtime::Message> {
         __sink_runtime::Source::compiled::<services::r#match>()
     }
+    /// The receiving end of a service by name, for names known only when the program runs.
+    ///
+    /// # Errors
+    ///
+    /// The registry has no such service, it is a composite, or it carries another message type.
+    pub fn dynamic<M: __sink_runtime::MessageType>(
+        name: &str,
+    ) -> ::core::result::Result<
+        __sink_runtime::Source<M>,
+        __sink_runtime::RegistryError,
+    > {
+        __REGISTRY.source(name)
+    }
+}
+
+/// The sinks of [`Sinks`] as values of their own, for tests and for programs that pass their sinks along.
+///
+/// What replaces a leaf replaces it everywhere, in the composites too.
+#[derive(Clone)]
+#[allow(dead_code, unreachable_pub, clippy::pedantic)]
+pub struct SinkSet {
+    ticks: ::std::sync::Arc<Ticks>,
+    backup: ::std::sync::Arc<Backup>,
+    audit: ::std::sync::Arc<Audit>,
+    orders_eu: ::std::sync::Arc<OrdersEu>,
+    r#match: ::std::sync::Arc<Match>,
+    everywhere: ::std::sync::Arc<Everywhere>,
+    safe: ::std::sync::Arc<Safe>,
+}
+
+impl ::core::fmt::Debug for SinkSet {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("SinkSet").finish_non_exhaustive()
+    }
+}
+
+#[allow(dead_code, unreachable_pub, clippy::all, clippy::pedantic)]
+impl SinkSet {
+    /// Starts with the real sinks, each of which can be replaced.
+    pub fn builder() -> SinkSetBuilder {
+        SinkSetBuilder {
+            ticks: ::core::option::Option::None,
+            backup: ::core::option::Option::None,
+            audit: ::core::option::Option::None,
+            orders_eu: ::core::option::Option::None,
+            r#match: ::core::option::Option::None,
+        }
+    }
+    /// Every trade of every pair, see <https://example.org/feed?kind=ticks>.
+    ///
+    /// Not for `Vec<Tick>` batches: those go to \<ticks_batch\>, \[see\] there.
+    ///
+    /// `typed.toml:3` · relay · `unix (private socket of ticks)` · at least once · blocks when full
+    pub fn ticks(&self) -> &::std::sync::Arc<Ticks> {
+        &self.ticks
+    }
+    /// `backup`.
+    ///
+    /// `typed.toml:14` · direct · `tcp://127.0.0.1:9000` · at most once · rejects when full
+    pub fn backup(&self) -> &::std::sync::Arc<Backup> {
+        &self.backup
+    }
+    /// `audit`.
+    ///
+    /// `typed.toml:20` · direct · `inproc://audit` · at most once · drops the oldest when full
+    pub fn audit(&self) -> &::std::sync::Arc<Audit> {
+        &self.audit
+    }
+    /// `orders-eu`.
+    ///
+    /// `typed.toml:26` · direct · `tcp://127.0.0.1:9001` · at most once · blocks when full
+    pub fn orders_eu(&self) -> &::std::sync::Arc<OrdersEu> {
+        &self.orders_eu
+    }
+    /// `match`.
+    ///
+    /// `typed.toml:33` · relay · `unix (private socket of match)` · at most once · blocks when full
+    pub fn r#match(&self) -> &::std::sync::Arc<Match> {
+        &self.r#match
+    }
+    /// `everywhere`.
+    ///
+    /// `typed.toml:42` · fan-out · at least once
+    ///
+    /// Members: [`ticks`](Sinks::ticks), [`audit`](Sinks::audit) (optional).
+    ///
+    /// A message is accepted when every required member has room for it.
+    /// When `ticks` is full, it holds up the others.
+    pub fn everywhere(&self) -> &::std::sync::Arc<Everywhere> {
+        &self.everywhere
+    }
+    /// `safe`.
+    ///
+    /// `typed.toml:49` · failover · at most once
+    ///
+    /// Members: [`everywhere`](Sinks::everywhere), [`backup`](Sinks::backup).
+    pub fn safe(&self) -> &::std::sync::Arc<Safe> {
+        &self.safe
+    }
+}
+
+/// Builds a [`SinkSet`].
+#[must_use = "nothing is built before `build()`"]
+#[allow(dead_code, unreachable_pub)]
+pub struct SinkSetBuilder {
+    ticks: ::core::option::Option<Ticks>,
+    backup: ::core::option::Option<Backup>,
+    audit: ::core::option::Option<Audit>,
+    orders_eu: ::core::option::Option<OrdersEu>,
+    r#match: ::core::option::Option<Match>,
+}
+
+impl ::core::fmt::Debug for SinkSetBuilder {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("SinkSetBuilder").finish_non_exhaustive()
+    }
+}
+
+#[allow(dead_code, unreachable_pub, clippy::all, clippy::pedantic)]
+impl SinkSetBuilder {
+    /// Sends to `double` what goes to [`SinkSet::ticks`].
+    pub fn ticks(
+        mut self,
+        double: impl __sink_runtime::MessageSink<typed_toml_line_3> + 'static,
+    ) -> Self {
+        self.ticks = ::core::option::Option::Some(
+            Ticks::double(__sink_runtime::DynSink::new(double)),
+        );
+        self
+    }
+    /// Sends to `double` what goes to [`SinkSet::backup`].
+    pub fn backup(
+        mut self,
+        double: impl __sink_runtime::MessageSink<typed_toml_line_3> + 'static,
+    ) -> Self {
+        self.backup = ::core::option::Option::Some(
+            Backup::double(__sink_runtime::DynSink::new(double)),
+        );
+        self
+    }
+    /// Sends to `double` what goes to [`SinkSet::audit`].
+    pub fn audit(
+        mut self,
+        double: impl __sink_runtime::MessageSink<typed_toml_line_3> + 'static,
+    ) -> Self {
+        self.audit = ::core::option::Option::Some(
+            Audit::double(__sink_runtime::DynSink::new(double)),
+        );
+        self
+    }
+    /// Sends to `double` what goes to [`SinkSet::orders_eu`].
+    pub fn orders_eu(
+        mut self,
+        double: impl __sink_runtime::MessageSink<typed_toml_line_26> + 'static,
+    ) -> Self {
+        self.orders_eu = ::core::option::Option::Some(
+            OrdersEu::double(__sink_runtime::DynSink::new(double)),
+        );
+        self
+    }
+    /// Sends to `double` what goes to [`SinkSet::r#match`].
+    pub fn r#match(
+        mut self,
+        double: impl __sink_runtime::MessageSink<__sink_runtime::Message> + 'static,
+    ) -> Self {
+        self.r#match = ::core::option::Option::Some(
+            Match::double(__sink_runtime::DynSink::new(double)),
+        );
+        self
+    }
+    /// Builds the set.
+    pub fn build(self) -> SinkSet {
+        let ticks = ::std::sync::Arc::new(
+            match self.ticks {
+                ::core::option::Option::Some(double) => double,
+                ::core::option::Option::None => Ticks::leaf(),
+            },
+        );
+        let backup = ::std::sync::Arc::new(
+            match self.backup {
+                ::core::option::Option::Some(double) => double,
+                ::core::option::Option::None => Backup::leaf(),
+            },
+        );
+        let audit = ::std::sync::Arc::new(
+            match self.audit {
+                ::core::option::Option::Some(double) => double,
+                ::core::option::Option::None => Audit::leaf(),
+            },
+        );
+        let orders_eu = ::std::sync::Arc::new(
+            match self.orders_eu {
+                ::core::option::Option::Some(double) => double,
+                ::core::option::Option::None => OrdersEu::leaf(),
+            },
+        );
+        let r#match = ::std::sync::Arc::new(
+            match self.r#match {
+                ::core::option::Option::Some(double) => double,
+                ::core::option::Option::None => Match::leaf(),
+            },
+        );
+        let everywhere = ::std::sync::Arc::new(
+            Everywhere::compiled(
+                "everywhere",
+                &__REGISTRY,
+                (
+                    __sink_runtime::Ref::Shared(::std::sync::Arc::clone(&ticks)),
+                    __sink_runtime::Optional(
+                        __sink_runtime::Ref::Shared(::std::sync::Arc::clone(&audit)),
+                    ),
+                ),
+            ),
+        );
+        let safe = ::std::sync::Arc::new(
+            Safe::compiled(
+                "safe",
+                &__REGISTRY,
+                (
+                    __sink_runtime::Ref::Shared(::std::sync::Arc::clone(&everywhere)),
+                    __sink_runtime::Ref::Shared(::std::sync::Arc::clone(&backup)),
+                ),
+            ),
+        );
+        SinkSet {
+            ticks,
+            backup,
+            audit,
+            orders_eu,
+            r#match,
+            everywhere,
+            safe,
+        }
+    }
+}
+
+__sink_runtime::__if_testing! {
+    #[allow(dead_code, unreachable_pub, clippy::all, clippy::pedantic)] impl
+    SinkSetBuilder { #[doc =
+    r" Lets every leaf that is not replaced keep its messages in memory instead of sending them."]
+    pub fn others_recording(mut self) -> Self { if self.ticks.is_none() { let double =
+    __sink_runtime::testing::Recording:: < typed_toml_line_3 > ::new(); self.ticks =
+    ::core::option::Option::Some(Ticks::double(__sink_runtime::DynSink::new(double)),); }
+    if self.backup.is_none() { let double = __sink_runtime::testing::Recording:: <
+    typed_toml_line_3 > ::new(); self.backup =
+    ::core::option::Option::Some(Backup::double(__sink_runtime::DynSink::new(double)),);
+    } if self.audit.is_none() { let double = __sink_runtime::testing::Recording:: <
+    typed_toml_line_3 > ::new(); self.audit =
+    ::core::option::Option::Some(Audit::double(__sink_runtime::DynSink::new(double)),); }
+    if self.orders_eu.is_none() { let double = __sink_runtime::testing::Recording:: <
+    typed_toml_line_26 > ::new(); self.orders_eu =
+    ::core::option::Option::Some(OrdersEu::double(__sink_runtime::DynSink::new(double)),);
+    } if self.r#match.is_none() { let double = __sink_runtime::testing::Recording:: <
+    __sink_runtime::Message > ::new(); self.r#match =
+    ::core::option::Option::Some(Match::double(__sink_runtime::DynSink::new(double)),); }
+    self } }
 }
 
 #[doc(hidden)]

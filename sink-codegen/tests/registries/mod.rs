@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 /// SplitMix64: the same registry for a seed on every machine, for ever.
 #[derive(Debug)]
-pub struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self) -> u64 {
@@ -36,7 +36,7 @@ struct Made {
 }
 
 /// The text of a valid registry.
-pub fn registry(seed: u64) -> String {
+pub(crate) fn registry(seed: u64) -> String {
     let mut dice = Dice(seed);
     let mut out = format!("# seed {seed}\n");
     let mut made: Vec<Made> = Vec::new();

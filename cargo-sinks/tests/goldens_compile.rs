@@ -1,0 +1,104 @@
+//! The golden outputs compile, without a warning even of lints that a strict crate turns on.
+#![deny(
+    warnings,
+    missing_docs,
+    missing_debug_implementations,
+    missing_copy_implementations,
+    unreachable_pub,
+    nonstandard_style,
+    unused,
+    clippy::all,
+    clippy::pedantic,
+    clippy::unwrap_used
+)]
+#![forbid(unsafe_code)]
+
+/// A message of its own crate.
+#[derive(Clone, Copy, Debug, sink_runtime::Message)]
+#[message(serde, accepts = ["0x0123456789abcdef"])]
+pub struct Tick {
+    /// Ticks of the exchange.
+    pub price: u64,
+}
+
+/// A module that messages live in.
+pub mod nested {
+    /// Every shape that a message may have.
+    #[derive(Clone, Debug, sink_runtime::Message)]
+    #[message(serde)]
+    pub enum Order {
+        /// A tuple.
+        Buy(u64, String),
+        /// Fields.
+        Sell {
+            /// Another message.
+            at: Option<super::Tick>,
+        },
+        /// Nothing, by another name.
+        #[serde(rename = "nothing")]
+        Cancel,
+    }
+}
+
+/// Untyped services.
+pub mod seed {
+    use ::sink_runtime as __sink_runtime;
+    include!("../../sink-codegen/tests/golden/seed.rs");
+}
+
+/// Typed services.
+pub mod typed {
+    use ::sink_runtime as __sink_runtime;
+    include!("../../sink-codegen/tests/golden/typed.rs");
+}
+
+/// Hostile text.
+pub mod hostile {
+    use ::sink_runtime as __sink_runtime;
+    include!("../../sink-codegen/tests/golden/hostile.rs");
+}
+
+/// The same generator, run by the compiler.
+pub mod inline {
+    sink_runtime::sinks!("../sink-codegen/tests/golden/typed.toml");
+}
+
+#[test]
+fn accessors_give_the_same_sink_each_time() {
+    assert!(std::ptr::eq(
+        seed::Sinks::broadcast_group(),
+        seed::Sinks::broadcast_group()
+    ));
+    assert!(std::ptr::eq(
+        typed::Sinks::r#match(),
+        typed::Sinks::r#match()
+    ));
+    let _ = (hostile::Sinks::größe(), inline::Sinks::safe());
+}
+
+#[test]
+fn guarantees_are_in_the_types() {
+    fn at_least_once<S: sink_runtime::AtLeastOnce>(_: S) {}
+    at_least_once(typed::Sinks::ticks());
+    at_least_once(typed::Sinks::everywhere());
+}
+
+#[test]
+fn sources_and_dynamic_sinks_type_check() {
+    let _ = typed::Sources::ticks();
+    let _ = typed::Sources::dynamic::<nested::Order>("late").map(|_| ());
+    let _ = typed::Sinks::dynamic::<nested::Order>("late").map(|_| ());
+}
+
+#[test]
+fn a_set_has_doubles_in_the_types_of_the_real_sinks() {
+    fn adapter(_: &typed::Safe) {}
+    let double = typed::Sinks::dynamic::<Tick>("audit");
+    let builder = typed::SinkSet::builder();
+    let set = match double {
+        Ok(double) => builder.backup(double).build(),
+        Err(_) => builder.build(),
+    };
+    adapter(set.safe());
+    adapter(typed::Sinks::safe());
+}
