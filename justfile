@@ -1,0 +1,41 @@
+# What CI runs, and what is run by hand beside it.
+
+# The README's test command.
+test:
+    cargo test --workspace
+
+# What CI runs, in its order.
+ci:
+    bash .ci/run
+
+fmt:
+    cargo fmt --all --check
+
+lint:
+    cargo clippy --workspace --all-targets -- -D warnings
+
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# Licences, sources and duplicates of the dependency tree; needs cargo-deny.
+deny:
+    cargo deny check
+
+# Rewrites every expected text: read the diff before you commit it.
+update:
+    UPDATE=1 cargo test --workspace
+
+bench:
+    cargo bench
+
+# Writes docs/PERFORMANCE.md with its plots.
+bench-report:
+    bash scripts/bench-report
+
+# What a fresh clone costs to build, at 10 to 1,000 services.
+build-cost:
+    bash scripts/build-cost.sh
+
+# The long campaigns: thousands of seeds, fuzzing, many rounds.
+nightly:
+    bash scripts/nightly
