@@ -1,4 +1,6 @@
 //! `SinkSet`: the sinks as values, for tests and dependency injection. Same types as `Sinks`, so code takes either.
+//!
+//! `for<'a> Tick: MessageType` keeps rustc from asking that of a message type here too: one place asks it, and one error says so.
 
 use std::collections::HashSet;
 
@@ -113,7 +115,10 @@ fn builder(
         impl SinkSetBuilder {
             #(
                 #[doc = #docs]
-                pub fn #idents(mut self, double: impl __sink_runtime::MessageSink<#messages> + 'static) -> Self {
+                pub fn #idents(mut self, double: impl __sink_runtime::MessageSink<#messages> + 'static) -> Self
+                where
+                    for<'a> #messages: __sink_runtime::MessageType,
+                {
                     self.#idents = ::core::option::Option::Some(#types::double(__sink_runtime::DynSink::new(double)));
                     self
                 }

@@ -238,7 +238,10 @@ impl SinkSetBuilder {
     pub fn a(
         mut self,
         double: impl __sink_runtime::MessageSink<__sink_runtime::Message> + 'static,
-    ) -> Self {
+    ) -> Self
+    where
+        for<'a> __sink_runtime::Message: __sink_runtime::MessageType,
+    {
         self.a = ::core::option::Option::Some(
             A::double(__sink_runtime::DynSink::new(double)),
         );
@@ -248,7 +251,10 @@ impl SinkSetBuilder {
     pub fn größe(
         mut self,
         double: impl __sink_runtime::MessageSink<__sink_runtime::Message> + 'static,
-    ) -> Self {
+    ) -> Self
+    where
+        for<'a> __sink_runtime::Message: __sink_runtime::MessageType,
+    {
         self.größe = ::core::option::Option::Some(
             Größe::double(__sink_runtime::DynSink::new(double)),
         );

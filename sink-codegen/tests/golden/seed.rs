@@ -280,7 +280,10 @@ impl SinkSetBuilder {
     pub fn market_data_relay(
         mut self,
         double: impl __sink_runtime::MessageSink<__sink_runtime::Message> + 'static,
-    ) -> Self {
+    ) -> Self
+    where
+        for<'a> __sink_runtime::Message: __sink_runtime::MessageType,
+    {
         self.market_data_relay = ::core::option::Option::Some(
             MarketDataRelay::double(__sink_runtime::DynSink::new(double)),
         );
@@ -290,7 +293,10 @@ impl SinkSetBuilder {
     pub fn strategy_a(
         mut self,
         double: impl __sink_runtime::MessageSink<__sink_runtime::Message> + 'static,
-    ) -> Self {
+    ) -> Self
+    where
+        for<'a> __sink_runtime::Message: __sink_runtime::MessageType,
+    {
         self.strategy_a = ::core::option::Option::Some(
             StrategyA::double(__sink_runtime::DynSink::new(double)),
         );

@@ -538,7 +538,10 @@ impl SinkSetBuilder {
     pub fn ticks(
         mut self,
         double: impl __sink_runtime::MessageSink<typed_toml_line_3> + 'static,
-    ) -> Self {
+    ) -> Self
+    where
+        for<'a> typed_toml_line_3: __sink_runtime::MessageType,
+    {
         self.ticks = ::core::option::Option::Some(
             Ticks::double(__sink_runtime::DynSink::new(double)),
         );
@@ -548,7 +551,10 @@ impl SinkSetBuilder {
     pub fn backup(
         mut self,
         double: impl __sink_runtime::MessageSink<typed_toml_line_3> + 'static,
-    ) -> Self {
+    ) -> Self
+    where
+        for<'a> typed_toml_line_3: __sink_runtime::MessageType,
+    {
         self.backup = ::core::option::Option::Some(
             Backup::double(__sink_runtime::DynSink::new(double)),
         );
@@ -558,7 +564,10 @@ impl SinkSetBuilder {
     pub fn audit(
         mut self,
         double: impl __sink_runtime::MessageSink<typed_toml_line_3> + 'static,
-    ) -> Self {
+    ) -> Self
+    where
+        for<'a> typed_toml_line_3: __sink_runtime::MessageType,
+    {
         self.audit = ::core::option::Option::Some(
             Audit::double(__sink_runtime::DynSink::new(double)),
         );
@@ -568,7 +577,10 @@ impl SinkSetBuilder {
     pub fn orders_eu(
         mut self,
         double: impl __sink_runtime::MessageSink<typed_toml_line_26> + 'static,
-    ) -> Self {
+    ) -> Self
+    where
+        for<'a> typed_toml_line_26: __sink_runtime::MessageType,
+    {
         self.orders_eu = ::core::option::Option::Some(
             OrdersEu::double(__sink_runtime::DynSink::new(double)),
         );
@@ -578,7 +590,10 @@ impl SinkSetBuilder {
     pub fn r#match(
         mut self,
         double: impl __sink_runtime::MessageSink<__sink_runtime::Message> + 'static,
-    ) -> Self {
+    ) -> Self
+    where
+        for<'a> __sink_runtime::Message: __sink_runtime::MessageType,
+    {
         self.r#match = ::core::option::Option::Some(
             Match::double(__sink_runtime::DynSink::new(double)),
         );
