@@ -30,9 +30,10 @@ const ABANDON_GRACE: Duration = Duration::from_secs(5);
 const FAR: Duration = Duration::from_secs(3600);
 
 /// Drives `link` until its handles are gone or its runtime is.
-pub(crate) fn drive(link: Arc<Link>) -> impl Future<Output = ()> + Send {
+pub(crate) fn drive(link: Arc<Link>, generation: u64) -> impl Future<Output = ()> + Send {
     Drive {
         link,
+        generation,
         dialing: None,
         assembler: Assembler::new(frame::MAX_HELLO_BYTES),
         timer: None,
@@ -42,6 +43,7 @@ pub(crate) fn drive(link: Arc<Link>) -> impl Future<Output = ()> + Send {
 
 struct Drive {
     link: Arc<Link>,
+    generation: u64,
     dialing: Option<BoxFuture<'static, io::Result<Arc<dyn Wire>>>>,
     assembler: Assembler,
     timer: Option<Pin<Box<dyn Timer>>>,
@@ -88,6 +90,10 @@ impl Drive {
         let now = link.surroundings.clock.now();
         let mut wakers = Vec::new();
         let mut core = link.lock();
+        if core.generation != self.generation {
+            return Poll::Ready(Round::Done);
+        }
+        core.answers += 1;
         core.expire(&link, now, &mut wakers);
         if core.abandoned && !core.closed {
             core.draining = true;
@@ -699,11 +705,10 @@ impl Drop for Drive {
         let link = &self.link;
         let mut wakers = Vec::new();
         let mut core = link.lock();
-        hang_up(&mut core);
-        core.life.interrupted();
-        core.driver = Driver::None;
-        core.driver_waker = None;
-        core.flushing = false;
+        if core.generation != self.generation {
+            return;
+        }
+        let_go(&mut core);
         let unwritten = core.outbox.unwritten();
         core.wake_all(&mut wakers);
         link.publish(&core);
@@ -717,6 +722,16 @@ impl Drop for Drive {
             );
         }
     }
+}
+
+/// The driver is gone or replaced: its attempt or connection with it, without blame.
+pub(crate) fn let_go(core: &mut Core) {
+    hang_up(core);
+    core.life.interrupted();
+    core.driver = Driver::None;
+    core.driver_waker = None;
+    core.driver_runtime = None;
+    core.flushing = false;
 }
 
 /// Ends the connection's part of the state; what is owed becomes unwritten again.

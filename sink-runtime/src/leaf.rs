@@ -18,6 +18,7 @@ use crate::link::{Core, Driver, Link, Offer, WhenFull};
 use crate::message::MessageType;
 use crate::receipt::{Level, Lost, Receipt};
 use crate::report::{DrainReport, UndeliveredMessage};
+use crate::watchdog::Watchdog;
 
 /// The handles on a link; the last one to go abandons it.
 #[derive(Debug)]
@@ -82,6 +83,7 @@ impl<M: MessageType> Leaf<M> {
             link: &self.link.0,
             message: Some(message),
             stage: Stage::New,
+            watchdog: Watchdog::default(),
         }
     }
 
@@ -377,6 +379,7 @@ pub(crate) struct SendFuture<'a, M> {
     link: &'a Arc<Link>,
     message: Option<M>,
     stage: Stage,
+    watchdog: Watchdog,
 }
 
 enum Stage {
@@ -480,7 +483,10 @@ impl<M: MessageType> SendFuture<'_, M> {
     fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Result<Receipt, SendError<M>>> {
         match &mut self.stage {
             Stage::Queued { ticket } => match self.link.poll_queued(*ticket, cx.waker()) {
-                None => Poll::Pending,
+                None => {
+                    self.watchdog.watch(self.link, cx);
+                    Poll::Pending
+                }
                 Some(Ok(receipt)) => self.confirm(receipt, cx),
                 Some(Err(kind)) => self.fail(kind),
             },
@@ -523,7 +529,10 @@ impl<M: MessageType> SendFuture<'_, M> {
                 // The driver keeps the time: it must hear of a new deadline, and one must exist.
                 if !known || core.driver == Driver::None {
                     link.poke(core);
+                } else {
+                    drop(core);
                 }
+                self.watchdog.watch(link, cx);
                 Poll::Pending
             }
             Stage::New | Stage::Done => Poll::Pending,
@@ -590,6 +599,7 @@ pub(crate) struct WaitFor<'a, F> {
     check: F,
     deadline: Option<Instant>,
     ticket: Option<u64>,
+    watchdog: Watchdog,
 }
 
 impl<'a, R, F: FnMut(&Link, &mut Core) -> Option<R>> WaitFor<'a, F> {
@@ -599,6 +609,7 @@ impl<'a, R, F: FnMut(&Link, &mut Core) -> Option<R>> WaitFor<'a, F> {
             check,
             deadline,
             ticket: None,
+            watchdog: Watchdog::default(),
         }
     }
 }
@@ -622,9 +633,14 @@ impl<R, F: FnMut(&Link, &mut Core) -> Option<R>> Future for WaitFor<'_, F> {
         }
         let known = this.ticket.is_some();
         this.ticket = Some(core.wait(this.ticket, cx.waker(), this.deadline));
-        if (!known || core.driver == Driver::None) && !this.link.poke(core) {
-            return Poll::Ready(Err(Ended::NoRuntime));
+        if !known || core.driver == Driver::None {
+            if !this.link.poke(core) {
+                return Poll::Ready(Err(Ended::NoRuntime));
+            }
+        } else {
+            drop(core);
         }
+        this.watchdog.watch(this.link, cx);
         Poll::Pending
     }
 }

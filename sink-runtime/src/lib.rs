@@ -39,6 +39,7 @@ mod driver;
 mod leaf;
 mod link;
 mod outbox;
+mod watchdog;
 
 // --- the receiving end
 mod source;

@@ -111,6 +111,12 @@ pub(crate) struct Core {
     pub(crate) control_written: usize,
     pub(crate) driver: Driver,
     pub(crate) driver_waker: Option<Waker>,
+    /// Where the driver runs.
+    pub(crate) driver_runtime: Option<tokio::runtime::Id>,
+    /// Which driver it is: one that was replaced must not touch anything any more.
+    pub(crate) generation: u64,
+    /// How often the driver was polled: its signs of life.
+    pub(crate) answers: u64,
     /// The driver knows that there is something to do.
     pub(crate) flushing: bool,
     pub(crate) last_write: Option<Instant>,
@@ -217,6 +223,9 @@ impl Link {
             control_written: 0,
             driver: Driver::None,
             driver_waker: None,
+            driver_runtime: None,
+            generation: 0,
+            answers: 0,
             flushing: false,
             last_write: None,
             queue: VecDeque::new(),
@@ -504,10 +513,28 @@ impl Link {
             return false;
         };
         core.driver = Driver::Running;
+        core.driver_runtime = Some(runtime.id());
+        core.generation += 1;
+        let generation = core.generation;
         drop(core);
         // A runtime that is shutting down drops the future inside this call; its guard then clears `driver` again.
-        drop(runtime.spawn(crate::driver::drive(Arc::clone(self))));
+        drop(runtime.spawn(crate::driver::drive(Arc::clone(self), generation)));
         true
+    }
+
+    /// Replaces a driver whose runtime exists but is not run by one on the caller's runtime.
+    pub(crate) fn take_over(self: &Arc<Self>) {
+        let mut core = self.lock();
+        if core.outbox.is_lent() {
+            // It is in the middle of a write, so it does run.
+            return;
+        }
+        crate::driver::let_go(&mut core);
+        tracing::warn!(
+            service = &*self.config.service,
+            "the runtime that drove this link is not being run; another one carries on"
+        );
+        self.start(core);
     }
 
     /// Wakes the driver, starting one if there is none. `false` if there is none and no runtime to start it on.
@@ -622,6 +649,9 @@ impl Link {
         waker: &Waker,
     ) -> Option<Result<Receipt, SendErrorKind>> {
         let mut core = self.lock();
+        let mut wakers = Vec::new();
+        core.expire(self, self.surroundings.clock.now(), &mut wakers);
+        wakers.into_iter().for_each(Waker::wake);
         if let Some(at) = core
             .admitted
             .iter()

@@ -303,6 +303,11 @@ impl Outbox {
             .is_some_and(|segment| segment.written > segment.mark)
     }
 
+    /// Whether the flusher holds a segment.
+    pub(crate) fn is_lent(&self) -> bool {
+        self.lent
+    }
+
     /// What to write next.
     pub(crate) fn next(&mut self) -> Next {
         if self.begun.is_some() {
