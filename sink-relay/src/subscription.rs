@@ -28,8 +28,8 @@ pub(crate) struct Subscription {
     position: Position,
     overtaken: Overtaken,
     announced: HashMap<u64, Told>,
-    /// `None`: all producers are news, after the start and after every gap.
-    seen_news: Option<u64>,
+    /// The last news of producers that was told; 0 before any.
+    seen_news: u64,
     cause: u8,
     pub(crate) counts: Counts,
 }
@@ -81,7 +81,7 @@ impl Subscription {
             position: ring.position(offset),
             overtaken,
             announced: HashMap::new(),
-            seen_news: None,
+            seen_news: 0,
             cause: CAUSE_RETENTION,
             counts: Counts::default(),
         }
@@ -154,24 +154,16 @@ impl Subscription {
         for gap in split(from, to, self.cause, &missing) {
             out.control(|frame| gap.encode(frame));
         }
-        self.seen_news = None;
     }
 
     /// With the ring read to its end: tells of producers, and of holes in what they sent, that no chunk told of.
     fn news(&mut self, producers: &Producers, out: &mut Outbox) {
-        let seen = self.seen_news.unwrap_or(0);
-        let last = producers.last_news();
-        if self.seen_news == Some(last) {
-            return;
-        }
-        if self.seen_news.is_none() {
-            producers.all().for_each(|known| self.tell(known, out));
-        } else {
+        let seen = std::mem::replace(&mut self.seen_news, producers.last_news());
+        if seen < self.seen_news {
             producers
                 .news_since(seen)
                 .for_each(|known| self.tell(known, out));
         }
-        self.seen_news = Some(last);
     }
 
     fn tell(&mut self, known: &Remembered, out: &mut Outbox) {

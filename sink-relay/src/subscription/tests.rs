@@ -18,10 +18,12 @@ struct Reader {
     /// Per producer: the lowest sequence not accounted for.
     next: BTreeMap<u128, u64>,
     seen: Vec<(u128, u64)>,
+    /// Every gap is one frame.
+    exact: bool,
 }
 
 impl Reader {
-    fn read(&mut self, bytes: &[u8]) {
+    fn read(&mut self, bytes: &[u8], all: &[(u128, u64)]) {
         let mut at = 0;
         let mut chunk: Option<(Chunk, u32)> = None;
         while at < bytes.len() {
@@ -62,6 +64,18 @@ impl Reader {
                 Kind::Gap => {
                     let gap = RelayGap::decode(whole).unwrap();
                     assert_eq!(gap.from, self.offset);
+                    // A frame of several that share a gap out names its producers' highest of the whole gap.
+                    if self.exact {
+                        let missing: BTreeMap<_, _> = all[gap.from as usize - 1..gap.to as usize]
+                            .iter()
+                            .copied()
+                            .collect();
+                        let named = gap
+                            .producers
+                            .iter()
+                            .map(|(index, last)| (self.indices[index], *last));
+                        assert_eq!(named.collect::<BTreeMap<_, _>>(), missing);
+                    }
                     for (index, last) in gap.producers {
                         let next = self.next.get_mut(&self.indices[&index]).unwrap();
                         assert!(last >= *next, "nothing of it is missing");
@@ -141,7 +155,7 @@ impl World {
     fn gather(&self, subscription: &mut Subscription, reader: &mut Reader) -> Gathered {
         let mut out = Outbox::default();
         let gathered = subscription.gather(&self.ring, &self.producers, &mut out);
-        reader.read(&written(&mut out));
+        reader.read(&written(&mut out), &self.all);
         gathered
     }
 }
@@ -219,6 +233,7 @@ fn every_message_and_every_hole_is_accounted_for() {
         let mut given = [0u64; 4];
         let mut numbers: [Option<u64>; 4] = [None; 4];
         let (mut subscription, mut reader) = world.subscribe(Start::Retained);
+        reader.exact = true;
         let began = reader.offset;
         for _ in 0..300 {
             let who = below(4) as usize;

@@ -63,3 +63,30 @@ async fn a_dropped_relay_frees_its_address() {
         tokio::task::yield_now().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_producer_that_never_stops_does_not_hold_the_end_up() {
+    let (relay, endpoint) = relay().await;
+    let sender = Sender::connect(
+        &endpoint,
+        &sink_runtime::frame::Hello {
+            acks: false,
+            ..producer(1)
+        },
+    )
+    .await;
+    let floods = tokio::spawn(async move {
+        let mut next = 1;
+        while sender
+            .client
+            .write(&crate::client::data(next, next + 99))
+            .await
+            .is_ok()
+        {
+            next += 100;
+        }
+    });
+    let report = relay.shut_down().await;
+    assert_eq!(report.cut, 0);
+    floods.await.unwrap();
+}
