@@ -493,7 +493,12 @@ impl Drive {
                             // The goodbye is written in the next round.
                             break 'writing Talk::Again;
                         }
-                        park(&mut core, cx);
+                        if core.outbox.unwritten() > 0 {
+                            // Owed, and not yet welcome: we know, senders need not tell us.
+                            park_flushing(&mut core, cx);
+                        } else {
+                            park(&mut core, cx);
+                        }
                         break 'writing Talk::Parked;
                     }
                     Next::Here => {
@@ -506,6 +511,8 @@ impl Drive {
                         (core, written)
                     }
                     Next::Lent(lent) => {
+                        // Senders append meanwhile, and leave the writing to us.
+                        core.flushing = true;
                         drop(core);
                         let slices = lent.slices();
                         let written = if slices[1].is_empty() {

@@ -909,6 +909,10 @@ impl Core {
     /// Tries to write the current segment where it is; whether all of it went.
     fn write_here(&mut self, now: Instant) -> bool {
         let Some(wire) = &self.wire else { return false };
+        // Only a message that nothing stands before may be written on the spot.
+        if self.outbox.unwritten() != 1 || self.outbox.is_lent() {
+            return false;
+        }
         let slices = self.outbox.slices();
         let written = if slices[1].is_empty() {
             wire.try_write(&slices[0])

@@ -172,12 +172,10 @@ macro_rules! forward_sink {
 }
 pub(crate) use forward_sink;
 
-#[diagnostic::do_not_recommend]
 impl<M: Send + 'static, S: MessageSink<M> + ?Sized> MessageSink<M> for &S {
     forward_sink!(self => (**self));
 }
 
-#[diagnostic::do_not_recommend]
 impl<M: Send + 'static, S: MessageSink<M> + ?Sized> MessageSink<M> for Arc<S> {
     forward_sink!(self => (**self));
 }
