@@ -217,43 +217,57 @@ impl Process {
 
     /// Waits for a line that contains `part`.
     pub(crate) fn wait_for(&self, part: &str) -> String {
-        let until = Instant::now() + PATIENCE;
-        let mut lines = self.output.lines.lock().unwrap();
-        loop {
-            if let Some(line) = lines.said.iter().find(|line| line.contains(part)) {
-                return line.clone();
-            }
-            let left = until.saturating_duration_since(Instant::now());
-            assert!(
-                lines.open > 0 && !left.is_zero(),
-                "{} does not say `{part}`:\n{}",
-                self.name,
-                lines.said.join("\n")
-            );
-            lines = self.output.more.wait_timeout(lines, left).unwrap().0;
-        }
+        let says = |lines: &Lines| lines.said.iter().find(|line| line.contains(part)).cloned();
+        let said = self.wait_until(
+            |lines| lines.open == 0 || says(lines).is_some(),
+            |lines| says(lines),
+        );
+        said.flatten()
+            .unwrap_or_else(|| panic!("{} does not say `{part}`:\n{}", self.name, self.said()))
     }
 
     /// Waits until it ends by itself.
     pub(crate) fn end(mut self) -> Ended {
-        let until = Instant::now() + PATIENCE;
-        let mut lines = self.output.lines.lock().unwrap();
-        while lines.open > 0 {
-            let left = until.saturating_duration_since(Instant::now());
-            assert!(
-                !left.is_zero(),
+        let said = self.wait_until(
+            |lines| lines.open == 0,
+            |lines| std::mem::take(&mut lines.said),
+        );
+        let said = said.unwrap_or_else(|| {
+            panic!(
                 "{} has not ended within {PATIENCE:?}:\n{}",
                 self.name,
-                lines.said.join("\n")
-            );
-            lines = self.output.more.wait_timeout(lines, left).unwrap().0;
-        }
-        let said = std::mem::take(&mut lines.said);
-        drop(lines);
+                self.said()
+            )
+        });
         Ended {
             status: self.child.wait().unwrap(),
             said,
         }
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.output.lines.lock().unwrap().open == 0
+    }
+
+    /// What it said so far.
+    pub(crate) fn said(&self) -> String {
+        self.output.lines.lock().unwrap().said.join("\n")
+    }
+
+    /// Waits until `done`, and takes what `take` takes; nothing if it does not come in time. Panics nowhere: others read on.
+    fn wait_until<T>(
+        &self,
+        done: impl Fn(&Lines) -> bool,
+        take: impl FnOnce(&mut Lines) -> T,
+    ) -> Option<T> {
+        let lines = self.output.lines.lock().unwrap();
+        let waited = self
+            .output
+            .more
+            .wait_timeout_while(lines, PATIENCE, |lines| !done(lines));
+        let (mut lines, _) = waited.unwrap();
+        done(&lines).then(|| take(&mut lines))
     }
 
     /// Ends it with SIGKILL, as a power cut would, and waits until it is gone.
