@@ -59,6 +59,8 @@ pub struct ServicePlan {
     pub type_ident: String,
     /// Where its name stands.
     pub location: Location,
+    /// Where its message type stands, whichever layer says it.
+    pub message_location: Option<Location>,
     /// The owner's own words about it.
     pub doc: Option<String>,
     /// Former names, which still resolve.

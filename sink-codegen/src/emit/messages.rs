@@ -28,7 +28,10 @@ pub(crate) fn aliases(plan: &Plan) -> Vec<MessageAlias> {
             continue;
         };
         let Some(path) = &leaf.message else { continue };
-        let location = &service.location;
+        let location = service
+            .message_location
+            .as_ref()
+            .unwrap_or(&service.location);
         let user = (service.name.clone(), names::place(location));
         if let Some(alias) = aliases.iter_mut().find(|alias| alias.path == *path) {
             alias.users.push(user);

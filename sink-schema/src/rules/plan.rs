@@ -104,6 +104,9 @@ fn service(draft: &Draft, kind: Kind, mistakes: &Mistakes) -> Option<ServicePlan
         ident: rust.ident,
         type_ident: rust.type_ident,
         location: locate(draft.name_span, mistakes),
+        message_location: draft
+            .get("message")
+            .map(|given| locate(given.value_span, mistakes)),
         doc: draft.text("doc").map(str::to_owned),
         aliases: aliases(draft, mistakes),
         runtime: draft.switch("runtime"),
