@@ -18,7 +18,12 @@ const INCLUDE: &str = "sink_runtime::include_sinks!();";
 
 /// Writes what is not there; what is there stays as it is, and is named.
 pub(crate) fn run(registry: &RegistryArgs, args: &InitArgs) -> Result<(), Failure> {
-    let manifest = args.folder.join("Cargo.toml");
+    let folder = if args.folder == Path::new(".") {
+        Path::new("")
+    } else {
+        &args.folder
+    };
+    let manifest = folder.join("Cargo.toml");
     if !manifest.exists() {
         return Err(Failure::Said(format!(
             "there is no {}: run `cargo new` first",
@@ -31,13 +36,13 @@ pub(crate) fn run(registry: &RegistryArgs, args: &InitArgs) -> Result<(), Failur
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
-    write_new(&args.folder.join(&name), REGISTRY)?;
+    write_new(&folder.join(&name), REGISTRY)?;
     write_new(
-        &args.folder.join("build.rs"),
+        &folder.join("build.rs"),
         &BUILD_SCRIPT.replace("services.toml", &name),
     )?;
     add_dependencies(&manifest, args.path.as_deref())?;
-    include(&args.folder)?;
+    include(folder)?;
     eprintln!(
         "\nnext: `cargo build`, then `Sinks::events()` is a sink; {name} says what else there is"
     );

@@ -44,7 +44,7 @@ fn set(plan: &Plan, known: &[&ServicePlan], leaves: &[&ServicePlan]) -> TokenStr
         ///
         /// What replaces a leaf replaces it everywhere, in the composites too.
         #[derive(Clone)]
-        #[allow(dead_code, unreachable_pub, clippy::pedantic)]
+        #[allow(dead_code, non_snake_case, unreachable_pub, clippy::pedantic)]
         pub struct SinkSet {
             #(#idents: ::std::sync::Arc<#types>,)*
         }
@@ -53,7 +53,7 @@ fn set(plan: &Plan, known: &[&ServicePlan], leaves: &[&ServicePlan]) -> TokenStr
                 f.debug_struct("SinkSet").finish_non_exhaustive()
             }
         }
-        #[allow(dead_code, unreachable_pub, clippy::all, clippy::pedantic)]
+        #[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
         impl SinkSet {
             /// Starts with the real sinks, each of which can be replaced.
             pub fn builder() -> SinkSetBuilder {
@@ -102,7 +102,7 @@ fn builder(
     quote! {
         /// Builds a [`SinkSet`].
         #[must_use = "nothing is built before `build()`"]
-        #[allow(dead_code, unreachable_pub)]
+        #[allow(dead_code, non_snake_case, unreachable_pub)]
         pub struct SinkSetBuilder {
             #(#idents: ::core::option::Option<#types>,)*
         }
@@ -111,7 +111,7 @@ fn builder(
                 f.debug_struct("SinkSetBuilder").finish_non_exhaustive()
             }
         }
-        #[allow(dead_code, unreachable_pub, clippy::all, clippy::pedantic)]
+        #[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
         impl SinkSetBuilder {
             #(
                 #[doc = #docs]
@@ -131,7 +131,7 @@ fn builder(
             }
         }
         __sink_runtime::__if_testing! {
-            #[allow(dead_code, unreachable_pub, clippy::all, clippy::pedantic)]
+            #[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
             impl SinkSetBuilder {
                 /// Lets every leaf that is not replaced keep its messages in memory instead of sending them.
                 pub fn others_recording(mut self) -> Self {

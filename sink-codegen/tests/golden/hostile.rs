@@ -48,7 +48,7 @@ doc = '''
 /// \*/ } fn evil() {} /\* "# ; \`\`\` \]\] \<script\>
 ///
 /// `hostile.toml:3` · relay · `unix (private socket of a)` · at most once · blocks when full
-#[allow(dead_code, unreachable_pub, clippy::pedantic)]
+#[allow(dead_code, non_snake_case, unreachable_pub, clippy::pedantic)]
 pub type A = __sink_runtime::Lazy<
     __sink_runtime::Relay<__sink_runtime::Message, services::a>,
 >;
@@ -59,7 +59,7 @@ pub type A = __sink_runtime::Lazy<
 /// \`\`\`
 ///
 /// `hostile.toml:7` · direct · `inproc://b` · at most once · blocks when full
-#[allow(dead_code, unreachable_pub, clippy::pedantic)]
+#[allow(dead_code, non_snake_case, unreachable_pub, clippy::pedantic)]
 pub type Größe = __sink_runtime::Lazy<
     __sink_runtime::Direct<__sink_runtime::Message, services::größe>,
 >;
@@ -79,7 +79,7 @@ pub struct Sinks {
     _private: (),
 }
 
-#[allow(dead_code, unreachable_pub, clippy::all, clippy::pedantic)]
+#[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
 impl Sinks {
     /// \*/ } fn evil() {} /\* "# ; \`\`\` \]\] \<script\>
     ///
@@ -149,7 +149,7 @@ pub struct Sources {
     _private: (),
 }
 
-#[allow(dead_code, unreachable_pub, clippy::all, clippy::pedantic)]
+#[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
 impl Sources {
     /// Subscribes to `a` at `unix (private socket of a)`. `hostile.toml:3`
     #[must_use]
@@ -180,7 +180,7 @@ impl Sources {
 ///
 /// What replaces a leaf replaces it everywhere, in the composites too.
 #[derive(Clone)]
-#[allow(dead_code, unreachable_pub, clippy::pedantic)]
+#[allow(dead_code, non_snake_case, unreachable_pub, clippy::pedantic)]
 pub struct SinkSet {
     a: ::std::sync::Arc<A>,
     größe: ::std::sync::Arc<Größe>,
@@ -192,7 +192,7 @@ impl ::core::fmt::Debug for SinkSet {
     }
 }
 
-#[allow(dead_code, unreachable_pub, clippy::all, clippy::pedantic)]
+#[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
 impl SinkSet {
     /// Starts with the real sinks, each of which can be replaced.
     pub fn builder() -> SinkSetBuilder {
@@ -220,7 +220,7 @@ impl SinkSet {
 
 /// Builds a [`SinkSet`].
 #[must_use = "nothing is built before `build()`"]
-#[allow(dead_code, unreachable_pub)]
+#[allow(dead_code, non_snake_case, unreachable_pub)]
 pub struct SinkSetBuilder {
     a: ::core::option::Option<A>,
     größe: ::core::option::Option<Größe>,
@@ -232,7 +232,7 @@ impl ::core::fmt::Debug for SinkSetBuilder {
     }
 }
 
-#[allow(dead_code, unreachable_pub, clippy::all, clippy::pedantic)]
+#[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
 impl SinkSetBuilder {
     /// Sends to `double` what goes to [`SinkSet::a`].
     pub fn a(
@@ -279,8 +279,8 @@ impl SinkSetBuilder {
 }
 
 __sink_runtime::__if_testing! {
-    #[allow(dead_code, unreachable_pub, clippy::all, clippy::pedantic)] impl
-    SinkSetBuilder { #[doc =
+    #[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
+    impl SinkSetBuilder { #[doc =
     r" Lets every leaf that is not replaced keep its messages in memory instead of sending them."]
     pub fn others_recording(mut self) -> Self { if self.a.is_none() { let double =
     __sink_runtime::testing::Recording:: < __sink_runtime::Message > ::new(); self.a =

@@ -54,7 +54,7 @@ targets = ["market_data_relay", "strategy_a"]
 /// `market_data_relay`.
 ///
 /// `seed.toml:1` · relay · `unix:///tmp/market_data.sock` · at most once · blocks when full
-#[allow(dead_code, unreachable_pub, clippy::pedantic)]
+#[allow(dead_code, non_snake_case, unreachable_pub, clippy::pedantic)]
 pub type MarketDataRelay = __sink_runtime::Lazy<
     __sink_runtime::Relay<__sink_runtime::Message, services::market_data_relay>,
 >;
@@ -62,7 +62,7 @@ pub type MarketDataRelay = __sink_runtime::Lazy<
 /// `strategy_a`.
 ///
 /// `seed.toml:5` · direct · `tcp://127.0.0.1:9001` · at most once · blocks when full
-#[allow(dead_code, unreachable_pub, clippy::pedantic)]
+#[allow(dead_code, non_snake_case, unreachable_pub, clippy::pedantic)]
 pub type StrategyA = __sink_runtime::Lazy<
     __sink_runtime::Direct<__sink_runtime::Message, services::strategy_a>,
 >;
@@ -75,7 +75,7 @@ pub type StrategyA = __sink_runtime::Lazy<
 ///
 /// A message is accepted when every required member has room for it.
 /// When one of `market_data_relay`, `strategy_a` is full, it holds up the others.
-#[allow(dead_code, unreachable_pub, clippy::pedantic)]
+#[allow(dead_code, non_snake_case, unreachable_pub, clippy::pedantic)]
 pub type BroadcastGroup = __sink_runtime::FanOut<
     (__sink_runtime::Ref<MarketDataRelay>, __sink_runtime::Ref<StrategyA>),
 >;
@@ -103,7 +103,7 @@ pub struct Sinks {
     _private: (),
 }
 
-#[allow(dead_code, unreachable_pub, clippy::all, clippy::pedantic)]
+#[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
 impl Sinks {
     /// `market_data_relay`.
     ///
@@ -182,7 +182,7 @@ pub struct Sources {
     _private: (),
 }
 
-#[allow(dead_code, unreachable_pub, clippy::all, clippy::pedantic)]
+#[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
 impl Sources {
     /// Subscribes to `market_data_relay` at `unix:///tmp/market_data.sock`. `seed.toml:1`
     #[must_use]
@@ -213,7 +213,7 @@ impl Sources {
 ///
 /// What replaces a leaf replaces it everywhere, in the composites too.
 #[derive(Clone)]
-#[allow(dead_code, unreachable_pub, clippy::pedantic)]
+#[allow(dead_code, non_snake_case, unreachable_pub, clippy::pedantic)]
 pub struct SinkSet {
     market_data_relay: ::std::sync::Arc<MarketDataRelay>,
     strategy_a: ::std::sync::Arc<StrategyA>,
@@ -226,7 +226,7 @@ impl ::core::fmt::Debug for SinkSet {
     }
 }
 
-#[allow(dead_code, unreachable_pub, clippy::all, clippy::pedantic)]
+#[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
 impl SinkSet {
     /// Starts with the real sinks, each of which can be replaced.
     pub fn builder() -> SinkSetBuilder {
@@ -262,7 +262,7 @@ impl SinkSet {
 
 /// Builds a [`SinkSet`].
 #[must_use = "nothing is built before `build()`"]
-#[allow(dead_code, unreachable_pub)]
+#[allow(dead_code, non_snake_case, unreachable_pub)]
 pub struct SinkSetBuilder {
     market_data_relay: ::core::option::Option<MarketDataRelay>,
     strategy_a: ::core::option::Option<StrategyA>,
@@ -274,7 +274,7 @@ impl ::core::fmt::Debug for SinkSetBuilder {
     }
 }
 
-#[allow(dead_code, unreachable_pub, clippy::all, clippy::pedantic)]
+#[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
 impl SinkSetBuilder {
     /// Sends to `double` what goes to [`SinkSet::market_data_relay`].
     pub fn market_data_relay(
@@ -337,8 +337,8 @@ impl SinkSetBuilder {
 }
 
 __sink_runtime::__if_testing! {
-    #[allow(dead_code, unreachable_pub, clippy::all, clippy::pedantic)] impl
-    SinkSetBuilder { #[doc =
+    #[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
+    impl SinkSetBuilder { #[doc =
     r" Lets every leaf that is not replaced keep its messages in memory instead of sending them."]
     pub fn others_recording(mut self) -> Self { if self.market_data_relay.is_none() { let
     double = __sink_runtime::testing::Recording:: < __sink_runtime::Message > ::new();

@@ -159,7 +159,7 @@ targets = ["everywhere", "backup"]
 /// Not for `Vec<Tick>` batches: those go to \<ticks_batch\>, \[see\] there.
 ///
 /// `typed.toml:3` · relay · `unix (private socket of ticks)` · at least once · blocks when full
-#[allow(dead_code, unreachable_pub, clippy::pedantic)]
+#[allow(dead_code, non_snake_case, unreachable_pub, clippy::pedantic)]
 pub type Ticks = __sink_runtime::Lazy<
     __sink_runtime::Relay<typed_toml_line_10, services::ticks>,
 >;
@@ -167,7 +167,7 @@ pub type Ticks = __sink_runtime::Lazy<
 /// `backup`.
 ///
 /// `typed.toml:14` · direct · `tcp://127.0.0.1:9000` · at most once · rejects when full
-#[allow(dead_code, unreachable_pub, clippy::pedantic)]
+#[allow(dead_code, non_snake_case, unreachable_pub, clippy::pedantic)]
 pub type Backup = __sink_runtime::Lazy<
     __sink_runtime::Direct<typed_toml_line_10, services::backup>,
 >;
@@ -175,7 +175,7 @@ pub type Backup = __sink_runtime::Lazy<
 /// `audit`.
 ///
 /// `typed.toml:20` · direct · `inproc://audit` · at most once · drops the oldest when full
-#[allow(dead_code, unreachable_pub, clippy::pedantic)]
+#[allow(dead_code, non_snake_case, unreachable_pub, clippy::pedantic)]
 pub type Audit = __sink_runtime::Lazy<
     __sink_runtime::Direct<typed_toml_line_10, services::audit>,
 >;
@@ -183,7 +183,7 @@ pub type Audit = __sink_runtime::Lazy<
 /// `orders-eu`.
 ///
 /// `typed.toml:26` · direct · `tcp://127.0.0.1:9001` · at most once · blocks when full
-#[allow(dead_code, unreachable_pub, clippy::pedantic)]
+#[allow(dead_code, non_snake_case, unreachable_pub, clippy::pedantic)]
 pub type OrdersEu = __sink_runtime::Lazy<
     __sink_runtime::Direct<typed_toml_line_30, services::orders_eu>,
 >;
@@ -191,7 +191,7 @@ pub type OrdersEu = __sink_runtime::Lazy<
 /// `match`.
 ///
 /// `typed.toml:33` · relay · `unix (private socket of match)` · at most once · blocks when full
-#[allow(dead_code, unreachable_pub, clippy::pedantic)]
+#[allow(dead_code, non_snake_case, unreachable_pub, clippy::pedantic)]
 pub type Match = __sink_runtime::Lazy<
     __sink_runtime::Relay<__sink_runtime::Message, services::r#match>,
 >;
@@ -204,7 +204,7 @@ pub type Match = __sink_runtime::Lazy<
 ///
 /// A message is accepted when every required member has room for it.
 /// When `ticks` is full, it holds up the others.
-#[allow(dead_code, unreachable_pub, clippy::pedantic)]
+#[allow(dead_code, non_snake_case, unreachable_pub, clippy::pedantic)]
 pub type Everywhere = __sink_runtime::FanOut<
     (__sink_runtime::Ref<Ticks>, __sink_runtime::Optional<__sink_runtime::Ref<Audit>>),
 >;
@@ -214,7 +214,7 @@ pub type Everywhere = __sink_runtime::FanOut<
 /// `typed.toml:49` · failover · at most once
 ///
 /// Members: [`everywhere`](Sinks::everywhere), [`backup`](Sinks::backup).
-#[allow(dead_code, unreachable_pub, clippy::pedantic)]
+#[allow(dead_code, non_snake_case, unreachable_pub, clippy::pedantic)]
 pub type Safe = __sink_runtime::Failover<
     (__sink_runtime::Ref<Everywhere>, __sink_runtime::Ref<Backup>),
 >;
@@ -253,7 +253,7 @@ pub struct Sinks {
     _private: (),
 }
 
-#[allow(dead_code, unreachable_pub, clippy::all, clippy::pedantic)]
+#[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
 impl Sinks {
     /// Every trade of every pair, see <https://example.org/feed?kind=ticks>.
     ///
@@ -381,7 +381,7 @@ pub struct Sources {
     _private: (),
 }
 
-#[allow(dead_code, unreachable_pub, clippy::all, clippy::pedantic)]
+#[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
 impl Sources {
     /// Subscribes to `ticks` at `unix (private socket of ticks)`. `typed.toml:3`
     #[must_use]
@@ -433,7 +433,7 @@ impl Sources {
 ///
 /// What replaces a leaf replaces it everywhere, in the composites too.
 #[derive(Clone)]
-#[allow(dead_code, unreachable_pub, clippy::pedantic)]
+#[allow(dead_code, non_snake_case, unreachable_pub, clippy::pedantic)]
 pub struct SinkSet {
     ticks: ::std::sync::Arc<Ticks>,
     backup: ::std::sync::Arc<Backup>,
@@ -450,7 +450,7 @@ impl ::core::fmt::Debug for SinkSet {
     }
 }
 
-#[allow(dead_code, unreachable_pub, clippy::all, clippy::pedantic)]
+#[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
 impl SinkSet {
     /// Starts with the real sinks, each of which can be replaced.
     pub fn builder() -> SinkSetBuilder {
@@ -517,7 +517,7 @@ impl SinkSet {
 
 /// Builds a [`SinkSet`].
 #[must_use = "nothing is built before `build()`"]
-#[allow(dead_code, unreachable_pub)]
+#[allow(dead_code, non_snake_case, unreachable_pub)]
 pub struct SinkSetBuilder {
     ticks: ::core::option::Option<Ticks>,
     backup: ::core::option::Option<Backup>,
@@ -532,7 +532,7 @@ impl ::core::fmt::Debug for SinkSetBuilder {
     }
 }
 
-#[allow(dead_code, unreachable_pub, clippy::all, clippy::pedantic)]
+#[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
 impl SinkSetBuilder {
     /// Sends to `double` what goes to [`SinkSet::ticks`].
     pub fn ticks(
@@ -666,8 +666,8 @@ impl SinkSetBuilder {
 }
 
 __sink_runtime::__if_testing! {
-    #[allow(dead_code, unreachable_pub, clippy::all, clippy::pedantic)] impl
-    SinkSetBuilder { #[doc =
+    #[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
+    impl SinkSetBuilder { #[doc =
     r" Lets every leaf that is not replaced keep its messages in memory instead of sending them."]
     pub fn others_recording(mut self) -> Self { if self.ticks.is_none() { let double =
     __sink_runtime::testing::Recording:: < typed_toml_line_10 > ::new(); self.ticks =

@@ -1,0 +1,70 @@
+//! Random valid registries compile: a thousand of them, each a module of one crate. Takes minutes, so it is run by name:
+//! `cargo test -p cargo-sinks --test random_compile -- --ignored`.
+#![allow(clippy::unwrap_used, reason = "in a test, anything else is a failure")]
+
+use std::{fmt::Write, fs, path::Path, process::Command};
+
+use sink_codegen::{Options, Registry, generate};
+use sink_schema::SourceFile;
+
+#[path = "../../sink-codegen/tests/registries/mod.rs"]
+mod registries;
+
+const HEAD: &str = "#![deny(warnings)]\n
+#[derive(sink_runtime::Message)]\n#[message(serde)]\npub struct Tick {\n    pub price: u64,\n}\n
+pub mod nested {\n    #[derive(sink_runtime::Message)]\n    #[message(serde)]\n    pub struct Order {\n        pub size: u32,\n    }\n}\n\n";
+
+#[test]
+#[ignore = "takes minutes: the nightly run asks for it"]
+fn a_thousand_valid_registries_compile() {
+    let most = std::env::var("SINKS_REGISTRIES")
+        .ok()
+        .and_then(|most| most.parse().ok())
+        .unwrap_or(1_000);
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("random");
+    fs::create_dir_all(folder.join("src")).unwrap();
+    let runtime = repository.join("sink-runtime");
+    let manifest = format!(
+        "[package]\nname = \"random\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\n\
+         sink-runtime = {{ path = {runtime:?} }}\n"
+    );
+    fs::write(folder.join("Cargo.toml"), manifest).unwrap();
+    fs::copy(repository.join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
+    let mut modules = HEAD.to_owned();
+    for seed in 0..most {
+        fs::write(folder.join(format!("src/seed_{seed}.rs")), code(seed)).unwrap();
+        let _ = writeln!(modules, "pub mod seed_{seed};");
+    }
+    fs::write(folder.join("src/lib.rs"), modules).unwrap();
+    let check = Command::new(env!("CARGO"))
+        .args(["check", "--offline", "--quiet"])
+        .current_dir(&folder)
+        .env("CARGO_TARGET_DIR", folder.join("target"))
+        .output()
+        .unwrap();
+    assert!(
+        check.status.success(),
+        "{}",
+        String::from_utf8_lossy(&check.stderr)
+    );
+}
+
+fn code(seed: u64) -> String {
+    let base = SourceFile {
+        path: "services.toml".to_owned(),
+        text: registries::registry(seed),
+    };
+    let options = Options {
+        runtime_path: Some("::sink_runtime".to_owned()),
+        ..Options::default()
+    };
+    generate(
+        &Registry {
+            base,
+            overlays: Vec::new(),
+        },
+        &options,
+    )
+    .code
+}

@@ -1,0 +1,263 @@
+#!/usr/bin/env python3
+"""Measures what sinks cost to build, and writes docs/BUILD_COST.md.
+
+CPU seconds are user + system of cargo and everything it starts, so they do not depend on how many cores wait;
+wall seconds do. Nothing is downloaded: the repository's Cargo.lock and cargo's cache are used.
+
+    python3 scripts/build-cost.py [--write] [--rounds N]
+"""
+
+import argparse
+import os
+import pathlib
+import platform
+import re
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+# The crates as they are committed, so that nothing changes under a measurement.
+SNAPSHOT = pathlib.Path(tempfile.mkdtemp(prefix="sinks-"))
+
+TOKIO = 'tokio = { version = "1", features = ["rt-multi-thread", "macros", "net", "time"] }\n'
+SERDE = 'serde = { version = "1", features = ["derive"] }\n'
+SINKS = f'sink-runtime = {{ path = "{SNAPSHOT}/sink-runtime" }}\n\n[build-dependencies]\nsink-codegen = {{ path = "{SNAPSHOT}/sink-codegen" }}\n'
+BUILD = 'fn main() {\n    sink_codegen::Build::new("services.toml").run();\n}\n'
+HEAD = """use sink_runtime::{Message, MessageSink};
+
+#[derive(Message)]
+#[message(serde)]
+pub struct Tick {
+    pub price: u64,
+}
+
+"""
+
+
+def registry(services):
+    """Relays and direct services of one message type, every eleventh a fan-out of the two before it."""
+    tables = []
+    for i in range(services):
+        if i % 11 == 10:
+            tables.append(f'[services.svc_{i}]\ntype = "composite"\npattern = "fanout"\ntargets = ["svc_{i - 1}", "svc_{i - 2}"]\n')
+        elif i % 2:
+            tables.append(f'[services.svc_{i}]\ntype = "direct"\nendpoint = "tcp://127.0.0.1:{10000 + i}"\nmessage = "crate::Tick"\n')
+        else:
+            tables.append(f'[services.svc_{i}]\ntype = "relay"\nmessage = "crate::Tick"\ndelivery = "at_least_once"\n')
+    return "\n".join(tables)
+
+
+def uses(services):
+    """Sends through every service, ten to a function."""
+    functions = []
+    for start in range(0, services, 10):
+        calls = "".join(
+            f"    let _ = Sinks::svc_{i}().send(Tick {{ price: {i} }}).await;\n" for i in range(start, min(services, start + 10))
+        )
+        functions.append(f"pub async fn use_{start}() {{\n{calls}}}\n")
+    return "\n".join(functions)
+
+
+class Crate:
+    """A crate in a folder of its own, with a target folder of its own."""
+
+    def __init__(self, folder, name, dependencies, source, target=None):
+        self.folder = pathlib.Path(folder) / name
+        self.target = target or self.folder / "target"
+        (self.folder / "src").mkdir(parents=True)
+        self.write("Cargo.toml", f'[package]\nname = "app"\nversion = "0.1.0"\nedition = "2024"\n\n[workspace]\n\n[dependencies]\n{dependencies}')
+        self.write("src/lib.rs", source)
+        shutil.copy(ROOT / "Cargo.lock", self.folder / "Cargo.lock")
+
+    def write(self, path, text):
+        (self.folder / path).write_text(text)
+
+    def cargo(self, *arguments):
+        """Runs cargo; returns CPU and wall seconds."""
+        before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+        run = subprocess.run(
+            ["cargo", *arguments, "--offline", "--quiet"],
+            cwd=self.folder,
+            env={**os.environ, "CARGO_TARGET_DIR": str(self.target), "RUSTFLAGS": ""},
+            capture_output=True,
+            text=True,
+        )
+        wall, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+        if run.returncode:
+            sys.exit(f"cargo {' '.join(arguments)} in {self.folder} failed:\n{run.stderr}")
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, wall
+
+
+def cold(folder, rounds):
+    """CPU seconds of a first build, for crates with and without sinks."""
+    results = {}
+    cases = {
+        "empty": ("", "", None),
+        "empty, with sinks": (SINKS, HEAD + "sink_runtime::include_sinks!();\n" + uses(3), 3),
+        "tokio and serde": (TOKIO + SERDE, "", None),
+        "tokio and serde, with sinks": (TOKIO + SERDE + SINKS, HEAD + "sink_runtime::include_sinks!();\n" + uses(3), 3),
+    }
+    for name, (dependencies, source, services) in cases.items():
+        samples = []
+        for n in range(rounds):
+            crate = Crate(folder, f"cold-{len(results)}-{n}", dependencies, source)
+            if services:
+                crate.write("build.rs", BUILD)
+                crate.write("services.toml", registry(services))
+            samples.append(crate.cargo("build")[0])
+            shutil.rmtree(crate.target)
+        results[name] = statistics.median(samples)
+    return results
+
+
+def edits(folder, services, target, rounds):
+    """Wall and CPU seconds of a build that has nothing to do, and after one edit of each file."""
+    crate = Crate(folder, f"edits-{services}", SINKS, HEAD + "sink_runtime::include_sinks!();\n" + uses(services), target)
+    crate.write("build.rs", BUILD)
+    text = registry(services)
+    crate.write("services.toml", text)
+    first = crate.cargo("build")
+    noop = [crate.cargo("build") for _ in range(rounds * 3)]
+    source, changed = [], []
+    for n in range(rounds):
+        crate.write("src/lib.rs", (crate.folder / "src/lib.rs").read_text() + f"pub fn edit_{n}() {{}}\n")
+        source.append(crate.cargo("build"))
+        crate.write("services.toml", text + f"# edit {n}\n")
+        changed.append(crate.cargo("build"))
+    middle = lambda samples, i: statistics.median(sample[i] for sample in samples)
+    return {
+        "first": first[0],
+        "noop wall": middle(noop, 1),
+        "source": middle(source, 0),
+        "registry": middle(changed, 0),
+        "registry wall": middle(changed, 1),
+    }
+
+
+def generator(services, rounds, profile, binary):
+    """CPU seconds of text to text, as `cargo sinks expand` does it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "services.toml"
+        path.write_text(registry(services))
+        samples = []
+        for _ in range(rounds * 3):
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            subprocess.run([binary, "expand", "--registry", path], check=True, capture_output=True)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            samples.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        return statistics.median(samples)
+
+
+def tags(folder, services, target, rounds, binary):
+    """CPU seconds of compiling generated code whose services are all used: a tag each, and one tag for all."""
+    results = []
+    for shared in (False, True):
+        crate = Crate(folder, f"tags-{services}-{shared}", SINKS.split("\n\n")[0] + "\n", HEAD + "mod sinks;\nuse sinks::Sinks;\n" + uses(services), target)
+        crate.write("services.toml", registry(services))
+        subprocess.run([binary, "generate"], cwd=crate.folder, check=True, capture_output=True)
+        path = crate.folder / "src/sinks.rs"
+        code = path.read_text()
+        if shared:
+            code = re.sub(r"(__sink_runtime::(?:Relay|Direct)<\s*\w+,\s*)services::svc_\d+", r"\1services::svc_0", code)
+        path.write_text(code)
+        crate.cargo("build")
+        samples = []
+        for n in range(rounds):
+            path.write_text(code + f"\n// {n}\n")
+            os.environ["CARGO_INCREMENTAL"] = "0"
+            samples.append(crate.cargo("build")[0])
+            del os.environ["CARGO_INCREMENTAL"]
+        results.append(statistics.median(samples))
+    return results
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--write", action="store_true", help="write docs/BUILD_COST.md")
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    rounds = arguments.rounds
+
+    archive = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, check=True, capture_output=True).stdout
+    subprocess.run(["tar", "x", "-C", SNAPSHOT], input=archive, check=True)
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    for flags in ([], ["--release"]):
+        subprocess.run(["cargo", "build", "--quiet", "--package", "cargo-sinks", *flags], cwd=ROOT, check=True)
+    debug, release = target / "debug/cargo-sinks", target / "release/cargo-sinks"
+
+    with tempfile.TemporaryDirectory() as folder:
+        lines = ["# What sinks cost to build", ""]
+        rustc = subprocess.run(["rustc", "--version"], capture_output=True, text=True).stdout.strip()
+        lines += [
+            f"Measured by `python3 scripts/build-cost.py --write` ({rustc}, {os.cpu_count()} cores, {platform.system()} "
+            f"{platform.machine()}), medians of {rounds} rounds, dev profile. CPU is user + system of everything cargo starts.",
+            "",
+        ]
+        first = cold(folder, rounds)
+        lines += ["## A new crate, first build", "", "| crate | CPU s | added |", "|---|---|---|"]
+        for base in ("empty", "tokio and serde"):
+            added = first[f"{base}, with sinks"] - first[base]
+            lines += [f"| {base} | {first[base]:.1f} | |", f"| {base}, with sinks | {first[f'{base}, with sinks']:.1f} | **{added:.1f}** |"]
+        added = first["tokio and serde, with sinks"] - first["tokio and serde"]
+        lines += ["", f"Target: at most 12 CPU s added to a crate that has tokio and serde already: {verdict(added, 12)}.", ""]
+
+        shared = pathlib.Path(folder) / "shared-target"
+        lines += [
+            "## Every build after it",
+            "",
+            "| services, all used | nothing to do, wall | one edit in Rust, CPU | one edit of the registry, CPU | wall |",
+            "|---|---|---|---|---|",
+        ]
+        numbers = {}
+        for services in (10, 110, 1000):
+            numbers[services] = edits(folder, services, shared, rounds)
+            n = numbers[services]
+            lines.append(f"| {services} | {n['noop wall']:.2f} s | {n['source']:.2f} s | {n['registry']:.2f} s | {n['registry wall']:.2f} s |")
+        lines += [
+            "",
+            f"Targets: nothing to do in 0.15 s: {verdict(numbers[10]['noop wall'], 0.15)}; 1,000 services in 2 s after an edit of the registry "
+            f"(build script, and the crate again with all of them used): {verdict(numbers[1000]['registry'], 2)}.",
+            "",
+        ]
+
+        lines += ["## The generator alone", "", "| services | build script as cargo builds it (unoptimised), CPU | optimised, CPU |", "|---|---|---|"]
+        alone = {}
+        for services in (10, 110, 1000, 2000):
+            alone[services] = [generator(services, rounds, profile, binary) for profile, binary in (("dev", debug), ("release", release))]
+            lines.append(f"| {services:,} | {alone[services][0]:.3f} s | {alone[services][1]:.3f} s |")
+        growth = alone[2000][0] / alone[1000][0]
+        lines += ["", f"Twice the services cost {growth:.2f} times as much: {'linear' if growth < 2.4 else '**not linear**'}. 1,000 services in 2 s: {verdict(alone[1000][0], 2)}.", ""]
+
+        lines += [
+            "## What a tag per service costs the compiler",
+            "",
+            "The same generated code, once with a type per service and once with one type for all leaves (which would lose the guarantee in the type, and its name in errors). One crate, `CARGO_INCREMENTAL=0`, every service used.",
+            "",
+            "| services | a tag each, CPU | one tag, CPU | the tags |",
+            "|---|---|---|---|",
+        ]
+        for services in (10, 110, 1000):
+            each, one = tags(folder, services, shared, rounds, debug)
+            lines.append(f"| {services:,} | {each:.2f} s | {one:.2f} s | {each - one:+.2f} s |")
+        lines.append("")
+
+    text = "\n".join(lines)
+    print(text)
+    if arguments.write:
+        (ROOT / "docs/BUILD_COST.md").write_text(text)
+
+
+def verdict(value, target):
+    return f"{value:.2f}, {'met' if value <= target else '**missed**'}"
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    finally:
+        shutil.rmtree(SNAPSHOT, ignore_errors=True)
