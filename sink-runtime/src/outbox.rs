@@ -104,7 +104,8 @@ pub(crate) struct Outbox {
     keep: bool,
     /// Acks are expected.
     acks: bool,
-    lent: bool,
+    /// The first sequence that the flusher's segment owes, while it holds one.
+    lent: Option<u64>,
     /// Where a frame was begun and not yet kept: an encoder that panics must leave nothing behind.
     begun: Option<usize>,
     spare: Vec<Vec<u8>>,
@@ -121,6 +122,8 @@ pub(crate) struct Outbox {
     skipped: BTreeMap<u64, DropCause>,
     lost: VecDeque<(u64, u64)>,
     horizon: u64,
+    /// An ack spoke of a frame that is half on the wire: it goes once its rest is written.
+    acked_torn: bool,
 }
 
 impl Outbox {
@@ -130,7 +133,7 @@ impl Outbox {
             current: 0,
             keep,
             acks: acks || keep,
-            lent: false,
+            lent: None,
             begun: None,
             spare: Vec::new(),
             held_messages: 0,
@@ -145,6 +148,7 @@ impl Outbox {
             skipped: BTreeMap::new(),
             lost: VecDeque::new(),
             horizon: 0,
+            acked_torn: false,
         }
     }
 
@@ -194,7 +198,10 @@ impl Outbox {
 
     /// The lowest sequence that will still be sent.
     pub(crate) fn first_owed(&self) -> u64 {
-        for segment in &self.segments {
+        for (index, segment) in self.segments.iter().enumerate() {
+            if let (Some(first), true) = (self.lent, index == self.current) {
+                return first;
+            }
             let at = if self.keep {
                 segment.start
             } else {
@@ -225,9 +232,7 @@ impl Outbox {
     /// The segment to append to, and where in it the new frame begins.
     #[inline]
     pub(crate) fn tail(&mut self) -> (&mut Vec<u8>, usize) {
-        if self.begun.is_some() {
-            self.rescind();
-        }
+        self.rescind_begun();
         let open = self
             .segments
             .back()
@@ -254,6 +259,14 @@ impl Outbox {
             bytes,
             ..Segment::default()
         });
+    }
+
+    /// An encoder that panicked left half a frame: it goes before anyone takes it for a whole one.
+    #[inline]
+    fn rescind_begun(&mut self) {
+        if self.begun.is_some() {
+            self.rescind();
+        }
     }
 
     /// Takes back the frame that was begun: it did not encode, or there is no room.
@@ -287,6 +300,7 @@ impl Outbox {
 
     /// Closes the tail so that the next frame opens a segment of its own: before a referenced payload.
     pub(crate) fn seal(&mut self) {
+        self.rescind_begun();
         if let Some(segment) = self.segments.back_mut()
             && !segment.bytes.is_empty()
         {
@@ -305,14 +319,12 @@ impl Outbox {
 
     /// Whether the flusher holds a segment.
     pub(crate) fn is_lent(&self) -> bool {
-        self.lent
+        self.lent.is_some()
     }
 
     /// What to write next.
     pub(crate) fn next(&mut self) -> Next {
-        if self.begun.is_some() {
-            self.rescind();
-        }
+        self.rescind_begun();
         while self
             .segments
             .get(self.current)
@@ -332,8 +344,13 @@ impl Outbox {
             return Next::Here;
         }
         segment.sealed = true;
-        self.lent = true;
         let segment = &mut self.segments[self.current];
+        let owed = if self.keep {
+            segment.start
+        } else {
+            segment.mark
+        };
+        self.lent = Some(sequence_at(&segment.bytes, owed));
         Next::Lent(Lent {
             bytes: std::mem::take(&mut segment.bytes),
             beyond: segment.beyond.clone(),
@@ -351,7 +368,7 @@ impl Outbox {
 
     /// Takes a lent segment back.
     pub(crate) fn restore(&mut self, lent: Lent) {
-        self.lent = false;
+        self.lent = None;
         if let Some(segment) = self.segments.get_mut(self.current) {
             segment.bytes = lent.bytes;
         }
@@ -374,6 +391,10 @@ impl Outbox {
             self.in_flight += whole;
         } else {
             self.done += whole;
+        }
+        if self.acked_torn && whole > 0 {
+            self.trim(self.acked_to);
+            self.acked_torn = self.first_owed() <= self.acked_to;
         }
     }
 
@@ -444,6 +465,7 @@ impl Outbox {
         }
         if self.keep {
             self.trim(sequence);
+            self.acked_torn = self.first_owed() <= sequence;
         } else if self.acks {
             let upto = sequence.min(self.written_to);
             let settled = self.counted(self.acked_to, upto).min(self.in_flight);
@@ -455,7 +477,16 @@ impl Outbox {
 
     /// How many sequences in `(after, upto]` were messages on the wire of this connection.
     fn counted(&self, after: u64, upto: u64) -> u64 {
-        let skipped = self.skipped.range(after + 1..=upto.max(after)).count() as u64;
+        let is_lost = |sequence: u64| {
+            let mut ranges = self.lost.iter();
+            ranges.any(|(from, to)| (*from..=*to).contains(&sequence))
+        };
+        // What was dropped and lies in a lost range must not be taken away twice.
+        let skipped = self
+            .skipped
+            .range(after + 1..upto.max(after) + 1)
+            .filter(|(sequence, _)| !is_lost(**sequence))
+            .count() as u64;
         let lost: u64 = self
             .lost
             .iter()
@@ -472,6 +503,7 @@ impl Outbox {
 
     /// Lets go of frames up to `sequence`, written or not: a peer that says it has them has them.
     fn trim(&mut self, sequence: u64) {
+        self.rescind_begun();
         while let Some(segment) = self.segments.front_mut() {
             while let Some(total) = frame_at(segment, segment.start) {
                 if sequence_at(&segment.bytes, segment.start) > sequence
@@ -515,6 +547,9 @@ impl Outbox {
             }
             self.in_flight = 0;
             self.current = 0;
+            if std::mem::take(&mut self.acked_torn) {
+                self.trim(self.acked_to);
+            }
             return 0;
         }
         // At most once: whole frames are gone, a torn one is sent again whole under its number.
@@ -538,7 +573,8 @@ impl Outbox {
 
     /// Drops the oldest message that no byte of was written and that the flusher does not hold.
     pub(crate) fn drop_oldest(&mut self) -> bool {
-        let from = self.current + usize::from(self.lent);
+        self.rescind_begun();
+        let from = self.current + usize::from(self.lent.is_some());
         for index in from..self.segments.len() {
             let segment = &mut self.segments[index];
             let mut at = segment.mark;
@@ -558,12 +594,7 @@ impl Outbox {
             } else {
                 cut(segment, at, total);
             }
-            let emptied = segment.start >= segment.len();
-            if emptied && segment.sealed {
-                self.segments.remove(index);
-            } else if emptied {
-                reset(segment);
-            }
+            self.remove_if_empty(index);
             self.unwritten -= 1;
             self.held_messages -= 1;
             self.held_bytes -= total as u64;
@@ -575,7 +606,8 @@ impl Outbox {
 
     /// Withdraws one message if no byte of it is written and the flusher does not hold it.
     pub(crate) fn withdraw(&mut self, sequence: u64) -> bool {
-        let from = self.current + usize::from(self.lent);
+        self.rescind_begun();
+        let from = self.current + usize::from(self.lent.is_some());
         for index in from..self.segments.len() {
             let segment = &mut self.segments[index];
             let mut at = segment.mark;
@@ -585,6 +617,7 @@ impl Outbox {
                         return false;
                     }
                     cut(segment, at, total);
+                    self.remove_if_empty(index);
                     self.unwritten -= 1;
                     self.held_messages -= 1;
                     self.held_bytes -= total as u64;
@@ -595,6 +628,19 @@ impl Outbox {
             }
         }
         false
+    }
+
+    /// A sealed segment without frames would be taken for one that was written.
+    fn remove_if_empty(&mut self, index: usize) {
+        let segment = &mut self.segments[index];
+        if segment.start < segment.len() {
+            return;
+        }
+        if segment.sealed {
+            self.segments.remove(index);
+        } else {
+            reset(segment);
+        }
     }
 
     fn except(&mut self, sequence: u64, cause: DropCause) {
@@ -632,6 +678,7 @@ impl Outbox {
 
     /// Takes out everything not yet done, oldest first.
     pub(crate) fn take_undelivered(&mut self) -> Vec<Undelivered> {
+        self.rescind_begun();
         let mut taken = Vec::new();
         for segment in std::mem::take(&mut self.segments) {
             let mut at = segment.start;
@@ -659,7 +706,7 @@ impl Outbox {
             self.unknown += std::mem::take(&mut self.in_flight);
         }
         self.current = 0;
-        self.lent = false;
+        self.lent = None;
         self.held_messages = 0;
         self.held_bytes = 0;
         self.unwritten = 0;
@@ -712,3 +759,6 @@ fn cut(segment: &mut Segment, at: usize, total: usize) {
     segment.frames -= 1;
     segment.unwritten -= 1;
 }
+
+#[cfg(test)]
+mod tests;
