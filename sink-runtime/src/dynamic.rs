@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::carried::Carried;
 use crate::composite::{Branch, Encoded, Reserved};
 use crate::error::{ConnectError, RegistryError, SendError, SendErrorKind};
 use crate::leaf::Leaf;
@@ -74,7 +75,7 @@ pub struct DynSink<M = Message> {
 }
 
 enum Inner<M> {
-    Leaf(Leaf<M>),
+    Leaf(Carried<M>),
     /// A composite, which can be a member of another.
     Branch(Arc<dyn Branch<M>>),
     /// Anyone's own sink.
@@ -104,7 +105,7 @@ impl<M: MessageType> DynSink<M> {
         }
     }
 
-    pub(crate) fn leaf(leaf: Leaf<M>, at_least_once: bool) -> Self {
+    pub(crate) fn leaf(leaf: Carried<M>, at_least_once: bool) -> Self {
         Self {
             inner: Inner::Leaf(leaf),
             at_least_once,
@@ -127,7 +128,7 @@ impl<M: MessageType> DynSink<M> {
             return Ok(AtLeastOnceSink(self.clone()));
         }
         let service = match &self.inner {
-            Inner::Leaf(leaf) => leaf.link().service(),
+            Inner::Leaf(leaf) => leaf.service(),
             _ => Arc::from("this sink"),
         };
         Err(RegistryError::NotAtLeastOnce { service })
@@ -146,7 +147,7 @@ impl<M: MessageType> DynSink<M> {
     #[must_use]
     pub fn link_id(&self) -> Option<u32> {
         match &self.inner {
-            Inner::Leaf(leaf) => Some(leaf.link().id),
+            Inner::Leaf(leaf) => Some(leaf.id()),
             _ => None,
         }
     }
@@ -284,7 +285,7 @@ impl<M: MessageType> Branch<M> for DynSink<M> {
 
     fn confirm(&self) -> Option<Level> {
         match &self.inner {
-            Inner::Leaf(leaf) => leaf.link().config.confirm,
+            Inner::Leaf(leaf) => leaf.confirm(),
             Inner::Branch(branch) => branch.confirm(),
             Inner::Other(_) => None,
         }

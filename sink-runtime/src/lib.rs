@@ -35,7 +35,9 @@ mod slot;
 
 // --- the send path
 mod blocking;
+mod carried;
 mod driver;
+mod inproc;
 mod leaf;
 mod link;
 mod outbox;

@@ -11,6 +11,7 @@ use sink_schema::{
     ServicePlan, SourceFile,
 };
 
+use crate::carried::Carried;
 use crate::carrier::{Carrier, CarrierDial};
 use crate::clock::{SplitMix, Surroundings, TokioClock};
 use crate::composite::Members;
@@ -20,6 +21,7 @@ use crate::factory::SinkFactory;
 use crate::failover::Failover;
 use crate::fanout::FanOut;
 use crate::frame::Start;
+use crate::inproc::{Inproc, InprocConfig};
 use crate::leaf::Leaf;
 use crate::life::LifePolicy;
 use crate::link::{Link, LinkConfig, MessageIdentity};
@@ -117,7 +119,7 @@ impl CompiledRegistry {
     pub(crate) fn leaf<M: MessageType>(
         &'static self,
         name: &str,
-    ) -> Result<Leaf<M>, RegistryError> {
+    ) -> Result<Carried<M>, RegistryError> {
         self.live()?.leaf::<M>(name)
     }
 
@@ -221,9 +223,9 @@ trait Closes: Send + Sync {
     fn close(&self, deadline: Duration) -> crate::transport::BoxFuture<'_, DrainReport>;
 }
 
-impl<M: MessageType> Closes for Leaf<M> {
+impl<M: MessageType> Closes for Carried<M> {
     fn close(&self, deadline: Duration) -> crate::transport::BoxFuture<'_, DrainReport> {
-        Box::pin(Leaf::close(self, deadline))
+        Box::pin(Carried::close(self, deadline))
     }
 }
 
@@ -449,7 +451,7 @@ impl ServiceRegistry {
         })
     }
 
-    fn leaf<M: MessageType>(&self, name: &str) -> Result<Leaf<M>, RegistryError> {
+    fn leaf<M: MessageType>(&self, name: &str) -> Result<Carried<M>, RegistryError> {
         let service = self.expect(name, M::NAME)?;
         match &service.kind {
             Kind::Leaf(plan) => self.make::<M>(service, plan),
@@ -467,18 +469,53 @@ impl ServiceRegistry {
         &self,
         service: &ServicePlan,
         plan: &LeafPlan,
-    ) -> Result<Leaf<M>, RegistryError> {
+    ) -> Result<Carried<M>, RegistryError> {
         let mut leaves = self.leaves.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(made) = leaves.get(&service.name) {
-            return made.leaf.downcast_ref::<Leaf<M>>().cloned().ok_or_else(|| {
-                RegistryError::MessageMismatch {
+            return made
+                .leaf
+                .downcast_ref::<Carried<M>>()
+                .cloned()
+                .ok_or_else(|| RegistryError::MessageMismatch {
                     service: Arc::from(service.name.as_str()),
                     registry: Arc::clone(&self.origin),
                     registered: Arc::from(made.message),
                     expected: Arc::from(M::NAME),
-                }
-            });
+                });
         }
+        let leaf = match &plan.endpoint {
+            crate::transport::Endpoint::Inproc(name) if plan.role == Role::Direct => {
+                Carried::Inproc(Arc::new(self.inproc::<M>(service, plan, name)))
+            }
+            _ => Carried::Link(self.link::<M>(service, plan)),
+        };
+        let made = Made {
+            leaf: Box::new(leaf.clone()),
+            message: M::NAME,
+            close: Arc::new(leaf.clone()),
+        };
+        leaves.insert(service.name.clone(), made);
+        Ok(leaf)
+    }
+
+    fn inproc<M: MessageType>(
+        &self,
+        service: &ServicePlan,
+        plan: &LeafPlan,
+        name: &str,
+    ) -> Inproc<M> {
+        let config = InprocConfig {
+            service: Arc::from(service.name.as_str()),
+            name: name.to_owned(),
+            buffer_size: plan.buffer_size,
+            when_full: plan.when_full,
+            confirm: plan.confirm.map(level),
+            send_timeout: plan.send_timeout,
+        };
+        Inproc::new(config, M::NAME, self.surroundings.clone())
+    }
+
+    fn link<M: MessageType>(&self, service: &ServicePlan, plan: &LeafPlan) -> Leaf<M> {
         let config = LinkConfig {
             service: Arc::from(service.name.as_str()),
             target: target(plan, plan.endpoint.clone()),
@@ -487,25 +524,13 @@ impl ServiceRegistry {
             buffer_bytes: plan.buffer_bytes,
             max_frame_bytes: plan.max_frame_bytes,
             when_full: plan.when_full,
-            confirm: plan.confirm.map(|level| match level {
-                sink_schema::Level::Spooled => Level::Spooled,
-                sink_schema::Level::Written => Level::Written,
-                sink_schema::Level::Acked => Level::Acked,
-                sink_schema::Level::Stored => Level::Stored,
-            }),
+            confirm: plan.confirm.map(level),
             keep: plan.delivery == Delivery::AtLeastOnce,
             send_timeout: plan.send_timeout,
             codec: plan.codec,
             message: MessageIdentity::of::<M>(),
         };
-        let leaf = Leaf::<M>::new(Link::new(config, self.surroundings.clone()));
-        let made = Made {
-            leaf: Box::new(leaf.clone()),
-            message: M::NAME,
-            close: Arc::new(leaf.clone()),
-        };
-        leaves.insert(service.name.clone(), made);
-        Ok(leaf)
+        Leaf::new(Link::new(config, self.surroundings.clone()))
     }
 
     /// Closes every link made so far, all at once.
@@ -554,6 +579,15 @@ impl fmt::Debug for ServiceRegistry {
             .field("origin", &self.origin)
             .field("services", &self.plan.services.len())
             .finish_non_exhaustive()
+    }
+}
+
+fn level(level: sink_schema::Level) -> Level {
+    match level {
+        sink_schema::Level::Spooled => Level::Spooled,
+        sink_schema::Level::Written => Level::Written,
+        sink_schema::Level::Acked => Level::Acked,
+        sink_schema::Level::Stored => Level::Stored,
     }
 }
 

@@ -6,9 +6,9 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use crate::carried::{Carried, CarriedSend};
 use crate::dynamic::{DynMessageSink, DynSink};
 use crate::error::{ConnectError, RegistryError, SendError, SendErrorKind};
-use crate::leaf::{Leaf, SendFuture};
 use crate::life::SinkState;
 use crate::message::MessageType;
 use crate::receipt::{Level, Lost, Receipt};
@@ -20,7 +20,7 @@ use crate::transport::BoxFuture;
 
 /// A link or its double.
 pub(crate) enum Place<M> {
-    Link(Leaf<M>),
+    Leaf(Carried<M>),
     Double(DynSink<M>),
 }
 
@@ -72,7 +72,7 @@ impl<M: MessageType> Slot<M> {
     fn find<T: Service>(&self) -> Result<&Place<M>, RegistryError> {
         // Two callers may race here; the registry gives both the same link.
         let leaf = T::registry().leaf::<M>(T::NAME)?;
-        Ok(self.place.get_or_init(|| Place::Link(leaf)))
+        Ok(self.place.get_or_init(|| Place::Leaf(leaf)))
     }
 
     /// The place, if it was ever used: closing or asking for the state needs no link.
@@ -83,7 +83,7 @@ impl<M: MessageType> Slot<M> {
     #[inline]
     pub(crate) fn send<T: Service>(&self, message: M) -> LeafSend<'_, M> {
         match self.place::<T>() {
-            Ok(Place::Link(leaf)) => LeafSend::Link(leaf.send(message)),
+            Ok(Place::Leaf(leaf)) => LeafSend::Leaf(leaf.send(message)),
             Ok(Place::Double(double)) => LeafSend::Double(double.send_boxed(message)),
             Err(error) => LeafSend::Failed(Some(unprovisioned(error, message))),
         }
@@ -92,7 +92,7 @@ impl<M: MessageType> Slot<M> {
     #[inline]
     pub(crate) fn try_send<T: Service>(&self, message: M) -> Result<Receipt, SendError<M>> {
         match self.place::<T>() {
-            Ok(Place::Link(leaf)) => leaf.try_send(message),
+            Ok(Place::Leaf(leaf)) => leaf.try_send(message),
             Ok(Place::Double(double)) => double.try_send(message),
             Err(error) => Err(unprovisioned(error, message)),
         }
@@ -104,7 +104,7 @@ impl<M: MessageType> Slot<M> {
         message: M,
     ) -> Result<Result<Receipt, SendError<M>>, M> {
         match self.place::<T>() {
-            Ok(Place::Link(leaf)) => leaf.send_now(message),
+            Ok(Place::Leaf(leaf)) => leaf.send_now(message),
             Ok(Place::Double(double)) => double.send_now(message),
             Err(error) => Ok(Err(unprovisioned(error, message))),
         }
@@ -112,7 +112,7 @@ impl<M: MessageType> Slot<M> {
 
     pub(crate) async fn ready<T: Service>(&self) {
         match self.place::<T>() {
-            Ok(Place::Link(leaf)) => leaf.ready().await,
+            Ok(Place::Leaf(leaf)) => leaf.ready().await,
             Ok(Place::Double(double)) => double.ready().await,
             Err(_) => {}
         }
@@ -124,7 +124,7 @@ impl<M: MessageType> Slot<M> {
         level: Level,
     ) -> Result<Level, Lost> {
         match self.used() {
-            Some(Place::Link(leaf)) => leaf.settled(receipt, level).await,
+            Some(Place::Leaf(leaf)) => leaf.settled(receipt, level).await,
             Some(Place::Double(double)) => double.settled(receipt, level).await,
             None => Err(Lost::Unknown {
                 service: Arc::from(T::NAME),
@@ -135,7 +135,7 @@ impl<M: MessageType> Slot<M> {
 
     pub(crate) async fn flush(&self) -> Result<(), Lost> {
         match self.used() {
-            Some(Place::Link(leaf)) => leaf.flush().await,
+            Some(Place::Leaf(leaf)) => leaf.flush().await,
             Some(Place::Double(double)) => double.flush().await,
             None => Ok(()),
         }
@@ -143,7 +143,7 @@ impl<M: MessageType> Slot<M> {
 
     pub(crate) async fn connect<T: Service>(&self) -> Result<(), ConnectError> {
         match self.place::<T>() {
-            Ok(Place::Link(leaf)) => leaf.connect().await,
+            Ok(Place::Leaf(leaf)) => leaf.connect().await,
             Ok(Place::Double(double)) => double.connect().await,
             Err(error) => Err(ConnectError::Registry {
                 source: Arc::new(error),
@@ -153,7 +153,7 @@ impl<M: MessageType> Slot<M> {
 
     pub(crate) async fn disconnect(&self) -> Result<(), ConnectError> {
         match self.used() {
-            Some(Place::Link(leaf)) => leaf.disconnect().await,
+            Some(Place::Leaf(leaf)) => leaf.disconnect().await,
             Some(Place::Double(double)) => double.disconnect().await,
             None => Ok(()),
         }
@@ -161,7 +161,7 @@ impl<M: MessageType> Slot<M> {
 
     pub(crate) async fn close<T: Service>(&self, deadline: Duration) -> DrainReport {
         match self.place::<T>() {
-            Ok(Place::Link(leaf)) => leaf.close(deadline).await,
+            Ok(Place::Leaf(leaf)) => leaf.close(deadline).await,
             Ok(Place::Double(double)) => double.close(deadline).await,
             Err(_) => DrainReport::default(),
         }
@@ -169,7 +169,7 @@ impl<M: MessageType> Slot<M> {
 
     pub(crate) fn state(&self) -> SinkState {
         match self.used() {
-            Some(Place::Link(leaf)) => leaf.state(),
+            Some(Place::Leaf(leaf)) => leaf.state(),
             Some(Place::Double(double)) => double.state(),
             None => SinkState::Idle,
         }
@@ -187,7 +187,7 @@ pub(crate) fn unprovisioned<M>(error: RegistryError, message: M) -> SendError<M>
 
 /// The future of a send through a generated leaf.
 pub(crate) enum LeafSend<'a, M> {
-    Link(SendFuture<'a, M>),
+    Leaf(CarriedSend<'a, M>),
     Double(BoxFuture<'a, Result<Receipt, SendError<M>>>),
     Failed(Option<SendError<M>>),
 }
@@ -200,7 +200,7 @@ impl<M: MessageType> Future for LeafSend<'_, M> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut *self {
-            Self::Link(send) => Pin::new(send).poll(cx),
+            Self::Leaf(send) => Pin::new(send).poll(cx),
             Self::Double(send) => send.as_mut().poll(cx),
             Self::Failed(error) => match error.take() {
                 Some(error) => Poll::Ready(Err(error)),
@@ -251,7 +251,7 @@ macro_rules! leaf_sink {
             #[must_use]
             pub fn ledger(&self) -> $crate::Ledger {
                 match self.slot.used() {
-                    Some($crate::slot::Place::Link(leaf)) => leaf.ledger(),
+                    Some($crate::slot::Place::Leaf(leaf)) => leaf.ledger(),
                     _ => $crate::Ledger::default(),
                 }
             }
@@ -267,7 +267,7 @@ macro_rules! leaf_sink {
                 $crate::RegistryError,
             > {
                 Ok(match self.slot.place::<T>()? {
-                    $crate::slot::Place::Link(leaf) => Some(leaf.states()),
+                    $crate::slot::Place::Leaf(leaf) => Some(leaf.states()),
                     $crate::slot::Place::Double(_) => None,
                 })
             }
@@ -341,14 +341,14 @@ macro_rules! leaf_sink {
                 encoded: &$crate::composite::Encoded<'_, M>,
             ) -> $crate::composite::Reserved {
                 match self.slot.place::<T>() {
-                    Ok($crate::slot::Place::Link(leaf)) => leaf.reserve(encoded),
+                    Ok($crate::slot::Place::Leaf(leaf)) => leaf.reserve(encoded),
                     Ok($crate::slot::Place::Double(double)) => double.reserve(encoded),
                     Err(error) => $crate::composite::Reserved::registry(error),
                 }
             }
             fn release(&self, encoded: &$crate::composite::Encoded<'_, M>) {
                 match self.slot.used() {
-                    Some($crate::slot::Place::Link(leaf)) => leaf.release(encoded),
+                    Some($crate::slot::Place::Leaf(leaf)) => leaf.release(encoded),
                     Some($crate::slot::Place::Double(double)) => double.release(encoded),
                     None => {}
                 }
@@ -358,7 +358,7 @@ macro_rules! leaf_sink {
                 encoded: &$crate::composite::Encoded<'_, M>,
             ) -> Result<$crate::Receipt, $crate::SendErrorKind> {
                 match self.slot.place::<T>() {
-                    Ok($crate::slot::Place::Link(leaf)) => leaf.commit(encoded),
+                    Ok($crate::slot::Place::Leaf(leaf)) => leaf.commit(encoded),
                     Ok($crate::slot::Place::Double(double)) => double.commit(encoded),
                     Err(error) => Err($crate::SendErrorKind::Registry {
                         source: std::sync::Arc::new(error),
@@ -367,13 +367,13 @@ macro_rules! leaf_sink {
             }
             fn confirm(&self) -> Option<$crate::Level> {
                 match self.slot.used() {
-                    Some($crate::slot::Place::Link(leaf)) => leaf.link().config.confirm,
+                    Some($crate::slot::Place::Leaf(leaf)) => leaf.confirm(),
                     _ => None,
                 }
             }
             fn room(&self) -> $crate::transport::BoxFuture<'_, Result<(), $crate::SendErrorKind>> {
                 match self.slot.place::<T>() {
-                    Ok($crate::slot::Place::Link(leaf)) => Box::pin(leaf.room()),
+                    Ok($crate::slot::Place::Leaf(leaf)) => Box::pin(leaf.room()),
                     Ok($crate::slot::Place::Double(double)) => double.room(),
                     Err(_) => Box::pin(std::future::ready(Ok(()))),
                 }

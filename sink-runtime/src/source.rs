@@ -13,6 +13,7 @@ use futures_core::Stream;
 use crate::codec::Codec;
 use crate::error::{RegistryError, SourceError};
 use crate::frame::{self, Kind, ProducerId, Start};
+use crate::inproc::Receiver;
 use crate::message::{MessageType, Metadata, Payload};
 use crate::registry::CompiledRegistry;
 use crate::service::Service;
@@ -195,6 +196,8 @@ pub struct Source<M> {
     failures: u32,
     local: Option<Endpoint>,
     chunk: Option<OpenChunk>,
+    /// Instead of an inbox: the typed queue of a direct `inproc://` service.
+    queue: Option<Receiver<M>>,
     tracker: Tracker,
     ledger: SourceLedger,
     message: PhantomData<fn() -> M>,
@@ -249,6 +252,7 @@ impl<M> Source<M> {
             failures: 0,
             local: None,
             chunk: None,
+            queue: None,
             tracker: Tracker::default(),
             ledger: SourceLedger::default(),
             message: PhantomData,
@@ -346,7 +350,11 @@ impl<M: MessageType> Source<M> {
                 }
                 continue;
             }
-            if self.inbox.poll_filled(cx).is_pending() {
+            let filled = match &mut self.queue {
+                Some(queue) => queue.poll_filled(cx),
+                None => self.inbox.poll_filled(cx),
+            };
+            if filled.is_pending() {
                 return Poll::Pending;
             }
         }
@@ -396,6 +404,19 @@ impl<M: MessageType> Source<M> {
                     service: Arc::clone(&settings.service),
                 }));
             }
+            if let (Role::Listen, Endpoint::Inproc(name)) =
+                (settings.role, &settings.target.endpoint)
+            {
+                let queue = match Receiver::bind(name, M::NAME) {
+                    Ok(queue) => queue,
+                    Err(error) => return self.poll_unbound(settings, error, cx),
+                };
+                self.queue = Some(queue);
+                self.started = true;
+                let local = settings.target.endpoint.clone();
+                self.local = Some(local.clone());
+                return Poll::Ready(Ok(local));
+            }
             let start = match self.start {
                 Some(From::Now) => Start::Now,
                 Some(From::Retained) => Start::Retained,
@@ -412,6 +433,10 @@ impl<M: MessageType> Source<M> {
                 }
             }));
         }
+        self.poll_starting(cx)
+    }
+
+    fn poll_starting(&mut self, cx: &mut Context<'_>) -> Poll<Result<Endpoint, SourceError>> {
         let Some(starting) = &mut self.starting else {
             return Poll::Pending;
         };
@@ -430,8 +455,61 @@ impl<M: MessageType> Source<M> {
         })
     }
 
+    /// Reports a name that could not be bound: at once the first time, then with growing pauses, so that no caller spins.
+    fn poll_unbound(
+        &mut self,
+        settings: Arc<SourceSettings>,
+        error: std::io::Error,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Endpoint, SourceError>> {
+        let failures = self.failures;
+        let error = SourceError::Bind {
+            service: Arc::clone(&settings.service),
+            endpoint: Arc::from(settings.target.endpoint.to_string()),
+            source: Arc::new(error),
+        };
+        self.starting = Some(Box::pin(async move {
+            listen::pause(&settings, failures).await;
+            Err(error)
+        }));
+        self.poll_starting(cx)
+    }
+
     /// Hands up what needs no waiting.
+    #[inline]
     fn take_ready(&mut self) -> Option<Result<Delivery<M>, SourceError>> {
+        if self.queue.is_some() {
+            return self.take_queued().map(Ok);
+        }
+        self.take_framed()
+    }
+
+    /// The next message of the process's own queue.
+    #[inline]
+    fn take_queued(&mut self) -> Option<Delivery<M>> {
+        let taken = self.queue.as_mut()?.take()?;
+        self.ledger.received += 1;
+        let gap = taken.missing_from.map(|from| {
+            let (to, cause) = (taken.sequence - 1, GapCause::Producer);
+            Box::new(self.count(Gap {
+                from,
+                to,
+                cause,
+                producer: Some(taken.producer),
+            }))
+        });
+        let metadata = taken.message.metadata().cloned().map(Box::new);
+        Some(Delivery {
+            message: taken.message,
+            producer: taken.producer,
+            sequence: taken.sequence,
+            offset: 0,
+            gap,
+            metadata,
+        })
+    }
+
+    fn take_framed(&mut self) -> Option<Result<Delivery<M>, SourceError>> {
         loop {
             if self.chunk.is_some() {
                 if let Some(result) = self.next_of_chunk() {

@@ -75,6 +75,37 @@ async fn within_the_process() {
     numbers_arrive_in_order("inproc://end-to-end-orders", "", 50_000).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn within_the_process_on_two_workers_with_little_room() {
+    numbers_arrive_in_order("inproc://end-to-end-little", "buffer_size = 10", 50_000).await;
+}
+
+#[tokio::test]
+async fn within_the_process_with_every_message_confirmed() {
+    numbers_arrive_in_order("inproc://end-to-end-confirmed", "confirm = \"acked\"", 200).await;
+}
+
+#[tokio::test]
+async fn what_a_source_did_not_hand_up_is_there_for_the_next() {
+    let registry = registry("inproc://end-to-end-next", "");
+    let sink = registry.sink::<Message>("orders").unwrap();
+    for number in 0..10u8 {
+        sink.send(Message::new(vec![number])).await.unwrap();
+    }
+    let mut first = registry.source::<Message>("orders").unwrap();
+    assert_eq!(first.recv().await.unwrap().unwrap().payload().as_ref(), [0]);
+    let mut second = registry.source::<Message>("orders").unwrap();
+    let refused = second.recv().await.unwrap().unwrap_err();
+    assert!(refused.to_string().contains("orders"), "{refused}");
+    drop(first);
+    for number in 1..10u8 {
+        let delivery = second.recv().await.unwrap().unwrap();
+        assert_eq!(delivery.payload().as_ref(), [number]);
+        assert!(delivery.gap().is_none());
+    }
+    assert!(sink.ledger().unwrap().is_balanced());
+}
+
 #[tokio::test]
 async fn with_every_message_confirmed() {
     let directory = tempfile::tempdir().unwrap();
@@ -96,7 +127,9 @@ async fn with_a_buffer_of_one() {
 
 #[tokio::test]
 async fn large_messages_are_not_torn() {
-    let registry = registry("inproc://end-to-end-large", "");
+    let directory = tempfile::tempdir().unwrap();
+    let endpoint = format!("unix://{}/orders.sock", directory.path().display());
+    let registry = registry(&endpoint, "");
     let sink = registry.sink::<Message>("orders").unwrap();
     let mut source = registry.source::<Message>("orders").unwrap();
     let sizes = [

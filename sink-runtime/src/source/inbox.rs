@@ -171,6 +171,8 @@ pub(super) struct Connection {
     handed: AtomicU64,
     /// Shared with later connections of the same producer.
     acked: Arc<AtomicU64>,
+    /// The highest sequence that this connection's peer was told of.
+    told: AtomicU64,
     /// Control bytes on their way out.
     out: Mutex<Vec<u8>>,
     /// The task that writes what `say` could not.
@@ -188,6 +190,7 @@ impl Connection {
         acked: Arc<AtomicU64>,
     ) -> Arc<Self> {
         let (handed, out, task) = (AtomicU64::new(0), Mutex::default(), Mutex::default());
+        let told = AtomicU64::new(acked.load(Ordering::Acquire));
         Arc::new(Self {
             id,
             producer,
@@ -197,6 +200,7 @@ impl Connection {
             wire,
             handed,
             acked,
+            told,
             out,
             task,
         })
@@ -218,10 +222,12 @@ impl Connection {
             return;
         }
         let handed = self.handed.load(Ordering::Acquire);
-        if self.acked.fetch_max(handed, Ordering::AcqRel) >= handed {
+        let acked = self.acked.fetch_max(handed, Ordering::AcqRel).max(handed);
+        // What an earlier connection brought was acked there: a producer that sends it again must hear so here.
+        if self.told.fetch_max(acked, Ordering::AcqRel) >= acked {
             return;
         }
-        self.say(|out| frame::ack(out, handed));
+        self.say(|out| frame::ack(out, acked));
     }
 
     /// The highest sequence acked so far.

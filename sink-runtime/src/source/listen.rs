@@ -38,17 +38,7 @@ pub(super) async fn start(
     inbox: Arc<Inbox>,
     failures: u32,
 ) -> Result<Endpoint, SourceError> {
-    if failures > 0 {
-        let pause = BIND_PAUSE
-            .0
-            .saturating_mul(1 << failures.min(6))
-            .min(BIND_PAUSE.1);
-        settings
-            .surroundings
-            .clock
-            .timer(settings.surroundings.clock.now() + pause)
-            .await;
-    }
+    pause(&settings, failures).await;
     let listener =
         transport::listen(&settings.target)
             .await
@@ -68,6 +58,18 @@ pub(super) async fn start(
     });
     inbox.adopt(tokio::spawn(accept(hall, listener)).abort_handle());
     Ok(local)
+}
+
+/// The pause before an endpoint that could not be bound `failures` times is tried again; none at first.
+pub(super) async fn pause(settings: &SourceSettings, failures: u32) {
+    if failures > 0 {
+        let pause = BIND_PAUSE
+            .0
+            .saturating_mul(1 << failures.min(6))
+            .min(BIND_PAUSE.1);
+        let clock = &settings.surroundings.clock;
+        clock.timer(clock.now() + pause).await;
+    }
 }
 
 async fn accept(hall: Arc<Hall>, mut listener: Box<dyn Listen>) {

@@ -1,0 +1,216 @@
+//! A leaf's sink by its carrier: a link over a byte stream, or a typed queue within the process.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::composite::{Encoded, Reserved};
+use crate::error::{ConnectError, SendError, SendErrorKind};
+use crate::inproc::{Inproc, InprocSend};
+use crate::leaf::{Leaf, SendFuture};
+use crate::ledger::Ledger;
+use crate::life::SinkState;
+use crate::message::MessageType;
+use crate::receipt::{Level, Lost, Receipt};
+use crate::report::DrainReport;
+
+/// See the module.
+pub(crate) enum Carried<M> {
+    Link(Leaf<M>),
+    Inproc(Arc<Inproc<M>>),
+}
+
+impl<M> Clone for Carried<M> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Link(leaf) => Self::Link(leaf.clone()),
+            Self::Inproc(inproc) => Self::Inproc(Arc::clone(inproc)),
+        }
+    }
+}
+
+/// How long `connect()` waits for a source in the same process.
+const INPROC_CONNECT: Duration = Duration::from_secs(5);
+
+impl<M: MessageType> Carried<M> {
+    #[inline]
+    pub(crate) fn send(&self, message: M) -> CarriedSend<'_, M> {
+        match self {
+            Self::Link(leaf) => CarriedSend::Link(leaf.send(message)),
+            Self::Inproc(inproc) => CarriedSend::Inproc(inproc.send(message)),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn try_send(&self, message: M) -> Result<Receipt, SendError<M>> {
+        match self {
+            Self::Link(leaf) => leaf.try_send(message),
+            Self::Inproc(inproc) => inproc.try_send(message),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn send_now(&self, message: M) -> Result<Result<Receipt, SendError<M>>, M> {
+        match self {
+            Self::Link(leaf) => leaf.send_now(message),
+            Self::Inproc(inproc) => inproc.send_now(message),
+        }
+    }
+
+    pub(crate) async fn ready(&self) {
+        match self {
+            Self::Link(leaf) => leaf.ready().await,
+            Self::Inproc(inproc) => inproc.ready().await,
+        }
+    }
+
+    pub(crate) async fn settled(&self, receipt: Receipt, level: Level) -> Result<Level, Lost> {
+        match self {
+            Self::Link(leaf) => leaf.settled(receipt, level).await,
+            Self::Inproc(inproc) => inproc.settled(receipt, level).await,
+        }
+    }
+
+    pub(crate) async fn flush(&self) -> Result<(), Lost> {
+        match self {
+            Self::Link(leaf) => leaf.flush().await,
+            Self::Inproc(inproc) => inproc.flush().await,
+        }
+    }
+
+    pub(crate) async fn connect(&self) -> Result<(), ConnectError> {
+        match self {
+            Self::Link(leaf) => leaf.connect().await,
+            Self::Inproc(inproc) => inproc.connect(INPROC_CONNECT).await,
+        }
+    }
+
+    pub(crate) async fn disconnect(&self) -> Result<(), ConnectError> {
+        match self {
+            Self::Link(leaf) => leaf.disconnect().await,
+            // There is no connection to end: the queue is the process's.
+            Self::Inproc(_) => Ok(()),
+        }
+    }
+
+    pub(crate) async fn close(&self, deadline: Duration) -> DrainReport {
+        match self {
+            Self::Link(leaf) => leaf.close(deadline).await,
+            Self::Inproc(inproc) => inproc.close(deadline).await,
+        }
+    }
+
+    pub(crate) fn state(&self) -> SinkState {
+        match self {
+            Self::Link(leaf) => leaf.state(),
+            Self::Inproc(inproc) => inproc.state(),
+        }
+    }
+
+    pub(crate) fn states(&self) -> watch::Receiver<SinkState> {
+        match self {
+            Self::Link(leaf) => leaf.states(),
+            Self::Inproc(inproc) => inproc.states(),
+        }
+    }
+
+    pub(crate) fn ledger(&self) -> Ledger {
+        match self {
+            Self::Link(leaf) => leaf.ledger(),
+            Self::Inproc(inproc) => inproc.ledger(),
+        }
+    }
+
+    pub(crate) fn confirm(&self) -> Option<Level> {
+        match self {
+            Self::Link(leaf) => leaf.link().config.confirm,
+            Self::Inproc(inproc) => inproc.config.confirm,
+        }
+    }
+
+    pub(crate) fn service(&self) -> Arc<str> {
+        match self {
+            Self::Link(leaf) => leaf.link().service(),
+            Self::Inproc(inproc) => Arc::clone(&inproc.config.service),
+        }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        match self {
+            Self::Link(leaf) => leaf.link().id,
+            Self::Inproc(inproc) => inproc.id,
+        }
+    }
+
+    // --- as a composite's member
+
+    pub(crate) fn reserve(&self, encoded: &Encoded<'_, M>) -> Reserved {
+        match self {
+            Self::Link(leaf) => leaf.reserve(encoded),
+            Self::Inproc(inproc) => match inproc.reserve() {
+                Ok(()) => Reserved::Room,
+                Err(None) => Reserved::Full,
+                Err(Some(kind)) => Reserved::Refused(kind),
+            },
+        }
+    }
+
+    pub(crate) fn release(&self, encoded: &Encoded<'_, M>) {
+        match self {
+            Self::Link(leaf) => leaf.release(encoded),
+            Self::Inproc(inproc) => inproc.release(),
+        }
+    }
+
+    pub(crate) fn commit(&self, encoded: &Encoded<'_, M>) -> Result<Receipt, SendErrorKind> {
+        match self {
+            Self::Link(leaf) => leaf.commit(encoded),
+            Self::Inproc(inproc) => match encoded.copy() {
+                Some(message) => inproc.commit(message),
+                None => {
+                    inproc.release();
+                    Err(SendErrorKind::Other {
+                        service: self.service(),
+                        text: Arc::from(
+                            "the message does not survive its codec, and so cannot be copied for this branch",
+                        ),
+                    })
+                }
+            },
+        }
+    }
+
+    pub(crate) async fn room(&self) -> Result<(), SendErrorKind> {
+        match self {
+            Self::Link(leaf) => leaf.room().await,
+            Self::Inproc(inproc) => {
+                inproc.ready().await;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The future of one send.
+pub(crate) enum CarriedSend<'a, M> {
+    Link(SendFuture<'a, M>),
+    Inproc(InprocSend<'a, M>),
+}
+
+impl<M> Unpin for CarriedSend<'_, M> {}
+
+impl<M: MessageType> Future for CarriedSend<'_, M> {
+    type Output = Result<Receipt, SendError<M>>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut *self {
+            Self::Link(send) => Pin::new(send).poll(cx),
+            Self::Inproc(send) => Pin::new(send).poll(cx),
+        }
+    }
+}

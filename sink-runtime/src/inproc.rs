@@ -1,0 +1,1069 @@
+//! `inproc://` between a direct service's sink and its source: typed messages in a bounded queue, no bytes in between.
+//!
+//! No driver and no task: the queue outlives either end, so no start order matters here either. A relay's `inproc://` is a
+//! byte stream in memory instead (`transport/memory.rs`), since a relay forwards frames.
+
+use std::any::Any;
+use std::collections::{HashMap, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::clock::{Instant, Surroundings, Timer};
+use crate::error::{ConnectError, Outcome, SendError, SendErrorKind};
+use crate::frame::ProducerId;
+use crate::ledger::{Dropped, Ledger, Returned};
+use crate::life::SinkState;
+use crate::link::WhenFull;
+use crate::receipt::{DropCause, Level, Lost, Receipt};
+use crate::report::DrainReport;
+
+/// What an in-process sink is told once.
+#[derive(Clone, Debug)]
+pub(crate) struct InprocConfig {
+    pub(crate) service: Arc<str>,
+    pub(crate) name: String,
+    pub(crate) buffer_size: u32,
+    pub(crate) when_full: WhenFull,
+    pub(crate) confirm: Option<Level>,
+    pub(crate) send_timeout: Option<Duration>,
+}
+
+/// One name's queue, shared by its sinks and its one source.
+struct Channel<M> {
+    core: Mutex<Core<M>>,
+}
+
+struct Core<M> {
+    queue: VecDeque<Item<M>>,
+    /// Whose messages the queue holds, by the index an item carries: no reference count is touched per message.
+    senders: Vec<Arc<Sender>>,
+    receiver: Option<Waker>,
+    bound: bool,
+    /// Those who wait for a source to be bound.
+    callers: Vec<Waker>,
+}
+
+struct Item<M> {
+    from: usize,
+    sequence: u64,
+    message: M,
+}
+
+/// One sink, as the receiving end knows it.
+pub(crate) struct Sender {
+    producer: ProducerId,
+    progress: Progress,
+    /// Somebody waits for room or for a level: the receiving end must look.
+    watched: AtomicBool,
+    state: Mutex<Waiting>,
+}
+
+/// What the receiving end writes for each message: on a cache line of its own, which the sending end looks at only when it
+/// would else be full.
+#[derive(Default)]
+#[repr(align(128))]
+struct Progress {
+    /// Highest sequence handed to the caller of `recv`.
+    handed: AtomicU64,
+    /// Messages handed up.
+    received: AtomicU64,
+}
+
+#[derive(Default)]
+struct Waiting {
+    room: VecDeque<(u64, Waker)>,
+    levels: Vec<(u64, Waker)>,
+    next: u64,
+}
+
+type Channels = Mutex<HashMap<String, (&'static str, Weak<dyn Any + Send + Sync>)>>;
+static CHANNELS: LazyLock<Channels> = LazyLock::new(Mutex::default);
+static NEXT_LINK: AtomicU32 = AtomicU32::new(1 << 31);
+
+/// The queue of this name; the message type that a living one already carries, if it is another.
+fn channel<M: Send + 'static>(
+    name: &str,
+    message: &'static str,
+) -> Result<Arc<Channel<M>>, &'static str> {
+    let mut all = CHANNELS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((carried, weak)) = all.get(name)
+        && let Some(living) = weak.upgrade()
+    {
+        return living.downcast::<Channel<M>>().map_err(|_| *carried);
+    }
+    all.retain(|_, (_, weak)| weak.strong_count() > 0);
+    let channel = Arc::new(Channel {
+        core: Mutex::new(Core {
+            queue: VecDeque::new(),
+            senders: Vec::new(),
+            receiver: None,
+            bound: false,
+            callers: Vec::new(),
+        }),
+    });
+    let weak: Weak<dyn Any + Send + Sync> =
+        Arc::downgrade(&(Arc::clone(&channel) as Arc<dyn Any + Send + Sync>));
+    all.insert(name.to_owned(), (message, weak));
+    Ok(channel)
+}
+
+impl<M> Channel<M> {
+    fn lock(&self) -> MutexGuard<'_, Core<M>> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sender {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a message handed up, and wakes who waited for that.
+    #[inline]
+    fn handed(&self, sequence: u64) {
+        // Only the one receiving end writes these.
+        let received = self.progress.received.load(Ordering::Relaxed) + 1;
+        self.progress.handed.store(sequence, Ordering::Release);
+        self.progress.received.store(received, Ordering::Release);
+        if self.watched.load(Ordering::Acquire) {
+            self.wake(false);
+        }
+    }
+
+    #[cold]
+    fn wake(&self, all: bool) {
+        let handed = self.progress.handed.load(Ordering::Acquire);
+        let mut waiting = self.waiting();
+        let mut wakers: Vec<Waker> = Vec::new();
+        if all {
+            wakers.extend(waiting.room.drain(..).map(|(_, waker)| waker));
+        } else if let Some((_, waker)) = waiting.room.front() {
+            wakers.push(waker.clone());
+        }
+        waiting.levels.retain(|(sequence, waker)| {
+            let wait = *sequence > handed && !all;
+            if !wait {
+                wakers.push(waker.clone());
+            }
+            wait
+        });
+        self.watched.store(
+            !waiting.room.is_empty() || !waiting.levels.is_empty(),
+            Ordering::Release,
+        );
+        drop(waiting);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// The sending end of one service.
+pub(crate) struct Inproc<M> {
+    pub(crate) id: u32,
+    pub(crate) config: InprocConfig,
+    surroundings: Surroundings,
+    channel: Result<Arc<Channel<M>>, &'static str>,
+    sender: Arc<Sender>,
+    /// The sender's place in the channel.
+    index: usize,
+    books: Mutex<Books>,
+    states: watch::Sender<SinkState>,
+}
+
+/// The sending end's own counts; only senders touch them.
+#[derive(Default)]
+struct Books {
+    last: u64,
+    accepted: u64,
+    attempted: u64,
+    returned: Returned,
+    dropped: Dropped,
+    skipped: VecDeque<(u64, DropCause)>,
+    reserved: u64,
+    /// How many had been handed up when it was last asked.
+    received_then: u64,
+    closed: bool,
+}
+
+/// Dropped sequences remembered; older ones answer `Unknown`.
+const HORIZON: usize = 65_536;
+
+/// What became of an offered message.
+enum Offered<M> {
+    Accepted(Receipt),
+    Full(M),
+    Closed(M),
+}
+
+impl<M: Send + 'static> Inproc<M> {
+    pub(crate) fn new(
+        config: InprocConfig,
+        message: &'static str,
+        surroundings: Surroundings,
+    ) -> Self {
+        let chance = || u128::from(surroundings.chance.next());
+        let producer = ProducerId {
+            id: chance() << 64 | chance(),
+            epoch: 1,
+        };
+        let sender = Arc::new(Sender {
+            producer,
+            progress: Progress::default(),
+            watched: AtomicBool::new(false),
+            state: Mutex::default(),
+        });
+        let channel = channel::<M>(&config.name, message);
+        let index = channel.as_ref().map_or(0, |channel| {
+            let mut core = channel.lock();
+            core.senders.push(Arc::clone(&sender));
+            core.senders.len() - 1
+        });
+        Self {
+            id: NEXT_LINK.fetch_add(1, Ordering::Relaxed),
+            channel,
+            index,
+            config,
+            surroundings,
+            sender,
+            books: Mutex::default(),
+            states: watch::Sender::new(SinkState::Idle),
+        }
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn service(&self) -> Arc<str> {
+        Arc::clone(&self.config.service)
+    }
+
+    fn mismatch(&self, carried: &str) -> ConnectError {
+        ConnectError::Refused {
+            service: self.service(),
+            endpoint: Arc::from(format!("inproc://{}", self.config.name)),
+            reason: Arc::from(format!(
+                "it carries `{carried}` in this process, this sink sends `{}`",
+                std::any::type_name::<M>()
+            )),
+        }
+    }
+
+    /// Messages accepted and not yet handed up.
+    fn held(&self, books: &Books) -> u64 {
+        books.accepted
+            - books.dropped.oldest
+            - self.sender.progress.received.load(Ordering::Acquire)
+    }
+
+    /// Whether one more is too many; asks the receiving end only when it seems so.
+    #[inline]
+    fn is_full(&self, books: &mut Books) -> bool {
+        let owed = books.accepted - books.dropped.oldest + books.reserved;
+        let size = u64::from(self.config.buffer_size);
+        if owed - books.received_then < size {
+            return false;
+        }
+        books.received_then = self.sender.progress.received.load(Ordering::Acquire);
+        owed - books.received_then >= size
+    }
+
+    #[inline]
+    fn offer(&self, message: M, may_overtake: bool) -> Result<Offered<M>, SendError<M>> {
+        let channel = match &self.channel {
+            Ok(channel) => channel,
+            Err(carried) => {
+                let source = Arc::new(self.mismatch(carried));
+                return Err(SendError::new(
+                    SendErrorKind::Connect {
+                        service: self.service(),
+                        source,
+                    },
+                    Some(message),
+                ));
+            }
+        };
+        let mut books = self.books();
+        if books.closed {
+            return Ok(Offered::Closed(message));
+        }
+        let others_wait = !may_overtake
+            && self.sender.watched.load(Ordering::Acquire)
+            && !self.sender.waiting().room.is_empty();
+        if others_wait || self.is_full(&mut books) {
+            match self.config.when_full {
+                WhenFull::DropNewest => {
+                    books.last += 1;
+                    books.attempted += 1;
+                    books.dropped.newest += 1;
+                    let sequence = books.last;
+                    books.skip(sequence, DropCause::Newest);
+                    return Ok(Offered::Accepted(Receipt::new(
+                        self.id,
+                        sequence,
+                        Level::Dropped,
+                    )));
+                }
+                WhenFull::DropOldest if self.drop_oldest(channel, &mut books) => {}
+                _ => return Ok(Offered::Full(message)),
+            }
+        }
+        books.attempted += 1;
+        Ok(Offered::Accepted(self.put(channel, &mut books, message)))
+    }
+
+    /// Appends under both locks, so that sequence and queue agree.
+    #[inline]
+    fn put(&self, channel: &Channel<M>, books: &mut Books, message: M) -> Receipt {
+        books.last += 1;
+        books.accepted += 1;
+        let sequence = books.last;
+        let mut core = channel.lock();
+        core.queue.push_back(Item {
+            from: self.index,
+            sequence,
+            message,
+        });
+        let receiver = core.receiver.take();
+        drop(core);
+        if let Some(receiver) = receiver {
+            receiver.wake();
+        }
+        Receipt::new(self.id, sequence, Level::Accepted)
+    }
+
+    fn drop_oldest(&self, channel: &Channel<M>, books: &mut Books) -> bool {
+        let mut core = channel.lock();
+        let Some(at) = core.queue.iter().position(|item| item.from == self.index) else {
+            return false;
+        };
+        let Some(item) = core.queue.remove(at) else {
+            return false;
+        };
+        books.dropped.oldest += 1;
+        books.skip(item.sequence, DropCause::Oldest);
+        true
+    }
+
+    pub(crate) fn send(self: &Arc<Self>, message: M) -> InprocSend<'_, M> {
+        InprocSend {
+            sink: self,
+            message: Some(message),
+            stage: Stage::New,
+            timer: None,
+        }
+    }
+
+    pub(crate) fn try_send(&self, message: M) -> Result<Receipt, SendError<M>> {
+        match self.offer(message, false)? {
+            Offered::Accepted(receipt) => Ok(receipt),
+            Offered::Full(message) => Err(self.give_back_full(message, Duration::ZERO)),
+            Offered::Closed(message) => Err(self.give_back_closed(message)),
+        }
+    }
+
+    pub(crate) fn send_now(&self, message: M) -> Result<Result<Receipt, SendError<M>>, M> {
+        if self.config.confirm.is_some() {
+            return Err(message);
+        }
+        match self.offer(message, false) {
+            Err(error) => Ok(Err(error)),
+            Ok(Offered::Accepted(receipt)) => Ok(Ok(receipt)),
+            Ok(Offered::Full(message)) if self.config.when_full == WhenFull::Reject => {
+                Ok(Err(self.give_back_full(message, Duration::ZERO)))
+            }
+            Ok(Offered::Full(message)) => Err(message),
+            Ok(Offered::Closed(message)) => Ok(Err(self.give_back_closed(message))),
+        }
+    }
+
+    fn give_back_full(&self, message: M, waited: Duration) -> SendError<M> {
+        let mut books = self.books();
+        books.attempted += 1;
+        books.returned.full += 1;
+        let held_messages = self.held(&books);
+        drop(books);
+        SendError::new(self.full(held_messages, waited), Some(message))
+    }
+
+    fn full(&self, held_messages: u64, waited: Duration) -> SendErrorKind {
+        SendErrorKind::Full {
+            service: self.service(),
+            held_messages,
+            buffer_size: self.config.buffer_size,
+            held_bytes: 0,
+            buffer_bytes: 0,
+            waited,
+            last: None,
+        }
+    }
+
+    fn give_back_closed(&self, message: M) -> SendError<M> {
+        let mut books = self.books();
+        books.attempted += 1;
+        books.returned.closed += 1;
+        drop(books);
+        SendError::new(
+            SendErrorKind::Closed {
+                service: self.service(),
+            },
+            Some(message),
+        )
+    }
+
+    fn has_room(&self) -> bool {
+        let books = self.books();
+        books.closed || self.held(&books) + books.reserved < u64::from(self.config.buffer_size)
+    }
+
+    /// Waits for room; first come, first served.
+    pub(crate) async fn ready(&self) {
+        let mut ticket = RoomTicket {
+            sender: &self.sender,
+            ticket: None,
+        };
+        std::future::poll_fn(|cx| {
+            ticket.queue(cx);
+            if self.has_room() {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+    }
+
+    /// How far a message got; `None` while it may still get there.
+    fn look(&self, sequence: u64, wanted: Level) -> Option<Result<Level, Lost>> {
+        let service = || self.service();
+        if matches!(wanted, Level::Stored | Level::Spooled) {
+            return Some(Err(Lost::Unreachable {
+                service: service(),
+                wanted,
+                highest: Level::Acked,
+            }));
+        }
+        let books = self.books();
+        if let Some(&(_, cause)) = books
+            .skipped
+            .iter()
+            .find(|(skipped, _)| *skipped == sequence)
+        {
+            return Some(Err(Lost::Dropped {
+                service: service(),
+                sequence,
+                cause,
+            }));
+        }
+        if sequence > books.last
+            || books.skipped.len() >= HORIZON
+                && books
+                    .skipped
+                    .front()
+                    .is_some_and(|(oldest, _)| sequence < *oldest)
+        {
+            return Some(Err(Lost::Unknown {
+                service: service(),
+                sequence,
+            }));
+        }
+        if self.sender.progress.handed.load(Ordering::Acquire) >= sequence {
+            return Some(Ok(Level::Acked));
+        }
+        match wanted {
+            // Nothing is written to a kernel here: what is in the queue is as good as written.
+            Level::Accepted | Level::Written => Some(Ok(Level::Written)),
+            _ if books.closed => Some(Err(Lost::Unknown {
+                service: service(),
+                sequence,
+            })),
+            _ => None,
+        }
+    }
+
+    fn poll_level(
+        &self,
+        sequence: u64,
+        wanted: Level,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Level, Lost>> {
+        if let Some(answer) = self.look(sequence, wanted) {
+            return Poll::Ready(answer);
+        }
+        let mut waiting = self.sender.waiting();
+        waiting
+            .levels
+            .retain(|(_, waker)| !waker.will_wake(cx.waker()));
+        waiting.levels.push((sequence, cx.waker().clone()));
+        self.sender.watched.store(true, Ordering::Release);
+        drop(waiting);
+        // It may have been handed up in between.
+        match self.look(sequence, wanted) {
+            Some(answer) => Poll::Ready(answer),
+            None => Poll::Pending,
+        }
+    }
+
+    pub(crate) async fn settled(&self, receipt: Receipt, level: Level) -> Result<Level, Lost> {
+        let sequence = receipt.sequence();
+        if receipt.link() != self.id {
+            return Err(Lost::Unknown {
+                service: self.service(),
+                sequence,
+            });
+        }
+        self.settled_to(sequence, level).await
+    }
+
+    async fn settled_to(&self, sequence: u64, level: Level) -> Result<Level, Lost> {
+        let level_reached = std::future::poll_fn(|cx| self.poll_level(sequence, level, cx));
+        match self.bounded(level_reached).await {
+            Some(answer) => answer,
+            None => Err(Lost::TimedOut {
+                service: self.service(),
+                sequence,
+                waited: self.config.send_timeout.unwrap_or_default(),
+            }),
+        }
+    }
+
+    async fn bounded<F: Future>(&self, future: F) -> Option<F::Output> {
+        let mut future = std::pin::pin!(future);
+        let mut timer = None;
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                return Poll::Ready(Some(output));
+            }
+            self.poll_deadline(&mut timer, cx).map(|()| None)
+        })
+        .await
+    }
+
+    /// The send deadline, where a runtime can keep the time.
+    fn poll_deadline(
+        &self,
+        timer: &mut Option<Pin<Box<dyn Timer>>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let Some(timeout) = self.config.send_timeout else {
+            return Poll::Pending;
+        };
+        if timer.is_none() {
+            if tokio::runtime::Handle::try_current().is_err() {
+                return Poll::Pending;
+            }
+            *timer = Some(
+                self.surroundings
+                    .clock
+                    .timer(self.surroundings.clock.now() + timeout),
+            );
+        }
+        match timer {
+            Some(timer) => timer.as_mut().poll(cx),
+            None => Poll::Pending,
+        }
+    }
+
+    pub(crate) async fn flush(&self) -> Result<(), Lost> {
+        let last = self.books().last;
+        if last == 0 {
+            return Ok(());
+        }
+        // The last one accepted stands for all: they are handed up in order.
+        let mut sequence = last;
+        while sequence > 0 {
+            match self.settled_to(sequence, Level::Acked).await {
+                Ok(_) => return Ok(()),
+                Err(Lost::Dropped { .. }) => sequence -= 1,
+                Err(lost) => return Err(lost),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until a source is bound, at most `connect_timeout`.
+    pub(crate) async fn connect(&self, timeout: Duration) -> Result<(), ConnectError> {
+        let channel = match &self.channel {
+            Ok(channel) => channel,
+            Err(carried) => return Err(self.mismatch(carried)),
+        };
+        self.books().closed = false;
+        let clock = &self.surroundings.clock;
+        let mut timer = tokio::runtime::Handle::try_current()
+            .is_ok()
+            .then(|| clock.timer(clock.now() + timeout));
+        std::future::poll_fn(|cx| {
+            let mut core = channel.lock();
+            if core.bound {
+                return Poll::Ready(Ok(()));
+            }
+            core.callers.retain(|waker| !waker.will_wake(cx.waker()));
+            core.callers.push(cx.waker().clone());
+            drop(core);
+            match &mut timer {
+                Some(timer) => {
+                    ready!(timer.as_mut().poll(cx));
+                    Poll::Ready(Err(ConnectError::TimedOut {
+                        service: self.service(),
+                        endpoint: Arc::from(format!("inproc://{}", self.config.name)),
+                        waited: timeout,
+                    }))
+                }
+                None => Poll::Ready(Err(ConnectError::NoRuntime {
+                    service: self.service(),
+                })),
+            }
+        })
+        .await
+    }
+
+    pub(crate) async fn close(&self, deadline: Duration) -> DrainReport {
+        self.books().closed = true;
+        self.sender.wake(true);
+        let last = self.books().last;
+        let clock = &self.surroundings.clock;
+        let mut timer = clock_timer(&self.surroundings, clock.now() + deadline);
+        let drained = std::future::poll_fn(|cx| {
+            if self.sender.progress.received.load(Ordering::Acquire)
+                >= self.books().accepted - self.books().dropped.oldest
+            {
+                return Poll::Ready(());
+            }
+            let mut waiting = self.sender.waiting();
+            waiting.levels.push((last, cx.waker().clone()));
+            self.sender.watched.store(true, Ordering::Release);
+            drop(waiting);
+            match &mut timer {
+                Some(timer) => timer.as_mut().poll(cx),
+                None => Poll::Ready(()),
+            }
+        });
+        drained.await;
+        // What nobody took by now stays in the queue for a source that may come: a sink's end is not its messages'.
+        DrainReport {
+            service: self.service(),
+            ledger: self.ledger(),
+            undelivered: Vec::new(),
+        }
+    }
+
+    pub(crate) fn state(&self) -> SinkState {
+        if self.books().closed {
+            return SinkState::Closed;
+        }
+        match &self.channel {
+            Ok(channel) if channel.lock().bound => SinkState::Ready,
+            _ => SinkState::Idle,
+        }
+    }
+
+    pub(crate) fn states(&self) -> watch::Receiver<SinkState> {
+        self.states.send_replace(self.state());
+        self.states.subscribe()
+    }
+
+    pub(crate) fn ledger(&self) -> Ledger {
+        let books = self.books();
+        let waiting = self.sender.waiting().room.len() as u64;
+        let done = self.sender.progress.received.load(Ordering::Acquire);
+        Ledger {
+            attempted: books.attempted + waiting,
+            waiting,
+            returned: books.returned,
+            dropped: books.dropped,
+            in_flight: books.accepted - books.dropped.oldest - done,
+            done,
+            ..Ledger::default()
+        }
+    }
+
+    // --- for composites
+
+    pub(crate) fn reserve(&self) -> Result<(), Option<SendErrorKind>> {
+        let mut books = self.books();
+        if books.closed {
+            return Err(Some(SendErrorKind::Closed {
+                service: self.service(),
+            }));
+        }
+        if self.held(&books) + books.reserved >= u64::from(self.config.buffer_size) {
+            return Err((self.config.when_full == WhenFull::Reject)
+                .then(|| self.full(self.held(&books), Duration::ZERO)));
+        }
+        books.reserved += 1;
+        Ok(())
+    }
+
+    pub(crate) fn release(&self) {
+        let mut books = self.books();
+        books.reserved = books.reserved.saturating_sub(1);
+        drop(books);
+        self.sender.wake(false);
+    }
+
+    pub(crate) fn commit(&self, message: M) -> Result<Receipt, SendErrorKind> {
+        let channel = match &self.channel {
+            Ok(channel) => channel,
+            Err(carried) => {
+                return Err(SendErrorKind::Connect {
+                    service: self.service(),
+                    source: Arc::new(self.mismatch(carried)),
+                });
+            }
+        };
+        let mut books = self.books();
+        books.reserved = books.reserved.saturating_sub(1);
+        books.attempted += 1;
+        Ok(self.put(channel, &mut books, message))
+    }
+}
+
+fn clock_timer(surroundings: &Surroundings, deadline: Instant) -> Option<Pin<Box<dyn Timer>>> {
+    tokio::runtime::Handle::try_current()
+        .is_ok()
+        .then(|| surroundings.clock.timer(deadline))
+}
+
+impl Books {
+    fn skip(&mut self, sequence: u64, cause: DropCause) {
+        if self.skipped.len() >= HORIZON {
+            self.skipped.pop_front();
+        }
+        self.skipped.push_back((sequence, cause));
+    }
+}
+
+impl<M> std::fmt::Debug for Inproc<M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inproc")
+            .field("service", &self.config.service)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A place in the line for room; leaving the line lets the next one look.
+struct RoomTicket<'a> {
+    sender: &'a Sender,
+    ticket: Option<u64>,
+}
+
+impl RoomTicket<'_> {
+    fn queue(&mut self, cx: &mut Context<'_>) {
+        let mut waiting = self.sender.waiting();
+        if let Some(ticket) = self.ticket
+            && let Some((_, waker)) = waiting.room.iter_mut().find(|(known, _)| *known == ticket)
+        {
+            waker.clone_from(cx.waker());
+            return;
+        }
+        waiting.next += 1;
+        let ticket = waiting.next;
+        waiting.room.push_back((ticket, cx.waker().clone()));
+        self.ticket = Some(ticket);
+        self.sender.watched.store(true, Ordering::Release);
+    }
+
+    fn is_first(&self) -> bool {
+        let waiting = self.sender.waiting();
+        waiting
+            .room
+            .front()
+            .is_none_or(|(first, _)| Some(*first) == self.ticket)
+    }
+}
+
+impl Drop for RoomTicket<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            self.sender
+                .waiting()
+                .room
+                .retain(|(known, _)| *known != ticket);
+            self.sender.wake(false);
+        }
+    }
+}
+
+/// The future of one in-process send.
+pub(crate) struct InprocSend<'a, M> {
+    sink: &'a Arc<Inproc<M>>,
+    message: Option<M>,
+    stage: Stage<'a>,
+    timer: Option<Pin<Box<dyn Timer>>>,
+}
+
+enum Stage<'a> {
+    New,
+    Waiting {
+        ticket: RoomTicket<'a>,
+        since: Instant,
+    },
+    Confirming {
+        receipt: Receipt,
+        level: Level,
+        since: Instant,
+    },
+    Done,
+}
+
+impl<M> Unpin for InprocSend<'_, M> {}
+
+impl<M: Send + 'static> Future for InprocSend<'_, M> {
+    type Output = Result<Receipt, SendError<M>>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if matches!(self.stage, Stage::New) {
+            let budget = ready!(tokio::task::coop::poll_proceed(cx));
+            budget.made_progress();
+            let Some(message) = self.message.take() else {
+                return Poll::Pending;
+            };
+            match self.sink.offer(message, false)? {
+                Offered::Accepted(receipt) if self.sink.config.confirm.is_none() => {
+                    self.stage = Stage::Done;
+                    return Poll::Ready(Ok(receipt));
+                }
+                Offered::Accepted(receipt) => return self.confirm(receipt, cx),
+                Offered::Closed(message) => {
+                    return Poll::Ready(Err(self.sink.give_back_closed(message)));
+                }
+                Offered::Full(message) if self.sink.config.when_full == WhenFull::Reject => {
+                    return Poll::Ready(Err(self.sink.give_back_full(message, Duration::ZERO)));
+                }
+                Offered::Full(message) => {
+                    self.message = Some(message);
+                    let since = self.sink.surroundings.clock.now();
+                    let sink = self.sink;
+                    self.stage = Stage::Waiting {
+                        ticket: RoomTicket {
+                            sender: &sink.sender,
+                            ticket: None,
+                        },
+                        since,
+                    };
+                }
+            }
+        }
+        self.poll_waiting(cx)
+    }
+}
+
+impl<M: Send + 'static> InprocSend<'_, M> {
+    fn confirm(
+        &mut self,
+        receipt: Receipt,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Receipt, SendError<M>>> {
+        let Some(level) = self.sink.config.confirm else {
+            return Poll::Ready(Ok(receipt));
+        };
+        if receipt.level() == Level::Dropped {
+            self.stage = Stage::Done;
+            return Poll::Ready(Err(SendError::new(
+                SendErrorKind::Dropped {
+                    service: self.sink.service(),
+                },
+                None,
+            )));
+        }
+        self.stage = Stage::Confirming {
+            receipt,
+            level,
+            since: self.sink.surroundings.clock.now(),
+        };
+        self.poll_waiting(cx)
+    }
+
+    #[cold]
+    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Result<Receipt, SendError<M>>> {
+        let sink = self.sink;
+        match &mut self.stage {
+            Stage::Waiting { ticket, since } => {
+                ticket.queue(cx);
+                if ticket.is_first() {
+                    let Some(message) = self.message.take() else {
+                        return Poll::Pending;
+                    };
+                    match sink.offer(message, true)? {
+                        Offered::Accepted(receipt) => {
+                            self.stage = Stage::Done;
+                            return self.confirm(receipt, cx);
+                        }
+                        Offered::Closed(message) => {
+                            self.stage = Stage::Done;
+                            return Poll::Ready(Err(sink.give_back_closed(message)));
+                        }
+                        Offered::Full(message) => self.message = Some(message),
+                    }
+                }
+                let since = *since;
+                if sink.poll_deadline(&mut self.timer, cx).is_pending() {
+                    return Poll::Pending;
+                }
+                self.stage = Stage::Done;
+                let waited = sink
+                    .surroundings
+                    .clock
+                    .now()
+                    .saturating_duration_since(since);
+                match self.message.take() {
+                    Some(message) => Poll::Ready(Err(sink.give_back_full(message, waited))),
+                    None => Poll::Pending,
+                }
+            }
+            Stage::Confirming {
+                receipt,
+                level,
+                since,
+            } => {
+                let (receipt, level, since) = (*receipt, *level, *since);
+                let kind = match sink.poll_level(receipt.sequence(), level, cx) {
+                    Poll::Ready(Ok(level)) => {
+                        self.stage = Stage::Done;
+                        return Poll::Ready(Ok(receipt.at(level)));
+                    }
+                    Poll::Ready(Err(Lost::Dropped { service, .. })) => {
+                        SendErrorKind::Dropped { service }
+                    }
+                    Poll::Pending if sink.poll_deadline(&mut self.timer, cx).is_pending() => {
+                        return Poll::Pending;
+                    }
+                    // In the queue, and so in the other end's hands: it may still be taken.
+                    _ => SendErrorKind::Unconfirmed {
+                        service: sink.service(),
+                        wanted: level,
+                        waited: sink
+                            .surroundings
+                            .clock
+                            .now()
+                            .saturating_duration_since(since),
+                        last: None,
+                        outcome: Outcome::Unknown,
+                    },
+                };
+                self.stage = Stage::Done;
+                Poll::Ready(Err(SendError::new(kind, None)))
+            }
+            Stage::New | Stage::Done => Poll::Pending,
+        }
+    }
+}
+
+impl<M> Drop for InprocSend<'_, M> {
+    fn drop(&mut self) {
+        if let Stage::Waiting { .. } = self.stage
+            && self.message.is_some()
+        {
+            let mut books = self
+                .sink
+                .books
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            books.attempted += 1;
+            books.returned.cancelled += 1;
+        }
+    }
+}
+
+/// The receiving end.
+pub(crate) struct Receiver<M> {
+    channel: Arc<Channel<M>>,
+    batch: VecDeque<Item<M>>,
+    senders: Vec<Arc<Sender>>,
+}
+
+/// A message taken out of the queue.
+pub(crate) struct Taken<M> {
+    pub(crate) message: M,
+    pub(crate) producer: ProducerId,
+    pub(crate) sequence: u64,
+    /// The first missing sequence before it, if any are.
+    pub(crate) missing_from: Option<u64>,
+}
+
+impl<M: Send + 'static> Receiver<M> {
+    /// Becomes the one receiving end of this name.
+    pub(crate) fn bind(name: &str, message: &'static str) -> std::io::Result<Self> {
+        let channel = channel::<M>(name, message).map_err(|carried| {
+            std::io::Error::new(
+                std::io::ErrorKind::InvalidInput,
+                format!("inproc://{name} carries `{carried}` in this process, this source expects `{message}`"),
+            )
+        })?;
+        let mut core = channel.lock();
+        if core.bound {
+            return Err(std::io::Error::new(
+                std::io::ErrorKind::AddrInUse,
+                format!("inproc://{name} is already bound in this process"),
+            ));
+        }
+        core.bound = true;
+        let callers = std::mem::take(&mut core.callers);
+        drop(core);
+        callers.into_iter().for_each(Waker::wake);
+        Ok(Self {
+            channel,
+            batch: VecDeque::new(),
+            senders: Vec::new(),
+        })
+    }
+
+    /// The next message that needs no waiting.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Option<Taken<M>> {
+        if self.batch.is_empty() {
+            // All that is there, at the price of one lock.
+            std::mem::swap(&mut self.batch, &mut self.channel.lock().queue);
+        }
+        let Item {
+            from,
+            sequence,
+            message,
+        } = self.batch.pop_front()?;
+        if from >= self.senders.len() {
+            self.senders.clone_from(&self.channel.lock().senders);
+        }
+        let sender = &self.senders[from];
+        let producer = sender.producer;
+        // A sink's messages come in order, so what was handed up before says what is missing.
+        let last = sender.progress.handed.load(Ordering::Relaxed);
+        let missing_from = (sequence > last + 1).then_some(last + 1);
+        sender.handed(sequence);
+        Some(Taken {
+            message,
+            producer,
+            sequence,
+            missing_from,
+        })
+    }
+
+    pub(crate) fn poll_filled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut core = self.channel.lock();
+        if !core.queue.is_empty() {
+            return Poll::Ready(());
+        }
+        match &mut core.receiver {
+            Some(waker) => waker.clone_from(cx.waker()),
+            slot => *slot = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+}
+
+impl<M> Drop for Receiver<M> {
+    /// What was not handed up goes back, in order, for the next source.
+    fn drop(&mut self) {
+        let mut core = self.channel.lock();
+        core.bound = false;
+        core.receiver = None;
+        while let Some(item) = self.batch.pop_back() {
+            core.queue.push_front(item);
+        }
+    }
+}
