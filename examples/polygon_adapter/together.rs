@@ -44,7 +44,11 @@ pub(crate) async fn run(args: &Args, stop: Stop) -> Result<bool, Box<dyn Error>>
     }
     // Spawned, as the consumers are: the main future is not one of the runtime's workers, and each message would pay for it.
     let intake = tokio::spawn(adapter::run(node, pools.clone(), stop.clone())).await?;
-    let accounts = timeout(LAST_MESSAGES, books(consumers)).await??;
+    let accounts = timeout(LAST_MESSAGES, books(consumers))
+        .await
+        .map_err(|_| {
+            format!("no end marker at the consumers within {LAST_MESSAGES:?} of the adapter's end")
+        })??;
     relay.shut_down().await;
 
     let interrupted = stop.is_wished();
