@@ -614,7 +614,7 @@ impl Drive {
         drop(core);
         wake(wakers);
         // Repeats are counted, not logged (PROMISES 2.8): each power of two speaks for those before it.
-        if repeats.is_power_of_two() {
+        if repeats == 0 || repeats.is_power_of_two() {
             let (service, endpoint) = (&*link.config.service, &link.config.target.endpoint);
             let cause = crate::error::chain(&*error);
             if error.is_permanent() {

@@ -16,7 +16,7 @@ use crate::ledger::Ledger;
 use crate::life::SinkState;
 use crate::link::{Core, Driver, Link, Offer, WhenFull};
 use crate::message::MessageType;
-use crate::receipt::{Level, Lost, Receipt};
+use crate::receipt::{DropCause, Level, Lost, Receipt};
 use crate::report::{DrainReport, UndeliveredMessage};
 use crate::watchdog::Watchdog;
 
@@ -127,7 +127,12 @@ impl<M: MessageType> Leaf<M> {
 
     pub(crate) async fn ready(&self) {
         let link = self.link();
-        let _ = WaitFor::new(link, None, |link, core| {
+        // As long as a send would wait: behind it `try_send` says what is wrong.
+        let deadline = link
+            .config
+            .send_timeout
+            .map(|timeout| link.surroundings.clock.now() + timeout);
+        let _ = WaitFor::new(link, deadline, |link, core| {
             (core.closed || core.life.gave_up().is_some() || link.is_roomy(core)).then_some(())
         })
         .await;
@@ -315,16 +320,26 @@ impl<M: MessageType> Leaf<M> {
             let until = link.surroundings.clock.now() + deadline;
             let _ = WaitFor::new(link, Some(until), |_, core| core.closed.then_some(())).await;
         }
-        self.end()
+        loop {
+            if let Some(report) = self.end() {
+                return report;
+            }
+            // Only for as long as one write that does not block.
+            tokio::task::yield_now().await;
+        }
     }
 
-    /// Closes at once and takes what was not delivered.
-    fn end(&self) -> DrainReport {
+    /// Closes at once and takes what was not delivered; `None` while the flusher holds some of it.
+    fn end(&self) -> Option<DrainReport> {
         let link = self.link();
         let mut wakers = Vec::new();
         let mut core = link.lock();
         core.draining = false;
         core.closed = true;
+        core.ready = false;
+        if core.outbox.is_lent() {
+            return None;
+        }
         core.turn_away(
             &SendErrorKind::Closed {
                 service: link.service(),
@@ -353,11 +368,11 @@ impl<M: MessageType> Leaf<M> {
                 may_have_arrived: one.on_wire,
             })
             .collect();
-        DrainReport {
+        Some(DrainReport {
             service: link.service(),
             ledger: link.ledger(),
             undelivered,
-        }
+        })
     }
 
     pub(crate) fn state(&self) -> SinkState {
@@ -386,6 +401,7 @@ enum Stage {
     New,
     Queued {
         ticket: u64,
+        since: Instant,
     },
     Confirming {
         receipt: Receipt,
@@ -411,40 +427,53 @@ impl<M: MessageType> Future for SendFuture<'_, M> {
             let Some(message) = &self.message else {
                 return Poll::Pending;
             };
-            if let Offer::Accepted(receipt) = self.link.offer(message) {
-                if self.link.config.confirm.is_none() {
+            return match self.link.offer(message) {
+                Offer::Accepted(receipt) if self.link.config.confirm.is_none() => {
                     self.stage = Stage::Done;
-                    return Poll::Ready(Ok(receipt));
+                    Poll::Ready(Ok(receipt))
                 }
-                return self.confirm(receipt, cx);
-            }
-            return self.poll_refused(cx);
+                offer => self.poll_offered(offer, cx),
+            };
         }
         self.poll_waiting(cx)
     }
 }
 
 impl<M: MessageType> SendFuture<'_, M> {
-    /// The first offer was not taken: offer again, and this time act on the answer.
+    /// The first offer was not simply taken.
     #[cold]
-    fn poll_refused(&mut self, cx: &mut Context<'_>) -> Poll<Result<Receipt, SendError<M>>> {
+    fn poll_offered(
+        &mut self,
+        offer: Offer,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Receipt, SendError<M>>> {
         let Some(message) = &self.message else {
             return Poll::Pending;
         };
-        match self.link.offer(message) {
-            Offer::Accepted(receipt) => self.confirm(receipt, cx),
+        let offer = match offer {
+            // The first offer may only have made room.
+            Offer::Full if self.link.config.when_full == WhenFull::DropOldest => {
+                self.link.offer(message)
+            }
+            offer => offer,
+        };
+        match offer {
+            Offer::Accepted(receipt) => self.confirm(receipt, None, cx),
             Offer::Refused(kind) => self.fail(kind),
             Offer::Full if self.link.config.when_full == WhenFull::Reject => {
                 let kind = self.link.give_back_full(Duration::ZERO);
                 self.fail(kind)
             }
-            Offer::Full => match self.link.queue(message, cx.waker()) {
-                Ok(ticket) => {
-                    self.stage = Stage::Queued { ticket };
-                    self.poll_waiting(cx)
+            Offer::Full => {
+                let since = self.link.surroundings.clock.now();
+                match self.link.queue(message, cx.waker()) {
+                    Ok(ticket) => {
+                        self.stage = Stage::Queued { ticket, since };
+                        self.poll_waiting(cx)
+                    }
+                    Err(kind) => self.fail(kind),
                 }
-                Err(kind) => self.fail(kind),
-            },
+            }
         }
     }
 
@@ -453,9 +482,11 @@ impl<M: MessageType> SendFuture<'_, M> {
         Poll::Ready(Err(SendError::new(kind, self.message.take())))
     }
 
+    /// One deadline for the whole call: a wait for room before was part of it.
     fn confirm(
         &mut self,
         receipt: Receipt,
+        since: Option<Instant>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Receipt, SendError<M>>> {
         match self.link.config.confirm {
@@ -467,7 +498,7 @@ impl<M: MessageType> SendFuture<'_, M> {
                 service: self.link.service(),
             }),
             Some(level) => {
-                let since = self.link.surroundings.clock.now();
+                let since = since.unwrap_or_else(|| self.link.surroundings.clock.now());
                 self.stage = Stage::Confirming {
                     receipt,
                     level,
@@ -482,12 +513,15 @@ impl<M: MessageType> SendFuture<'_, M> {
     #[cold]
     fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Result<Receipt, SendError<M>>> {
         match &mut self.stage {
-            Stage::Queued { ticket } => match self.link.poll_queued(*ticket, cx.waker()) {
+            Stage::Queued { ticket, since } => match self.link.poll_queued(*ticket, cx.waker()) {
                 None => {
                     self.watchdog.watch(self.link, cx);
                     Poll::Pending
                 }
-                Some(Ok(receipt)) => self.confirm(receipt, cx),
+                Some(Ok(receipt)) => {
+                    let since = *since;
+                    self.confirm(receipt, Some(since), cx)
+                }
                 Some(Err(kind)) => self.fail(kind),
             },
             Stage::Confirming {
@@ -551,6 +585,11 @@ impl<M: MessageType> SendFuture<'_, M> {
                 self.stage = Stage::Done;
                 Poll::Ready(Ok(receipt.at(level)))
             }
+            Err(Lost::Dropped {
+                service,
+                cause: DropCause::Closed,
+                ..
+            }) => self.fail(SendErrorKind::Closed { service }),
             Err(Lost::Dropped { service, .. }) => self.fail(SendErrorKind::Dropped { service }),
             Err(_) => {
                 self.message = None;
@@ -576,7 +615,7 @@ impl<M: MessageType> SendFuture<'_, M> {
 impl<M> Drop for SendFuture<'_, M> {
     fn drop(&mut self) {
         match self.stage {
-            Stage::Queued { ticket } => self.link.leave_queue(ticket),
+            Stage::Queued { ticket, .. } => self.link.leave_queue(ticket),
             Stage::Confirming {
                 ticket: Some(ticket),
                 ..

@@ -386,3 +386,6 @@ fn service_of(error: &ConnectError) -> Arc<str> {
         ConnectError::Registry { .. } => Arc::from("registry"),
     }
 }
+
+#[cfg(test)]
+mod tests;

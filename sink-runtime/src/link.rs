@@ -301,6 +301,12 @@ impl Link {
     /// Offers a payload that exists already and is large: it is referenced, not copied.
     pub(crate) fn offer_shared(self: &Arc<Self>, envelope: Envelope<'_>, payload: &Bytes) -> Offer {
         let mut core = self.lock();
+        // Too large is too large, however full the buffer is.
+        if let Some(kind) = self.too_large(payload.len(), payload.len() + frame::DATA_HEAD) {
+            core.attempted += 1;
+            core.returned.refused += 1;
+            return Offer::Refused(kind);
+        }
         if let Err(offer) = self.admit_one(&mut core, payload.len()) {
             return offer;
         }
@@ -374,7 +380,10 @@ impl Link {
     #[cold]
     fn make_room(&self, core: &mut Core, bytes: usize) -> Result<(), Offer> {
         match self.config.when_full {
-            WhenFull::DropOldest if bytes as u64 <= self.config.buffer_bytes => {
+            // Behind senders that wait it waits too: nothing overtakes them.
+            WhenFull::DropOldest
+                if core.queue.is_empty() && bytes as u64 <= self.config.buffer_bytes =>
+            {
                 while !self.has_room(core, bytes) {
                     if !core.outbox.drop_oldest() {
                         // All of it is in the flusher's hands: this one waits like any other.

@@ -47,14 +47,10 @@ impl Backoff {
 
     /// The delay before the first redial of a connection lost after being up since `since`.
     ///
-    /// A connection that did not last counts as one more failure, so that a flapping peer is not hammered.
+    /// A connection that did not last leaves the count as it was, so that the next failed attempt waits longer.
     pub fn lost(&mut self, since: Instant, now: Instant, chance: &dyn Chance) -> Duration {
         if now.saturating_duration_since(since) >= self.ceiling().max(STABLE_AFTER) {
             self.failures = 0;
-        } else if self.failures > 0 {
-            return self.failed(chance);
-        } else {
-            self.failures = 1;
         }
         uniform(chance, Duration::ZERO, self.base)
     }
@@ -69,3 +65,6 @@ impl Backoff {
         self.base.saturating_mul(factor).min(self.max)
     }
 }
+
+#[cfg(test)]
+mod tests;
