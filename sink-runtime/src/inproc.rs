@@ -629,15 +629,16 @@ impl<M: Send + 'static> Inproc<M> {
         let clock = &self.surroundings.clock;
         let mut timer = clock_timer(&self.surroundings, clock.now() + deadline);
         let drained = std::future::poll_fn(|cx| {
-            if self.sender.progress.received.load(Ordering::Acquire)
-                >= self.books().accepted - self.books().dropped.oldest
-            {
+            if self.held(&self.books()) == 0 {
                 return Poll::Ready(());
             }
             let mut waiting = self.sender.waiting();
             waiting.levels.push((last, cx.waker().clone()));
             self.sender.watched.store(true, Ordering::Release);
             drop(waiting);
+            if self.held(&self.books()) == 0 {
+                return Poll::Ready(());
+            }
             match &mut timer {
                 Some(timer) => timer.as_mut().poll(cx),
                 None => Poll::Ready(()),
