@@ -34,7 +34,7 @@ bench-report:
 
 # What a fresh clone costs to build, at 10 to 1,000 services.
 build-cost:
-    bash scripts/build-cost.sh
+    python3 scripts/build-cost.py --write
 
 # The long campaigns: thousands of seeds, fuzzing, many rounds.
 nightly:
