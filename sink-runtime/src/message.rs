@@ -181,8 +181,16 @@ fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Message {
     payload: Bytes,
-    metadata: Metadata,
+    /// On the heap, since few messages have any: a send future holds its message by value.
+    metadata: Option<Box<Metadata>>,
 }
+
+/// What goes with a message that nothing goes with.
+static NO_METADATA: Metadata = Metadata {
+    timestamp: None,
+    correlation_id: None,
+    trace_context: None,
+};
 
 impl Message {
     /// A message of these bytes; `Bytes`, `Vec<u8>`, `&'static [u8]`, `String` and `&'static str` will do.
@@ -190,28 +198,28 @@ impl Message {
     pub fn new(payload: impl Into<Bytes>) -> Self {
         Self {
             payload: payload.into(),
-            metadata: Metadata::default(),
+            metadata: None,
         }
     }
 
     /// The same message with a timestamp.
     #[must_use]
     pub fn with_timestamp(mut self, timestamp: SystemTime) -> Self {
-        self.metadata.timestamp = Some(timestamp);
+        self.metadata.get_or_insert_default().timestamp = Some(timestamp);
         self
     }
 
     /// The same message with a correlation id.
     #[must_use]
     pub fn with_correlation_id(mut self, id: u128) -> Self {
-        self.metadata.correlation_id = Some(id);
+        self.metadata.get_or_insert_default().correlation_id = Some(id);
         self
     }
 
     /// The same message with a W3C trace context; one longer than [`MAX_TRACE_CONTEXT_BYTES`] is not carried.
     #[must_use]
     pub fn with_trace_context(mut self, context: impl Into<String>) -> Self {
-        self.metadata.trace_context = Some(context.into());
+        self.metadata.get_or_insert_default().trace_context = Some(context.into());
         self
     }
 
@@ -230,7 +238,7 @@ impl Message {
     /// What goes with them.
     #[must_use]
     pub fn metadata(&self) -> &Metadata {
-        &self.metadata
+        self.metadata.as_deref().unwrap_or(&NO_METADATA)
     }
 }
 
@@ -266,15 +274,13 @@ impl MessageType for Message {
 
     #[inline]
     fn metadata(&self) -> Option<&Metadata> {
-        if self.metadata.is_empty() {
-            None
-        } else {
-            Some(&self.metadata)
-        }
+        self.metadata
+            .as_deref()
+            .filter(|metadata| !metadata.is_empty())
     }
 
     fn set_metadata(&mut self, metadata: &Metadata) {
-        self.metadata = metadata.clone();
+        self.metadata = (!metadata.is_empty()).then(|| Box::new(metadata.clone()));
     }
 
     #[inline]
