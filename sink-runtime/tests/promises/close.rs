@@ -1,0 +1,247 @@
+//! §8 Close.
+
+use std::time::Duration;
+
+use sink_runtime::{Message, MessageSink, Outcome};
+use tokio::time::Instant;
+
+use crate::support::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_never_connected_closes_without_io_8_1() {
+    let net = Net::open();
+    let sink = sink_over(&net, "");
+    let report = bounded(sink.close(SECOND)).await;
+    assert!(report.is_clean());
+    assert_eq!(sink.state().name(), "closed");
+    tokio::time::sleep(60 * SECOND).await;
+    assert_eq!(net.dials(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn close_flushes_waits_for_acks_and_says_goodbye_8_1() {
+    let net = Net::open();
+    let sink = sink_over(&net, "delivery = \"at_least_once\"");
+    for number in 0..3 {
+        sink.try_send(numbered(number)).unwrap();
+    }
+    let closing = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.close(30 * SECOND).await }
+    });
+    let mut peer = bounded(net.greet()).await;
+    for _ in 0..3 {
+        bounded(peer.data()).await.unwrap();
+    }
+    settle().await;
+    assert!(!closing.is_finished(), "the acks are due");
+    assert_eq!(sink.state().name(), "draining");
+    let error = sink.try_send(numbered(9)).unwrap_err();
+    assert!(error.is_closed() && error.outcome() == Outcome::NotSent);
+    peer.ack(3);
+    let report = bounded(closing).await.unwrap();
+    assert!(report.is_clean(), "{report}");
+    assert_eq!((report.ledger.done, report.ledger.returned.closed), (3, 1));
+    assert!(report.ledger.is_balanced());
+    let bye = bounded(peer.frame()).await.expect("a goodbye");
+    assert_eq!(bye[4], sink_runtime::frame::Kind::Bye as u8);
+    assert!(bounded(peer.frame()).await.is_none());
+    assert_eq!(sink.state().name(), "closed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_undelivered_at_the_deadline_is_in_the_report_8_1() {
+    let net = Net::new(|_| Answer::Refuse(std::io::ErrorKind::NotFound));
+    let sink = sink_over(&net, "");
+    for number in 0..4 {
+        sink.try_send(numbered(number).with_correlation_id(7))
+            .unwrap();
+    }
+    sink.try_send(Message::new(vec![4; 100_000])).unwrap();
+    let before = Instant::now();
+    let report = bounded(sink.close(5 * SECOND)).await;
+    assert!(
+        before.elapsed() < 5 * SECOND + Duration::from_millis(5),
+        "{:?}",
+        before.elapsed()
+    );
+    assert_eq!(report.undelivered.len(), 5);
+    assert!(
+        report.ledger.is_balanced() && report.ledger.dropped.closed == 5,
+        "{:?}",
+        report.ledger
+    );
+    let other = Net::open();
+    let resend = sink_over(&other, "");
+    for (number, message) in report.undelivered.iter().enumerate() {
+        assert_eq!(message.service(), "orders");
+        assert_eq!(message.sequence(), number as u64 + 1);
+        assert!(!message.may_have_arrived());
+        let decoded = message.decode::<Message>().unwrap();
+        if number < 4 {
+            assert_eq!(number_of(decoded.payload()), number as u64);
+            assert_eq!(decoded.metadata().correlation_id, Some(7));
+        } else {
+            assert_eq!(decoded.payload().as_ref(), &[4; 100_000][..]);
+        }
+        bounded(message.resend::<Message, _>(&resend))
+            .await
+            .unwrap();
+    }
+    assert_eq!(ledger(&resend).buffered, 5);
+    let again = bounded(sink.close(SECOND)).await;
+    assert!(again.is_clean(), "closing twice tells nothing twice");
+    assert_eq!(again.ledger, report.ledger);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_on_the_wire_at_the_deadline_may_have_arrived_8_1() {
+    let net = Net::open();
+    let sink = sink_over(&net, "delivery = \"at_least_once\"");
+    sink.try_send(numbered(0)).unwrap();
+    let mut peer = bounded(net.greet()).await;
+    bounded(peer.data()).await.unwrap();
+    let report = bounded(sink.close(SECOND)).await;
+    assert_eq!(report.undelivered.len(), 1);
+    assert!(report.undelivered[0].may_have_arrived());
+    assert_eq!(report.ledger.unknown, 1);
+    assert!(report.ledger.is_balanced());
+}
+
+#[tokio::test(start_paused = true)]
+async fn senders_that_wait_are_let_in_or_turned_away_by_a_close_8_1() {
+    let net = Net::new(|_| Answer::Hang);
+    let sink = sink_over(&net, "buffer_size = 1");
+    sink.try_send(numbered(0)).unwrap();
+    let waiting = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.send(numbered(1)).await }
+    });
+    settle().await;
+    let report = bounded(sink.close(SECOND)).await;
+    let error = bounded(waiting).await.unwrap().unwrap_err();
+    assert!(error.is_closed(), "{error}");
+    assert_eq!(number_of(error.into_message().unwrap().payload()), 1);
+    assert_eq!(report.undelivered.len(), 1);
+    let ledger = ledger(&sink);
+    assert_eq!(
+        (ledger.returned.closed, ledger.dropped.closed),
+        (1, 1),
+        "{ledger:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_confirming_sender_learns_that_the_sink_was_closed_8_1() {
+    let net = Net::new(|_| Answer::Hang);
+    let sink = sink_over(&net, "confirm = \"written\"");
+    let waiting = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.send(numbered(1)).await }
+    });
+    settle().await;
+    bounded(sink.close(SECOND)).await;
+    let error = bounded(waiting).await.unwrap().unwrap_err();
+    assert!(error.is_closed(), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn connect_opens_a_closed_sink_again_8_1() {
+    let net = Net::open();
+    let sink = sink_over(&net, "");
+    bounded(sink.close(SECOND)).await;
+    assert!(sink.try_send(numbered(0)).unwrap_err().is_closed());
+    let connecting = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.connect().await }
+    });
+    let mut peer = bounded(net.greet()).await;
+    bounded(connecting).await.unwrap().unwrap();
+    sink.try_send(numbered(1)).unwrap();
+    assert_eq!(number_of(&bounded(peer.data()).await.unwrap().1), 1);
+    let report = bounded(sink.close(SECOND)).await;
+    assert!(
+        report.is_clean() && report.ledger.is_balanced(),
+        "{:?}",
+        report.ledger
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn close_is_bounded_with_a_peer_that_does_not_read_8_1() {
+    let net = Net::new(|_| {
+        Answer::Connect(Rules {
+            capacity: 2000,
+            ..Rules::default()
+        })
+    });
+    let sink = sink_over(&net, "");
+    for number in 0..1000 {
+        sink.try_send(numbered(number)).unwrap();
+    }
+    let _deaf = bounded(net.greet()).await;
+    settle().await;
+    let before = Instant::now();
+    let report = bounded(sink.close(3 * SECOND)).await;
+    assert!(before.elapsed() < 3 * SECOND + Duration::from_millis(5));
+    assert!(!report.is_clean());
+    let torn: Vec<_> = report
+        .undelivered
+        .iter()
+        .filter(|one| one.may_have_arrived())
+        .collect();
+    assert!(torn.len() <= 1, "one frame at most is half on the wire");
+    assert!(report.ledger.is_balanced(), "{:?}", report.ledger);
+}
+
+#[tokio::test(start_paused = true)]
+async fn close_all_closes_every_link_within_one_deadline_8_2() {
+    let registry = sink_runtime::ServiceRegistry::from_toml(
+        "[services.a]\ntype = \"direct\"\nendpoint = \"unix:///run/user/0/nowhere/a.sock\"\n\
+         [services.b]\ntype = \"direct\"\nendpoint = \"unix:///run/user/0/nowhere/b.sock\"\n\
+         [services.c]\ntype = \"direct\"\nendpoint = \"unix:///run/user/0/nowhere/c.sock\"\n",
+    )
+    .unwrap();
+    let registry = std::sync::Arc::new(registry);
+    for name in ["a", "b"] {
+        let sink = registry.sink::<Message>(name).unwrap();
+        sink.try_send(numbered(1)).unwrap();
+    }
+    let before = Instant::now();
+    let reports = bounded(registry.close_all(2 * SECOND)).await;
+    assert!(
+        before.elapsed() < 2 * SECOND + Duration::from_millis(5),
+        "all at once: {:?}",
+        before.elapsed()
+    );
+    let names: Vec<_> = reports
+        .iter()
+        .map(|report| (&*report.service, report.undelivered.len()))
+        .collect();
+    assert_eq!(names, [("a", 1), ("b", 1)], "c was never used");
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_without_close_does_not_block_and_still_writes_what_it_can_8_2() {
+    let net = Net::open();
+    {
+        let sink = sink_over(&net, "");
+        for number in 0..3 {
+            sink.try_send(numbered(number)).unwrap();
+        }
+    }
+    let mut peer = bounded(net.greet()).await;
+    let all: Vec<_> = peer
+        .rest()
+        .await
+        .iter()
+        .map(|(_, payload)| number_of(payload))
+        .collect();
+    assert_eq!(all, [0, 1, 2]);
+    assert!(
+        bounded(peer.frame()).await.is_none(),
+        "and the connection ends"
+    );
+}

@@ -1,0 +1,640 @@
+//! §2 Lazy connect.
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use sink_runtime::frame::{Refuse, RefuseCode};
+use sink_runtime::transport::{Endpoint, Target, listen};
+use sink_runtime::{ConnectError, Level, Message, MessageSink, Outcome, SendErrorKind, SinkState};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::support::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn rounds() -> usize {
+    std::env::var("SINKS_ROUNDS")
+        .ok()
+        .and_then(|rounds| rounds.parse().ok())
+        .unwrap_or(10)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_concurrent_first_sends_are_one_accept_2_2() {
+    for round in 0..rounds() {
+        let (directory, endpoint) = socket();
+        let path = directory.path().join("orders.sock").display().to_string();
+        let mut listener = listen(&Target::new(Endpoint::Unix(path))).await.unwrap();
+        let accepts = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&accepts);
+        let server = tokio::spawn(async move {
+            let mut peers = Vec::new();
+            loop {
+                let mut peer = accept(&mut listener).await;
+                counted.fetch_add(1, Ordering::SeqCst);
+                peers.push(tokio::spawn(async move {
+                    peer.greet().await;
+                    while peer.data().await.is_some() {}
+                }));
+            }
+        });
+        let sink = registry_at(&endpoint, "")
+            .sink::<Message>("orders")
+            .unwrap();
+        let sends: Vec<_> = (0..1000)
+            .map(|number| {
+                let sink = sink.clone();
+                tokio::spawn(async move { sink.send(numbered(number)).await.map(|_| ()) })
+            })
+            .collect();
+        for send in sends {
+            bounded(send).await.unwrap().unwrap();
+        }
+        bounded(sink.flush()).await.unwrap();
+        let report = bounded(sink.close(10 * SECOND)).await;
+        assert_eq!(report.ledger.done, 1000, "round {round}: {report}");
+        assert!(report.ledger.is_balanced());
+        assert_eq!(accepts.load(Ordering::SeqCst), 1, "round {round}");
+        server.abort();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_gives_up_does_not_cancel_the_attempt_2_2() {
+    let go = Arc::new(Notify::new());
+    let answer = Arc::clone(&go);
+    let net = Net::new(move |_| Answer::When(Arc::clone(&answer)));
+    let sink = sink_over(&net, "");
+    assert!(poll_once(sink.connect()).is_none(), "it waits");
+    // Its future is dropped here; the attempt goes on, and is not begun again.
+    settle().await;
+    assert_eq!(sink.state().name(), "connecting");
+    let joined = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.connect().await }
+    });
+    settle().await;
+    go.notify_one();
+    let _peer = bounded(net.greet()).await;
+    bounded(joined).await.unwrap().unwrap();
+    assert_eq!(net.dials(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_everyone_gave_up_still_ends_ready_2_2() {
+    let go = Arc::new(Notify::new());
+    let answer = Arc::clone(&go);
+    let net = Net::new(move |_| Answer::When(Arc::clone(&answer)));
+    let sink = sink_over(&net, "");
+    assert!(poll_once(sink.connect()).is_none());
+    settle().await;
+    go.notify_one();
+    let _peer = bounded(net.greet()).await;
+    settle().await;
+    assert!(sink.is_connected());
+    assert_eq!(net.dials(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn send_does_not_wait_for_a_connection_while_there_is_room_2_3() {
+    let net = Net::new(|_| Answer::Hang);
+    let sink = sink_over(&net, "buffer_size = 100");
+    for number in 0..100 {
+        let receipt = poll_once(sink.send(numbered(number)))
+            .expect("it is accepted in its first poll")
+            .unwrap();
+        assert_eq!(receipt.level(), Level::Accepted);
+    }
+    assert!(
+        poll_once(sink.send(numbered(100))).is_none(),
+        "now it waits"
+    );
+    assert_eq!(ledger(&sink).buffered, 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn connect_gets_the_attempts_error_2_3() {
+    let net = Net::new(|_| Answer::Refuse(ErrorKind::ConnectionRefused));
+    let sink = sink_over(&net, "");
+    let before = Instant::now();
+    let error = bounded(sink.connect()).await.unwrap_err();
+    assert!(matches!(error, ConnectError::NotThereYet { .. }), "{error}");
+    assert_eq!(
+        before.elapsed(),
+        Duration::ZERO,
+        "it does not wait for another"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_lasts_at_most_connect_timeout_2_3() {
+    let net = Net::new(|_| Answer::Hang);
+    let sink = sink_over(&net, "");
+    let before = Instant::now();
+    let error = bounded(sink.connect()).await.unwrap_err();
+    assert!(matches!(error, ConnectError::TimedOut { .. }), "{error}");
+    let took = before.elapsed();
+    assert!(
+        took >= 5 * SECOND && took < 5 * SECOND + Duration::from_millis(5),
+        "{took:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_whose_peer_never_greets_is_bounded_too_2_3() {
+    let net = Net::open();
+    let sink = sink_over(&net, "");
+    let before = Instant::now();
+    let error = bounded(sink.connect()).await.unwrap_err();
+    assert!(matches!(error, ConnectError::TimedOut { .. }), "{error}");
+    assert!(before.elapsed() < 5 * SECOND + Duration::from_millis(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_confirming_send_waits_through_failed_attempts_and_names_the_last_2_3() {
+    let net = Net::new(|_| Answer::Refuse(ErrorKind::NotFound));
+    let sink = sink_over(&net, "confirm = \"written\"");
+    let before = Instant::now();
+    let error = bounded(sink.send(numbered(7))).await.unwrap_err();
+    let took = before.elapsed();
+    assert!(
+        took >= 30 * SECOND && took < 30 * SECOND + Duration::from_millis(5),
+        "{took:?}"
+    );
+    assert!(net.dials() > 5, "{} attempts", net.dials());
+    assert_eq!(error.outcome(), Outcome::NotSent);
+    match error.kind() {
+        SendErrorKind::Unconfirmed {
+            last: Some(last), ..
+        } => {
+            assert!(matches!(**last, ConnectError::NotThereYet { .. }), "{last}");
+        }
+        other => panic!("{other}"),
+    }
+    assert!(error.to_string().contains("nobody listens"), "{error}");
+    assert_eq!(number_of(error.into_message().unwrap().payload()), 7);
+    assert_eq!(ledger(&sink).returned.withdrawn, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_that_needs_room_waits_through_failed_attempts_and_names_the_last_2_3() {
+    let net = Net::new(|_| Answer::Refuse(ErrorKind::NotFound));
+    let sink = sink_over(&net, "buffer_size = 1\nsend_timeout_ms = 7000");
+    sink.try_send(numbered(0)).unwrap();
+    let before = Instant::now();
+    let error = bounded(sink.send(numbered(1))).await.unwrap_err();
+    let took = before.elapsed();
+    assert!(
+        took >= 7 * SECOND && took < 7 * SECOND + Duration::from_millis(5),
+        "{took:?}"
+    );
+    match error.kind() {
+        SendErrorKind::Full {
+            last: Some(_),
+            waited,
+            ..
+        } => assert!(*waited >= 7 * SECOND),
+        other => panic!("{other}"),
+    }
+    assert_eq!(number_of(error.into_message().unwrap().payload()), 1);
+    assert_eq!(ledger(&sink).returned.full, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_for_room_and_for_confirmation_share_one_deadline_2_3() {
+    let go = Arc::new(Notify::new());
+    let answer = Arc::clone(&go);
+    let net = Net::new(move |_| Answer::When(Arc::clone(&answer)));
+    let sink = sink_over(
+        &net,
+        "buffer_size = 1\nconfirm = \"acked\"\nconnect_timeout_ms = 60000",
+    );
+    let first = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.send(numbered(0)).await }
+    });
+    settle().await;
+    let before = Instant::now();
+    let second = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.send(numbered(1)).await }
+    });
+    tokio::time::sleep(20 * SECOND).await;
+    go.notify_one();
+    let mut peer = bounded(net.greet()).await;
+    assert_eq!(bounded(peer.data()).await.unwrap().0, 1);
+    peer.ack(1);
+    bounded(first).await.unwrap().unwrap();
+    // The second got its room after 20 s and is not acked: 10 s are left to it.
+    bounded(second).await.unwrap().unwrap_err();
+    let took = before.elapsed();
+    assert!(took < 30 * SECOND + Duration::from_millis(5), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_for_readiness_ends_too_2_3() {
+    let net = Net::new(|_| Answer::Hang);
+    let sink = sink_over(&net, "buffer_size = 1");
+    sink.try_send(numbered(0)).unwrap();
+    bounded(sink.ready()).await;
+    assert!(sink.try_send(numbered(1)).unwrap_err().is_full());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_waiters_share_one_attempt_per_slot_and_its_error_2_4() {
+    let net = Net::new(|_| Answer::Refuse(ErrorKind::ConnectionRefused));
+    let sink = sink_over(&net, "");
+    for slot in 1..=4 {
+        let waiters: Vec<_> = (0..1000)
+            .map(|_| {
+                let sink = sink.clone();
+                tokio::spawn(async move { sink.connect().await.unwrap_err() })
+            })
+            .collect();
+        let mut shared = None;
+        for waiter in waiters {
+            match bounded(waiter).await.unwrap() {
+                ConnectError::NotThereYet {
+                    source, attempt, ..
+                } => {
+                    assert_eq!(attempt, slot);
+                    let first = shared.get_or_insert_with(|| Arc::clone(&source));
+                    assert!(Arc::ptr_eq(first, &source), "not the same error");
+                }
+                other => panic!("{other}"),
+            }
+        }
+        assert_eq!(net.dials(), slot as usize);
+    }
+    let times = net.dial_times();
+    for (slot, pair) in times.windows(2).enumerate() {
+        let delay = Duration::from_millis(100) * (1 << slot);
+        let waited = pair[1] - pair[0];
+        assert!(
+            waited >= delay / 2 && waited <= delay + Duration::from_millis(2),
+            "{waited:?} of {delay:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn errors_are_not_cached_2_4() {
+    let net = Net::new(|attempt| match attempt {
+        0 => Answer::Refuse(ErrorKind::ConnectionRefused),
+        _ => Answer::Connect(Rules::default()),
+    });
+    let sink = sink_over(&net, "");
+    bounded(sink.connect()).await.unwrap_err();
+    let connecting = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.connect().await }
+    });
+    let _peer = bounded(net.greet()).await;
+    bounded(connecting).await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_messages_buffered_the_sink_redials_by_itself_2_5() {
+    let net = Net::new(|attempt| match attempt {
+        0..6 => Answer::Refuse(ErrorKind::ConnectionRefused),
+        _ => Answer::Connect(Rules::default()),
+    });
+    let sink = sink_over(&net, "");
+    sink.try_send(numbered(5)).unwrap();
+    let mut peer = bounded(net.greet()).await;
+    assert_eq!(number_of(&bounded(peer.data()).await.unwrap().1), 5);
+    assert_eq!(net.dials(), 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_nothing_buffered_it_does_not_dial_2_5() {
+    let net = Net::new(|_| Answer::Refuse(ErrorKind::ConnectionRefused));
+    let sink = sink_over(&net, "");
+    bounded(sink.connect()).await.unwrap_err();
+    tokio::time::sleep(600 * SECOND).await;
+    assert_eq!(net.dials(), 1);
+    assert_eq!(sink.state().name(), "idle");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_appears_later_is_reached_within_one_slot_2_6() {
+    for seed in 0..50 {
+        let appears = Instant::now() + Duration::from_millis(seed * 613);
+        let net = Net::new(move |_| {
+            if Instant::now() < appears {
+                Answer::Refuse(ErrorKind::NotFound)
+            } else {
+                Answer::Connect(Rules::default())
+            }
+        });
+        let chance = Arc::new(sink_runtime::clock::SplitMix::new(seed));
+        let sink = registry_with(&net, "", chance)
+            .sink::<Message>("orders")
+            .unwrap();
+        sink.try_send(numbered(seed)).unwrap();
+        let mut peer = bounded(net.greet()).await;
+        let attempts = net.dials() as u32;
+        let slot = Duration::from_millis(100) * (1 << (attempts.max(2) - 2));
+        let late = Instant::now().saturating_duration_since(appears);
+        assert!(
+            late <= slot.min(10 * SECOND) + Duration::from_millis(2),
+            "seed {seed}: {late:?} of {slot:?}"
+        );
+        assert_eq!(number_of(&bounded(peer.data()).await.unwrap().1), seed);
+    }
+}
+
+#[tokio::test]
+async fn no_start_order_matters_2_6() {
+    let (_directory, endpoint) = socket();
+    let registry = registry_at(&endpoint, "");
+    let sink = registry.sink::<Message>("orders").unwrap();
+    sink.send(numbered(1)).await.unwrap();
+    // The path is absent at the first attempt.
+    while !matches!(sink.state(), SinkState::Backoff { .. }) {
+        tokio::task::yield_now().await;
+    }
+    let mut source = registry.source::<Message>("orders").unwrap();
+    let delivery = bounded(source.recv()).await.unwrap().unwrap();
+    assert_eq!(number_of(delivery.payload()), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_permanent_cause_waits_the_longest_delay_and_says_so_2_6() {
+    let net = Net::open();
+    let sink = sink_over(&net, "");
+    sink.try_send(numbered(0)).unwrap();
+    let mut peer = bounded(net.accept()).await;
+    peer.hear_hello().await;
+    peer.say(|out| {
+        Refuse::encode(
+            out,
+            RefuseCode::TypeMismatch,
+            "this carries Trade, not Tick",
+        )
+    });
+    settle().await;
+    match sink.state() {
+        SinkState::Backoff {
+            until, last_error, ..
+        } => {
+            let left = until - Instant::now();
+            assert!(
+                left >= 5 * SECOND - Duration::from_millis(1) && left <= 10 * SECOND,
+                "{left:?}"
+            );
+            assert!(last_error.is_permanent());
+            assert!(
+                last_error.to_string().contains("this carries Trade"),
+                "{last_error}"
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+    tokio::time::sleep(4 * SECOND).await;
+    assert_eq!(net.dials(), 1);
+    tokio::time::sleep(7 * SECOND).await;
+    assert_eq!(net.dials(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn being_turned_away_for_now_is_retried_soon_2_6() {
+    let net = Net::open();
+    let sink = sink_over(&net, "");
+    sink.try_send(numbered(0)).unwrap();
+    let mut peer = bounded(net.accept()).await;
+    peer.hear_hello().await;
+    peer.say(|out| Refuse::encode(out, RefuseCode::ShuttingDown, "back in a moment"));
+    drop(peer);
+    tokio::time::sleep(Duration::from_millis(101)).await;
+    assert_eq!(net.dials(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_talks_nonsense_is_a_permanent_cause_2_6() {
+    for bytes in [
+        &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
+        &[0xff; 64],
+        &[4, 0, 0, 0, 4, 0, 0, 0],
+        &[0, 0, 0, 0, 0, 0, 0, 0],
+    ] {
+        let net = Net::open();
+        let sink = sink_over(&net, "");
+        sink.try_send(numbered(0)).unwrap();
+        let mut peer = bounded(net.accept()).await;
+        peer.hear_hello().await;
+        peer.wire.try_write(bytes).unwrap();
+        settle().await;
+        match sink.state() {
+            SinkState::Backoff { last_error, .. } => {
+                assert!(last_error.is_permanent(), "{last_error}")
+            }
+            other => panic!("{bytes:?}: {other:?}"),
+        }
+        assert_eq!(ledger(&sink).buffered, 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_closes_an_idle_link_is_seen_and_is_no_failure_2_7() {
+    let net = Net::open();
+    let sink = sink_over(&net, "");
+    sink.try_send(numbered(0)).unwrap();
+    let mut peer = bounded(net.greet()).await;
+    bounded(peer.data()).await.unwrap();
+    settle().await;
+    assert_eq!(sink.state().name(), "ready");
+    drop(peer);
+    settle().await;
+    assert_eq!(sink.state().name(), "idle");
+    tokio::time::sleep(600 * SECOND).await;
+    assert_eq!(net.dials(), 1);
+    sink.try_send(numbered(1)).unwrap();
+    let mut peer = bounded(net.greet()).await;
+    assert_eq!(number_of(&bounded(peer.data()).await.unwrap().1), 1);
+    assert_eq!(ledger(&sink).unknown, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_sends_no_heartbeats_is_never_called_silent_10_5() {
+    let net = Net::open();
+    let sink = sink_over(&net, "");
+    let connecting = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.connect().await }
+    });
+    // Its welcome says 0: it promises none (docs/PROTOCOL.md).
+    let _peer = bounded(net.greet()).await;
+    bounded(connecting).await.unwrap().unwrap();
+    tokio::time::sleep(100 * SECOND).await;
+    assert_eq!(sink.state().name(), "ready");
+}
+
+#[tokio::test(start_paused = true)]
+async fn disconnect_flushes_and_the_next_send_dials_again_2_10() {
+    let net = Net::new(|_| {
+        Answer::Connect(Rules {
+            chunk: 3,
+            capacity: 10_000,
+            ..Rules::default()
+        })
+    });
+    let sink = sink_over(&net, "");
+    for number in 0..50 {
+        sink.try_send(numbered(number)).unwrap();
+    }
+    let disconnecting = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.disconnect().await }
+    });
+    let mut peer = bounded(net.greet()).await;
+    bounded(disconnecting).await.unwrap().unwrap();
+    assert_eq!(sink.state().name(), "idle");
+    let numbers: Vec<u64> = peer
+        .rest()
+        .await
+        .iter()
+        .map(|(_, payload)| number_of(payload))
+        .collect();
+    assert_eq!(numbers, (0..50).collect::<Vec<_>>());
+    assert!(!peer.is_torn());
+    tokio::time::sleep(60 * SECOND).await;
+    assert_eq!(net.dials(), 1);
+    sink.try_send(numbered(50)).unwrap();
+    let mut peer = bounded(net.greet()).await;
+    assert_eq!(bounded(peer.data()).await.unwrap().0, 51);
+    assert_eq!(ledger(&sink).done, 51);
+}
+
+#[tokio::test(start_paused = true)]
+async fn disconnecting_what_never_connected_does_nothing_2_10() {
+    let net = Net::open();
+    let sink = sink_over(&net, "");
+    bounded(sink.disconnect()).await.unwrap();
+    assert_eq!(net.dials(), 0);
+}
+
+#[tokio::test]
+async fn a_thousand_racing_lookups_are_one_link_2_2() {
+    let net = Net::open();
+    let registry = registry_over(&net, "");
+    let ids: Vec<_> = (0..8)
+        .map(|_| {
+            let registry = Arc::clone(&registry);
+            std::thread::spawn(move || {
+                (0..125)
+                    .map(|_| {
+                        registry
+                            .sink::<Message>("orders")
+                            .unwrap()
+                            .link_id()
+                            .unwrap()
+                    })
+                    .collect::<Vec<_>>()
+            })
+        })
+        .flat_map(|thread| thread.join().unwrap())
+        .collect();
+    assert_eq!(ids.len(), 1000);
+    assert!(ids.iter().all(|id| *id == ids[0]));
+}
+
+mod events {
+    use std::fmt::Write as _;
+    use std::sync::Mutex;
+
+    use tracing::field::{Field, Visit};
+
+    use super::*;
+
+    /// Collects events as lines.
+    #[derive(Clone, Default)]
+    pub(super) struct Lines(Arc<Mutex<Vec<String>>>);
+
+    impl Lines {
+        pub(super) fn take(&self) -> Vec<String> {
+            std::mem::take(&mut self.0.lock().unwrap())
+        }
+    }
+
+    struct Line(String);
+
+    impl Visit for Line {
+        fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+            let _ = write!(self.0, " {field}={value:?}");
+        }
+    }
+
+    impl tracing::Subscriber for Lines {
+        fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+            metadata.target().starts_with("sink_runtime")
+        }
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+            tracing::span::Id::from_u64(1)
+        }
+        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+        fn event(&self, event: &tracing::Event<'_>) {
+            let mut line = Line(event.metadata().level().to_string());
+            event.record(&mut line);
+            self.0.lock().unwrap().push(line.0);
+        }
+        fn enter(&self, _: &tracing::span::Id) {}
+        fn exit(&self, _: &tracing::span::Id) {}
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_state_change_is_one_event_and_repeats_are_counted_2_8() {
+        let lines = Lines::default();
+        let _guard = tracing::subscriber::set_default(lines.clone());
+        let net = Net::new(|attempt| match attempt {
+            0..20 => Answer::Refuse(ErrorKind::ConnectionRefused),
+            _ => Answer::Connect(Rules::default()),
+        });
+        let sink = sink_over(&net, "");
+        sink.try_send(numbered(0)).unwrap();
+        let mut peer = bounded(net.greet()).await;
+        bounded(peer.data()).await.unwrap();
+        settle().await;
+        let seen = lines.take();
+        let failures: Vec<_> = seen
+            .iter()
+            .filter(|line| line.contains("not connected"))
+            .collect();
+        assert_eq!(failures.len(), 5, "1, 2, 4, 8, 16 of 20: {seen:#?}");
+        for part in ["service=\"orders\"", "endpoint=", "attempt=", "cause="] {
+            assert!(
+                failures[0].contains(part),
+                "{part} is missing: {}",
+                failures[0]
+            );
+        }
+        assert_eq!(seen.len(), 6, "and one for the connection: {seen:#?}");
+        drop(peer);
+        settle().await;
+        let seen = lines.take();
+        assert_eq!(seen.len(), 1, "{seen:#?}");
+        assert!(seen[0].contains("idle connection ended"), "{seen:#?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn losing_a_connection_with_messages_on_it_is_an_event_2_8() {
+        let lines = Lines::default();
+        let _guard = tracing::subscriber::set_default(lines.clone());
+        let net = Net::open();
+        let sink = sink_over(&net, "delivery = \"at_least_once\"");
+        sink.try_send(numbered(0)).unwrap();
+        let mut peer = bounded(net.greet()).await;
+        bounded(peer.data()).await.unwrap();
+        settle().await;
+        lines.take();
+        drop(peer);
+        settle().await;
+        let seen = lines.take();
+        assert_eq!(seen.len(), 1, "{seen:#?}");
+        assert!(seen[0].contains("lost"), "{seen:#?}");
+    }
+}

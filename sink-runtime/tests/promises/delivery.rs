@@ -1,0 +1,322 @@
+//! §6 Delivery, and the type check at connect.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sink_runtime::{
+    Codec, ConnectError, DecodeError, EncodeError, GapCause, Level, Lost, Message, MessageSink,
+    MessageType, Payload, SinkState,
+};
+
+use crate::support::*;
+
+fn received(all: &[(u64, bytes::Bytes)]) -> Vec<(u64, u64)> {
+    all.iter()
+        .map(|(at, payload)| (*at, number_of(payload)))
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn unacked_frames_are_sent_again_in_order_before_new_ones_6_1() {
+    let net = Net::open();
+    let sink = sink_over(&net, "delivery = \"at_least_once\"");
+    for number in 1..=5 {
+        sink.try_send(numbered(number)).unwrap();
+    }
+    let mut first = bounded(net.greet()).await;
+    for _ in 0..5 {
+        bounded(first.data()).await.unwrap();
+    }
+    first.ack(2);
+    settle().await;
+    drop(first);
+    settle().await;
+    sink.try_send(numbered(6)).unwrap();
+    let mut second = bounded(net.accept()).await;
+    second.greet_with(2).await;
+    assert_eq!(second.hello.first, 3, "it says where it begins");
+    assert!(second.hello.acks && second.hello.resends);
+    assert_eq!(
+        received(&second.rest().await),
+        [(3, 3), (4, 4), (5, 5), (6, 6)]
+    );
+    second.ack(6);
+    bounded(sink.flush()).await.unwrap();
+    let ledger = ledger(&sink);
+    assert_eq!((ledger.done, ledger.unknown), (6, 0), "{ledger:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_welcome_says_what_need_not_be_sent_again_6_1() {
+    let net = Net::open();
+    let sink = sink_over(&net, "delivery = \"at_least_once\"");
+    for number in 1..=4 {
+        sink.try_send(numbered(number)).unwrap();
+    }
+    let mut first = bounded(net.greet()).await;
+    for _ in 0..4 {
+        bounded(first.data()).await.unwrap();
+    }
+    // The acks are lost with the connection.
+    drop(first);
+    let mut second = bounded(net.accept()).await;
+    second.greet_with(3).await;
+    assert_eq!(received(&second.rest().await), [(4, 4)]);
+    assert_eq!(ledger(&sink).done, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_most_once_sends_nothing_twice_6_1() {
+    let net = Net::open();
+    let sink = sink_over(&net, "");
+    for number in 1..=3 {
+        sink.try_send(numbered(number)).unwrap();
+    }
+    let mut first = bounded(net.greet()).await;
+    for _ in 0..3 {
+        bounded(first.data()).await.unwrap();
+    }
+    drop(first);
+    settle().await;
+    sink.try_send(numbered(4)).unwrap();
+    let mut second = bounded(net.greet()).await;
+    assert_eq!(second.hello.first, 4);
+    assert!(!second.hello.resends);
+    assert_eq!(received(&second.rest().await), [(4, 4)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_never_reaches_a_level_it_does_not_ask_for_6_1() {
+    let net = Net::open();
+    let sink = sink_over(&net, "");
+    let receipt = sink.try_send(numbered(1)).unwrap();
+    let lost = bounded(sink.settled(receipt, Level::Acked))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(
+            lost,
+            Lost::Unreachable {
+                highest: Level::Written,
+                ..
+            }
+        ),
+        "{lost}"
+    );
+    let other = sink_over(&net, "");
+    let lost = bounded(other.settled(receipt, Level::Written))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(lost, Lost::Unknown { .. }),
+        "another sink's receipt: {lost}"
+    );
+}
+
+#[tokio::test]
+async fn duplicates_are_removed_at_the_source_and_told_to_the_producer_6_1() {
+    // The producer's wire breaks again and again; the source is slow to take what came.
+    let (_directory, endpoint) = socket();
+    let registry = registry_at(
+        &endpoint,
+        "delivery = \"at_least_once\"\nreconnect_delay_ms = 1\nreconnect_max_delay_ms = 5",
+    );
+    let mut source = registry.source::<Message>("orders").unwrap();
+    bounded(source.start()).await.unwrap();
+    let path = endpoint.trim_start_matches("unix://").to_owned();
+    let net = Net::new(move |attempt| {
+        Answer::Connect(Rules {
+            budget: 400 + attempt * 300,
+            cut: true,
+            ..Rules::default()
+        })
+    });
+    // Between them: what the sink writes is copied to a real connection of the source.
+    let bridge = tokio::spawn(bridge(Arc::clone(&net), path));
+    let sink = registry_over(
+        &net,
+        "delivery = \"at_least_once\"\nreconnect_delay_ms = 1\nreconnect_max_delay_ms = 5",
+    )
+    .sink::<Message>("orders")
+    .unwrap();
+    for number in 0..200 {
+        bounded(sink.send(numbered(number))).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    for expected in 0..200 {
+        let delivery = bounded(source.recv()).await.unwrap().unwrap();
+        assert_eq!(number_of(delivery.payload()), expected);
+        assert!(delivery.gap().is_none(), "{:?}", delivery.gap());
+    }
+    // What comes again is passed over while we wait for more; its producer must hear that it was taken.
+    let passing = tokio::spawn(async move {
+        let _ = tokio::time::timeout(Duration::from_secs(20), source.recv()).await;
+        source
+    });
+    bounded(sink.flush()).await.unwrap();
+    assert!(net.dials() > 3, "{} connections", net.dials());
+    assert_eq!(ledger(&sink).done, 200);
+    passing.abort();
+    bridge.abort();
+}
+
+/// Copies each connection of `net` to a connection of the socket at `path`.
+async fn bridge(net: Arc<Net>, path: String) {
+    use sink_runtime::transport::{Dial, Endpoint, SystemDial, Target};
+    loop {
+        let near = net.accept().await.wire;
+        let Ok(far) = SystemDial
+            .dial(&Target::new(Endpoint::Unix(path.clone())))
+            .await
+        else {
+            continue;
+        };
+        let one = tokio::spawn(copy(Arc::clone(&near), Arc::clone(&far)));
+        tokio::spawn(async move {
+            copy(far, near).await;
+            one.abort();
+        });
+    }
+}
+
+async fn copy(
+    from: Arc<dyn sink_runtime::transport::Wire>,
+    to: Arc<dyn sink_runtime::transport::Wire>,
+) {
+    use std::future::poll_fn;
+    let mut buffer = bytes::BytesMut::new();
+    loop {
+        buffer.reserve(4096);
+        if poll_fn(|cx| from.poll_readable(cx)).await.is_err() {
+            return;
+        }
+        match from.try_read(&mut buffer) {
+            Ok(0) => return,
+            Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => return,
+            _ => {}
+        }
+        while !buffer.is_empty() {
+            if poll_fn(|cx| to.poll_writable(cx)).await.is_err() {
+                return;
+            }
+            match to.try_write(&buffer) {
+                Ok(count) => {
+                    let _ = buffer.split_to(count);
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_producer_dropped_is_a_gap_of_its_cause_6_1() {
+    let (_directory, endpoint) = socket();
+    let registry = registry_at(&endpoint, "buffer_size = 2\nwhen_full = \"drop_newest\"");
+    let sink = registry.sink::<Message>("orders").unwrap();
+    for number in 0..5 {
+        sink.try_send(numbered(number)).unwrap();
+    }
+    let mut source = registry.source::<Message>("orders").unwrap();
+    for expected in 0..2 {
+        let delivery = bounded(source.recv()).await.unwrap().unwrap();
+        assert_eq!(
+            (number_of(delivery.payload()), delivery.sequence()),
+            (expected, expected + 1)
+        );
+    }
+    bounded(sink.flush()).await.unwrap();
+    sink.try_send(numbered(5)).unwrap();
+    let delivery = bounded(source.recv()).await.unwrap().unwrap();
+    let gap = delivery.gap().expect("three are missing");
+    assert_eq!(
+        (gap.from, gap.to, gap.cause, gap.lost()),
+        (3, 5, GapCause::Producer, 3)
+    );
+    assert_eq!(source.ledger().lost, 3);
+}
+
+#[tokio::test]
+async fn the_guarantee_is_asked_for_by_name_6_2() {
+    let net = Net::open();
+    let error = sink_over(&net, "").at_least_once().unwrap_err();
+    assert!(
+        error.to_string().contains("`orders`") && error.to_string().contains("delivery"),
+        "{error}"
+    );
+    let sink = sink_over(&net, "delivery = \"at_least_once\"")
+        .at_least_once()
+        .unwrap();
+    fn needs(_: &(impl MessageSink<Message> + sink_runtime::AtLeastOnce)) {}
+    needs(&sink);
+}
+
+macro_rules! shape {
+    ($name:ident, $shape:literal, $print:literal, $accepts:expr) => {
+        #[derive(Debug)]
+        struct $name;
+        impl MessageType for $name {
+            const NAME: &'static str = "Tick";
+            const SHAPE: &'static str = $shape;
+            const FINGERPRINT: u64 = $print;
+            const ACCEPTS: &'static [u64] = $accepts;
+            fn encode(&self, _: Codec, _: &mut Vec<u8>) -> Result<(), EncodeError> {
+                Ok(())
+            }
+            fn decode(_: Codec, _: Payload<'_>) -> Result<Self, DecodeError> {
+                Ok(Self)
+            }
+        }
+    };
+}
+shape!(Old, "Tick{price:u64,side:Side}", 0x1111, &[]);
+shape!(New, "Tick{price:u128,side:Side,venue:u8}", 0x2222, &[]);
+shape!(Lenient, "Tick{price:u128,side:Side}", 0x3333, &[0x1111]);
+
+#[tokio::test]
+async fn another_message_type_is_refused_naming_fingerprints_and_fields_6() {
+    let (_directory, endpoint) = socket();
+    let registry = registry_at(&endpoint, "message = \"crate::Tick\"");
+    let mut source = registry.source::<New>("orders").unwrap();
+    bounded(source.start()).await.unwrap();
+    let sink = registry.sink::<Old>("orders").unwrap();
+    let error = bounded(sink.connect()).await.unwrap_err();
+    assert!(
+        matches!(error, ConnectError::Refused { .. }) && error.is_permanent(),
+        "{error}"
+    );
+    let text = error.to_string();
+    for part in [
+        "0x0000000000001111",
+        "0x0000000000002222",
+        "`price:u64`",
+        "`price:u128`",
+        "`venue:u8`",
+        "accepts",
+        "`orders`",
+    ] {
+        assert!(text.contains(part), "{part} is missing: {text}");
+    }
+    assert!(!text.contains("side"), "side is the same in both: {text}");
+}
+
+#[tokio::test]
+async fn an_older_type_is_admitted_where_the_newer_accepts_it_6() {
+    let (_directory, endpoint) = socket();
+    let registry = registry_at(&endpoint, "message = \"crate::Tick\"");
+    let mut source = registry.source::<Lenient>("orders").unwrap();
+    bounded(source.start()).await.unwrap();
+    let sink = registry.sink::<Old>("orders").unwrap();
+    bounded(sink.connect()).await.unwrap();
+    assert!(matches!(sink.state(), SinkState::Ready));
+}
+
+#[tokio::test]
+async fn one_name_with_two_types_is_refused_by_the_registry_6() {
+    let registry = registry_at("inproc://two-types", "message = \"crate::Tick\"");
+    let error = registry.sink::<Message>("orders").unwrap_err();
+    for part in ["`orders`", "Tick", "Message"] {
+        assert!(error.to_string().contains(part), "{error}");
+    }
+}

@@ -1,0 +1,686 @@
+//! §4 Send, cancel, frame. Receiving is `receive.rs`.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use sink_runtime::frame::{self, Assembler};
+use sink_runtime::{
+    Codec, DecodeError, EncodeError, Level, Message, MessageSink, MessageType, Outcome, Payload,
+    SendErrorKind,
+};
+use tokio::time::Instant;
+
+use crate::support::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Bytes of the hello that a link of these tests writes, so that a wire can be cut behind it.
+async fn hello_bytes(more: &str) -> usize {
+    let net = Net::open();
+    let sink = sink_over(&net, more);
+    let connecting = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.connect().await }
+    });
+    let mut peer = net.accept().await;
+    let hello = peer.frame().await.unwrap();
+    connecting.abort();
+    hello.len()
+}
+
+/// A type whose encoder fails.
+#[derive(Debug)]
+struct Odd(u64);
+
+impl MessageType for Odd {
+    const NAME: &'static str = "Message";
+    const SHAPE: &'static str = "Odd";
+    const FINGERPRINT: u64 = 0;
+
+    fn encode(&self, _: Codec, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        out.extend_from_slice(b"half of it is out already");
+        if self.0 == 13 {
+            panic!("an encoder panics");
+        }
+        if self.0 % 2 == 1 {
+            return Err(EncodeError::new("odd", "odd numbers are not representable"));
+        }
+        out.clear_from(self.0);
+        Ok(())
+    }
+
+    fn decode(_: Codec, _: Payload<'_>) -> Result<Self, DecodeError> {
+        Err(DecodeError::new("odd", "never"))
+    }
+}
+
+trait ClearFrom {
+    fn clear_from(&mut self, number: u64);
+}
+
+impl ClearFrom for Vec<u8> {
+    /// Replaces what this encoder appended; what stood before is not its own.
+    fn clear_from(&mut self, number: u64) {
+        let keep = self.len() - b"half of it is out already".len();
+        self.truncate(keep);
+        self.extend_from_slice(&number.to_le_bytes());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_gives_the_message_back_and_it_is_never_delivered_later_4_1() {
+    let net = Net::open();
+    let registry = registry_over(
+        &net,
+        "buffer_size = 4\nmax_frame_bytes = 1000\nbuffer_bytes = 2000",
+    );
+    let sink = registry.sink::<Message>("orders").unwrap();
+    let mut back = 0;
+    let mut give_back = |error: sink_runtime::SendError<Message>, number: u64| {
+        assert_eq!(error.outcome(), Outcome::NotSent, "{error}");
+        let message = error.into_message().expect("it comes back");
+        assert_eq!(number_of(message.payload()), number);
+        back += 1;
+    };
+    for number in 0..4 {
+        sink.try_send(numbered(number)).unwrap();
+    }
+    give_back(sink.try_send(numbered(90)).unwrap_err(), 90);
+    let mut large = numbered(91).into_payload().to_vec();
+    large.resize(1001, 0);
+    let error = bounded(sink.send(Message::new(large))).await.unwrap_err();
+    assert!(
+        matches!(
+            error.kind(),
+            SendErrorKind::TooLarge {
+                key: "max_frame_bytes",
+                ..
+            }
+        ),
+        "{error}"
+    );
+    give_back(error, 91);
+    let mut peer = bounded(net.greet()).await;
+    let got: Vec<u64> = peer
+        .rest()
+        .await
+        .iter()
+        .map(|(_, payload)| number_of(payload))
+        .collect();
+    assert_eq!(got, [0, 1, 2, 3]);
+    bounded(sink.close(SECOND)).await;
+    let error = bounded(sink.send(numbered(92))).await.unwrap_err();
+    assert!(error.is_closed());
+    give_back(error, 92);
+    give_back(sink.try_send(numbered(93)).unwrap_err(), 93);
+    assert!(peer.rest().await.is_empty());
+    let ledger = ledger(&sink);
+    assert_eq!(back, 4);
+    assert_eq!(
+        ledger.attempted, 8,
+        "each message is counted once: {ledger:?}"
+    );
+    assert_eq!(ledger.returned.total(), 4);
+    assert_eq!(ledger.done, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_encode_leaves_nothing_behind_4_1() {
+    let net = Net::open();
+    let sink = registry_over(&net, "").sink::<Odd>("orders").unwrap();
+    for number in 0..10 {
+        let result = bounded(sink.send(Odd(number))).await;
+        if number % 2 == 0 {
+            result.unwrap();
+        } else {
+            let error = result.unwrap_err();
+            assert!(
+                matches!(error.kind(), SendErrorKind::Encode { .. }),
+                "{error}"
+            );
+            assert_eq!(error.into_message().unwrap().0, number);
+        }
+    }
+    let mut peer = bounded(net.greet()).await;
+    let got: Vec<_> = peer
+        .rest()
+        .await
+        .iter()
+        .map(|(at, payload)| (*at, number_of(payload)))
+        .collect();
+    assert_eq!(got, [(1, 0), (2, 2), (3, 4), (4, 6), (5, 8)]);
+    let ledger = sink.ledger().unwrap();
+    assert!(
+        ledger.is_balanced() && ledger.returned.refused == 5,
+        "{ledger:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_encoder_that_panics_leaves_a_sink_that_works_4_1() {
+    let net = Net::open();
+    let sink = registry_over(&net, "").sink::<Odd>("orders").unwrap();
+    sink.try_send(Odd(0)).unwrap();
+    let other = sink.clone();
+    tokio::spawn(async move { other.send(Odd(13)).await.map(|_| ()) })
+        .await
+        .unwrap_err();
+    sink.try_send(Odd(2)).unwrap();
+    let mut peer = bounded(net.greet()).await;
+    let got: Vec<_> = peer
+        .rest()
+        .await
+        .iter()
+        .map(|(at, payload)| (*at, number_of(payload)))
+        .collect();
+    assert_eq!(got, [(1, 0), (2, 2)]);
+    assert!(sink.ledger().unwrap().is_balanced());
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_its_deadline_a_confirming_send_is_withdrawn_or_unknown_4_2() {
+    let more = "confirm = \"written\"\nsend_timeout_ms = 2000";
+    let hello = hello_bytes(more).await;
+    let net = Net::new(move |_| {
+        Answer::Connect(Rules {
+            budget: hello + 10,
+            ..Rules::default()
+        })
+    });
+    let sink = sink_over(&net, more);
+    let send = |number| {
+        let sink = sink.clone();
+        tokio::spawn(async move { sink.send(numbered(number)).await })
+    };
+    let torn = send(1);
+    let mut peer = bounded(net.greet()).await;
+    settle().await;
+    let behind = send(2);
+    let error = bounded(torn).await.unwrap().unwrap_err();
+    assert_eq!(error.outcome(), Outcome::Unknown, "{error}");
+    assert!(
+        error.into_message().is_none(),
+        "it may still arrive, so it is not given back"
+    );
+    let error = bounded(behind).await.unwrap().unwrap_err();
+    assert_eq!(error.outcome(), Outcome::NotSent, "{error}");
+    assert_eq!(number_of(error.into_message().unwrap().payload()), 2);
+    peer.control.as_ref().unwrap().allow(1 << 20);
+    bounded(send(3)).await.unwrap().unwrap();
+    let got: Vec<_> = peer
+        .rest()
+        .await
+        .iter()
+        .map(|(at, payload)| (*at, number_of(payload)))
+        .collect();
+    assert_eq!(got, [(1, 1), (3, 3)], "the receiver sees the gap");
+    let ledger = ledger(&sink);
+    assert_eq!(
+        (ledger.returned.withdrawn, ledger.done),
+        (1, 2),
+        "{ledger:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_a_confirming_future_withdraws_nothing_4_2() {
+    let net = Net::open();
+    let sink = sink_over(&net, "confirm = \"acked\"");
+    assert!(poll_once(sink.send(numbered(1))).is_none());
+    let mut peer = bounded(net.greet()).await;
+    assert_eq!(number_of(&bounded(peer.data()).await.unwrap().1), 1);
+    let flight = ledger(&sink);
+    assert_eq!(
+        (flight.in_flight, flight.returned.total()),
+        (1, 0),
+        "{flight:?}"
+    );
+    peer.ack(1);
+    settle().await;
+    assert_eq!(ledger(&sink).done, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receipt_of_a_connection_lost_for_good_settles_as_unknown_4_2() {
+    let net = Net::open();
+    let sink = sink_over(&net, "confirm = \"acked\"");
+    let sending = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.send(numbered(1)).await }
+    });
+    let mut peer = bounded(net.greet()).await;
+    bounded(peer.data()).await.unwrap();
+    drop(peer);
+    let error = bounded(sending).await.unwrap().unwrap_err();
+    assert_eq!(error.outcome(), Outcome::Unknown, "{error}");
+    assert_eq!(ledger(&sink).unknown, 1);
+}
+
+/// Sends one message while the buffer is full, drops its future after `polls` polls, and says whether it arrived.
+async fn cancelled_after(polls: usize, size: usize, chunk: usize, more: &str) -> (bool, bool) {
+    let net = Net::new(move |_| {
+        Answer::Connect(Rules {
+            chunk,
+            capacity: 4 << 20,
+            ..Rules::default()
+        })
+    });
+    let sink = sink_over(&net, more);
+    let peer = tokio::spawn({
+        let net = Arc::clone(&net);
+        async move {
+            let mut peer = net.greet().await;
+            let mut all = Vec::new();
+            // Slowly, so that there are many polls to drop at.
+            loop {
+                tokio::task::yield_now().await;
+                match peer.data().await {
+                    Some((sequence, payload)) => {
+                        peer.say(|out| frame::ack(out, sequence));
+                        let last = payload.as_ref() == b"the last";
+                        all.push(payload);
+                        if last {
+                            return all;
+                        }
+                    }
+                    None => panic!("cut"),
+                }
+            }
+        }
+    });
+    // Fills the buffer of one.
+    let blocker = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.send(Message::new(vec![1; 100])).await.map(|_| ()) }
+    });
+    tokio::task::yield_now().await;
+    let mut done = false;
+    {
+        let mut context = Context::from_waker(Waker::noop());
+        let mut send = Box::pin(sink.send(Message::new(vec![2; size])));
+        for _ in 0..polls {
+            if let std::task::Poll::Ready(result) = send.as_mut().poll(&mut context) {
+                result.unwrap();
+                done = true;
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(send);
+    }
+    bounded(blocker).await.unwrap().unwrap();
+    bounded(sink.send(Message::new("the last"))).await.unwrap();
+    let all = bounded(peer).await.unwrap();
+    let copies: Vec<&Bytes> = all
+        .iter()
+        .filter(|payload| payload.len() == size && payload.iter().all(|byte| *byte == 2))
+        .collect();
+    assert!(copies.len() <= 1, "doubled");
+    assert_eq!(
+        all.len(),
+        2 + copies.len(),
+        "torn: {:?}",
+        all.iter().map(Bytes::len).collect::<Vec<_>>()
+    );
+    bounded(sink.flush()).await.unwrap();
+    let ledger = ledger(&sink);
+    let arrived = copies.len() == 1;
+    assert_eq!(ledger.done, 2 + u64::from(arrived), "{ledger:?}");
+    assert_eq!(
+        ledger.returned.cancelled,
+        u64::from(polls > 0 && !arrived),
+        "the ledger says which: {ledger:?}"
+    );
+    assert!(!done || arrived, "a send that answered Ok arrives");
+    (done, arrived)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_dropped_after_any_poll_is_unsent_or_accepted_whole_4_3() {
+    let (mut unsent, mut sent) = (0, 0);
+    for confirm in [
+        "",
+        "\nconfirm = \"acked\"",
+        "\ndelivery = \"at_least_once\"",
+    ] {
+        for (size, chunk) in [
+            (0, 1),
+            (0, 1000),
+            (1, 1),
+            (1, 3),
+            (64 * 1024 - 1, 4096),
+            (64 * 1024, 64 * 1024),
+            (64 * 1024 + 1, 5000),
+            (1024 * 1024, 100_000),
+            (1024 * 1024, usize::MAX),
+        ] {
+            for polls in 0..400 {
+                let (done, arrived) =
+                    cancelled_after(polls, size, chunk, &format!("buffer_size = 1{confirm}")).await;
+                if arrived {
+                    sent += 1
+                } else {
+                    unsent += 1
+                }
+                if done {
+                    break;
+                }
+                assert!(polls < 399, "never done");
+            }
+        }
+    }
+    assert!(
+        unsent > 30 && sent > 30,
+        "the sweep saw both: {unsent} unsent, {sent} sent"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn ready_then_try_send_gives_the_message_back_if_a_rival_was_faster_4_3() {
+    let net = Net::open();
+    let sink = sink_over(&net, "buffer_size = 1\ndelivery = \"at_least_once\"");
+    sink.try_send(numbered(0)).unwrap();
+    let waiting = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.ready().await }
+    });
+    let mut peer = bounded(net.greet()).await;
+    bounded(peer.data()).await.unwrap();
+    assert!(!waiting.is_finished());
+    peer.ack(1);
+    bounded(waiting).await.unwrap();
+    sink.try_send(numbered(1)).unwrap();
+    let error = sink.try_send(numbered(2)).unwrap_err();
+    assert!(error.is_full());
+    assert_eq!(number_of(error.into_message().unwrap().payload()), 2);
+    ledger(&sink);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_torn_frame_is_sent_again_whole_under_its_number_4_4() {
+    for more in ["", "delivery = \"at_least_once\""] {
+        let hello = hello_bytes(more).await;
+        // Two frames; the wire breaks after each possible byte of them.
+        for cut in 0..=2 * NUMBERED {
+            let net = Net::new(move |attempt| {
+                Answer::Connect(Rules {
+                    budget: if attempt == 0 {
+                        hello + cut
+                    } else {
+                        usize::MAX
+                    },
+                    cut: attempt == 0,
+                    ..Rules::default()
+                })
+            });
+            let sink = sink_over(&net, more);
+            sink.try_send(numbered(10)).unwrap();
+            sink.try_send(numbered(20)).unwrap();
+            let mut first = bounded(net.greet()).await;
+            let mut before = Vec::new();
+            while let Some(data) = bounded(first.data()).await {
+                before.push((data.0, number_of(&data.1)));
+                if before.len() == 2 {
+                    break;
+                }
+            }
+            assert_eq!(before.len(), cut / NUMBERED, "cut {cut}");
+            assert_eq!(first.is_torn(), cut % NUMBERED != 0 && cut < 2 * NUMBERED);
+            // With everything written, nothing more is attempted and the break stays unseen.
+            let whole = cut == 2 * NUMBERED;
+            drop(first);
+            let mut after = Vec::new();
+            if !(whole && more.is_empty()) {
+                let mut second = bounded(net.greet()).await;
+                after = second
+                    .rest()
+                    .await
+                    .iter()
+                    .map(|(at, payload)| (*at, number_of(payload)))
+                    .collect();
+            }
+            let expected: &[_] = &[(1, 10), (2, 20)];
+            if more.is_empty() {
+                before.extend(after);
+                assert_eq!(before, expected, "cut {cut}: each once, in order");
+            } else {
+                assert_eq!(after, expected, "cut {cut}: nothing was acked");
+            }
+            ledger(&sink);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_senders_are_served_first_come_first_served_4_5() {
+    let net = Net::open();
+    let sink = sink_over(&net, "buffer_size = 1\ndelivery = \"at_least_once\"");
+    sink.try_send(numbered(0)).unwrap();
+    let mut waiting = Vec::new();
+    for number in 1..=100 {
+        let sink = sink.clone();
+        waiting.push(tokio::spawn(async move {
+            sink.send(numbered(number)).await.map(|_| ())
+        }));
+        tokio::task::yield_now().await;
+    }
+    let mut peer = bounded(net.greet()).await;
+    for number in 0..=100 {
+        let (sequence, payload) = bounded(peer.data()).await.unwrap();
+        assert_eq!(number_of(&payload), number);
+        let error = sink.try_send(numbered(999)).unwrap_err();
+        assert!(error.is_full(), "try_send does not overtake");
+        peer.ack(sequence);
+        settle().await;
+    }
+    for sender in waiting {
+        bounded(sender).await.unwrap().unwrap();
+    }
+    assert_eq!(ledger(&sink).done, 101);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiting_sender_that_is_dropped_lets_the_next_one_in_4_5() {
+    let net = Net::open();
+    let sink = sink_over(&net, "buffer_size = 1\ndelivery = \"at_least_once\"");
+    sink.try_send(numbered(0)).unwrap();
+    let send = |number| {
+        let sink = sink.clone();
+        tokio::spawn(async move { sink.send(numbered(number)).await.map(|_| ()) })
+    };
+    let first = send(1);
+    settle().await;
+    let second = send(2);
+    settle().await;
+    assert_eq!(ledger(&sink).waiting, 2);
+    first.abort();
+    settle().await;
+    let mut peer = bounded(net.greet()).await;
+    bounded(peer.data()).await.unwrap();
+    peer.ack(1);
+    assert_eq!(number_of(&bounded(peer.data()).await.unwrap().1), 2);
+    peer.ack(2);
+    bounded(second).await.unwrap().unwrap();
+    let ledger = ledger(&sink);
+    assert_eq!(
+        (ledger.returned.cancelled, ledger.done),
+        (1, 2),
+        "{ledger:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frame_over_the_limit_is_refused_before_a_byte_is_sent_4_6() {
+    let net = Net::open();
+    let sink = sink_over(&net, "");
+    let limit = 1024 * 1024;
+    for payload in [vec![0; limit + 1], vec![0; 20 << 20]] {
+        for when in ["try_send", "send"] {
+            let message = Message::new(payload.clone());
+            let error = match when {
+                "send" => bounded(sink.send(message)).await.unwrap_err(),
+                _ => sink.try_send(message).unwrap_err(),
+            };
+            assert!(
+                matches!(error.kind(), SendErrorKind::TooLarge { .. }),
+                "{error}"
+            );
+            assert!(error.to_string().contains("max_frame_bytes"), "{error}");
+            assert_eq!(error.into_message().unwrap().payload().len(), payload.len());
+        }
+    }
+    settle().await;
+    assert_eq!(net.dials(), 0, "a refused message does not even connect");
+    sink.try_send(Message::new(vec![7; limit])).unwrap();
+    let mut peer = bounded(net.greet()).await;
+    assert_eq!(bounded(peer.data()).await.unwrap().1.len(), limit);
+    assert_eq!(ledger(&sink).returned.refused, 4);
+}
+
+#[test]
+fn a_receiver_allocates_nothing_for_a_length_it_was_only_told_4_6() {
+    let mut assembler = Assembler::new(frame::MAX_FRAME_LIMIT as usize + frame::OVERHEAD);
+    let length = frame::MAX_FRAME_LIMIT;
+    let room = assembler.room();
+    room.extend_from_slice(&length.to_le_bytes());
+    room.extend_from_slice(&[4, 0, 0, 0]);
+    assert!(assembler.take().unwrap().is_none());
+    let mut arrived = 8;
+    for _ in 0..300 {
+        let room = assembler.room();
+        let ahead = room.capacity() - room.len();
+        // It grows by what came, never by what was promised: a part of what arrived, at least 64 KiB.
+        assert!(
+            ahead <= frame::READ_CHUNK.max(arrived),
+            "{ahead} ahead of {arrived}"
+        );
+        room.extend_from_slice(&[0; 1000]);
+        arrived += 1000;
+        assert!(assembler.take().unwrap().is_none());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_answers_per_message_and_gives_back_what_was_not_attempted_4_7() {
+    let net = Net::new(|_| Answer::Hang);
+    let sink = sink_over(&net, "buffer_size = 3\nwhen_full = \"reject\"");
+    let empty = bounded(sink.send_batch(Vec::new())).await;
+    assert!(empty.is_complete() && empty.receipts.is_empty());
+    settle().await;
+    assert_eq!(net.dials(), 0, "an empty batch does not connect");
+    let report = bounded(sink.send_batch((0..6).map(numbered).collect())).await;
+    let sequences: Vec<u64> = report
+        .receipts
+        .iter()
+        .map(|receipt| receipt.sequence())
+        .collect();
+    assert_eq!(sequences, [1, 2, 3]);
+    let rest: Vec<u64> = report
+        .rest
+        .iter()
+        .map(|message| number_of(message.payload()))
+        .collect();
+    assert_eq!(rest, [4, 5]);
+    let error = report.into_result().unwrap_err();
+    assert_eq!(error.taken, 3);
+    assert_eq!(number_of(error.error.into_message().unwrap().payload()), 3);
+    let ledger = ledger(&sink);
+    assert_eq!(
+        (ledger.attempted, ledger.buffered, ledger.returned.full),
+        (4, 3, 1),
+        "{ledger:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_blocks_for_ever_on_a_peer_that_accepts_and_does_not_read_4_8() {
+    let net = Net::new(|_| {
+        Answer::Connect(Rules {
+            capacity: 4096,
+            ..Rules::default()
+        })
+    });
+    let sink = sink_over(&net, "buffer_size = 10");
+    let connecting = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.connect().await }
+    });
+    let _deaf = bounded(net.greet()).await;
+    bounded(connecting).await.unwrap().unwrap();
+    let before = Instant::now();
+    let mut full = None;
+    for number in 0..10_000 {
+        if let Err(error) = bounded(sink.send(numbered(number))).await {
+            full = Some(error);
+            break;
+        }
+    }
+    let error = full.expect("the peer does not read");
+    assert!(error.is_full(), "{error}");
+    let took = before.elapsed();
+    assert!(took >= 30 * SECOND && took < 31 * SECOND, "{took:?}");
+    let before = Instant::now();
+    bounded(sink.flush()).await.unwrap_err();
+    assert!(before.elapsed() < 31 * SECOND);
+    let report = bounded(sink.close(5 * SECOND)).await;
+    assert!(!report.is_clean());
+    assert!(report.ledger.is_balanced(), "{:?}", report.ledger);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_on_an_idle_link_is_written_in_the_callers_own_poll_5_5() {
+    let net = Net::open();
+    let sink = sink_over(&net, "");
+    let connecting = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.connect().await }
+    });
+    let mut peer = bounded(net.greet()).await;
+    bounded(connecting).await.unwrap().unwrap();
+    let level = |number| {
+        poll_once(sink.send(numbered(number)))
+            .unwrap()
+            .unwrap()
+            .level()
+    };
+    assert_eq!(level(0), Level::Written);
+    tokio::time::advance(Duration::from_nanos(9_999)).await;
+    assert_eq!(level(1), Level::Accepted, "sooner than 10 µs it coalesces");
+    settle().await;
+    tokio::time::advance(Duration::from_micros(10)).await;
+    assert_eq!(level(2), Level::Written);
+    tokio::time::advance(Duration::from_micros(10)).await;
+    assert_eq!(level(3), Level::Written);
+    for number in 0..4 {
+        assert_eq!(number_of(&bounded(peer.data()).await.unwrap().1), number);
+    }
+    assert_eq!(ledger(&sink).done, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_over_of_a_write_on_the_spot_goes_out_by_itself_5_5() {
+    let net = Net::new(|_| {
+        Answer::Connect(Rules {
+            chunk: 1,
+            ..Rules::default()
+        })
+    });
+    let sink = sink_over(&net, "");
+    let connecting = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.connect().await }
+    });
+    let mut peer = bounded(net.greet()).await;
+    bounded(connecting).await.unwrap().unwrap();
+    tokio::time::advance(SECOND).await;
+    let receipt = poll_once(sink.send(numbered(9))).unwrap().unwrap();
+    assert_eq!(
+        receipt.level(),
+        Level::Accepted,
+        "one byte of it is written"
+    );
+    assert_eq!(number_of(&bounded(peer.data()).await.unwrap().1), 9);
+}
