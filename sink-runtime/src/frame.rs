@@ -909,9 +909,23 @@ impl Assembler {
     /// Where to read into: room for at least half of [`READ_CHUNK`].
     pub fn room(&mut self) -> &mut BytesMut {
         if self.arrived.capacity() - self.arrived.len() < READ_CHUNK / 2 {
-            self.arrived.reserve(READ_CHUNK);
+            self.make_room();
         }
         &mut self.arrived
+    }
+
+    /// Doubling is for what has arrived already: nothing is allocated for a length that was only told.
+    fn make_room(&mut self) {
+        if self.arrived.try_reclaim(READ_CHUNK) {
+            return;
+        }
+        if self.arrived.len() >= READ_CHUNK {
+            self.arrived.reserve(READ_CHUNK);
+            return;
+        }
+        let mut larger = BytesMut::with_capacity(self.arrived.len() + READ_CHUNK);
+        larger.extend_from_slice(&self.arrived);
+        self.arrived = larger;
     }
 
     /// Takes the whole frames that have arrived, and how many they are.

@@ -207,15 +207,13 @@ impl Life {
         self.spoke = Some(now);
     }
 
-    /// The other end answered our hello; it beats every `peer_heartbeat`.
+    /// The other end answered our hello; it beats every `peer_heartbeat`, or never where that is zero.
     pub fn welcomed(&mut self, now: Instant, peer_heartbeat: Duration) {
         self.phase = Phase::Ready { since: now };
         self.ended = self.started;
         self.last_error = None;
         self.heard = Some(now);
-        if !peer_heartbeat.is_zero() {
-            self.peer_heartbeat = peer_heartbeat;
-        }
+        self.peer_heartbeat = peer_heartbeat;
     }
 
     /// The attempt failed, or an established connection was lost. Whether to redial is the next step's question.
@@ -292,8 +290,9 @@ impl Life {
 
     /// What silence calls for at `now`; meaningful while [`Step::Talk`].
     pub fn beat(&mut self, now: Instant) -> Beat {
-        let gone_at = self.heard.unwrap_or(now) + self.peer_heartbeat * MISSED_HEARTBEATS;
-        if now >= gone_at {
+        let patience = self.peer_heartbeat * MISSED_HEARTBEATS;
+        let gone_at = (!patience.is_zero()).then(|| self.heard.unwrap_or(now) + patience);
+        if gone_at.is_some_and(|gone_at| now >= gone_at) {
             return Beat::PeerIsGone;
         }
         let speak_at = self.spoke.unwrap_or(now) + self.policy.heartbeat;
@@ -302,7 +301,7 @@ impl Life {
             return Beat::Send;
         }
         Beat::Quiet {
-            until: gone_at.min(speak_at),
+            until: gone_at.map_or(speak_at, |gone_at| gone_at.min(speak_at)),
         }
     }
 

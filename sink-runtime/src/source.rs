@@ -62,7 +62,7 @@ impl Gap {
     /// How many messages are missing.
     #[must_use]
     pub fn lost(&self) -> u64 {
-        self.to - self.from + 1
+        (self.to - self.from).saturating_add(1)
     }
 }
 
@@ -546,7 +546,7 @@ impl<M: MessageType> Source<M> {
 
     fn count(&mut self, gap: Gap) -> Gap {
         self.ledger.gaps += 1;
-        self.ledger.lost += gap.lost();
+        self.ledger.lost = self.ledger.lost.saturating_add(gap.lost());
         gap
     }
 
@@ -691,9 +691,12 @@ impl<M: MessageType> Source<M> {
     /// A message was handed up, or need not be: it may be acked.
     fn handed(&mut self, sequence: u64) {
         let Some(chunk) = &self.chunk else { return };
-        let due = chunk.connection.handed(sequence);
+        let (due, is_first) = chunk.connection.handed(sequence);
         if chunk.left == 0 || due >= ACK_EVERY {
             chunk.connection.ack();
+        } else if is_first {
+            // Should the caller not come back for the rest of the chunk, the connection's task acks what it took.
+            chunk.connection.nudge();
         }
         self.inbox.took_one();
     }

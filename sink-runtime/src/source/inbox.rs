@@ -206,14 +206,25 @@ impl Connection {
         })
     }
 
-    /// Notes a message handed up; how many are not acked yet.
+    /// Notes a message handed up; how many are not acked yet, and whether it is the first of them.
     #[inline]
-    pub(super) fn handed(&self, sequence: u64) -> u64 {
+    pub(super) fn handed(&self, sequence: u64) -> (u64, bool) {
         if !self.acks || self.relayed {
-            return 0;
+            return (0, false);
         }
-        self.handed.store(sequence, Ordering::Release);
-        sequence.saturating_sub(self.acked.load(Ordering::Acquire))
+        let before = self.handed.swap(sequence, Ordering::AcqRel);
+        let acked = self.acked.load(Ordering::Acquire);
+        (sequence.saturating_sub(acked), before <= acked)
+    }
+
+    /// Wakes the connection's task, which acks what was handed up.
+    pub(super) fn nudge(&self) {
+        let task = self
+            .task
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        task.into_iter().for_each(Waker::wake);
     }
 
     /// Acks what was handed up.
@@ -247,12 +258,7 @@ impl Connection {
         let left = !out.is_empty();
         drop(out);
         if left {
-            let task = self
-                .task
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take();
-            task.into_iter().for_each(Waker::wake);
+            self.nudge();
         }
     }
 

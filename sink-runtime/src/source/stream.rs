@@ -103,6 +103,7 @@ pub(super) async fn read_all(
     }
     poll_fn(|cx| {
         connection.keep_task(cx.waker());
+        connection.ack();
         if !connection.flush() && matches!(wire.poll_writable(cx), Poll::Ready(Err(_))) {
             return Poll::Ready(End::Closed("stream failed"));
         }

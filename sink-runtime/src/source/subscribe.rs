@@ -56,7 +56,7 @@ impl Position {
                 Some(Kind::Data) => {
                     if let Some(offset) = &mut self.open {
                         self.last = self.last.max(*offset);
-                        *offset += 1;
+                        *offset = offset.saturating_add(1);
                     }
                 }
                 Some(Kind::Chunk) => {

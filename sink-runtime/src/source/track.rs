@@ -249,12 +249,12 @@ impl Tracker {
                 .map(|last| last.sequence),
         };
         let expected = match known {
-            Some(last) => last + 1,
+            Some(last) => last.saturating_add(1),
             // In this relay's life nothing left retention yet, so what is missing before went with an earlier one.
             None if self.from_retained && self.relay.next_offset == 1 => 1,
             None => announced.first,
         };
-        let last = expected.max(announced.first) - 1;
+        let last = expected.max(announced.first).saturating_sub(1);
         self.relay.by_index.insert(
             announced.index,
             RelayedProducer {
@@ -283,8 +283,8 @@ impl Tracker {
             return Seen::Duplicate;
         };
         let this_offset = *offset;
-        *offset += 1;
-        self.relay.next_offset = self.relay.next_offset.max(this_offset + 1);
+        *offset = offset.saturating_add(1);
+        self.relay.next_offset = self.relay.next_offset.max(*offset);
         let Some(relayed) = self.relay.by_index.get_mut(index) else {
             return Seen::Duplicate;
         };
@@ -315,7 +315,7 @@ impl Tracker {
                 relayed.last = relayed.last.max(*last);
             }
         }
-        self.relay.next_offset = self.relay.next_offset.max(gap.to + 1);
+        self.relay.next_offset = self.relay.next_offset.max(gap.to.saturating_add(1));
         let cause = if gap.cause == 1 {
             GapCause::Retention
         } else {
