@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::composite::{Encoded, Reserved};
 use crate::error::{ConnectError, SendError, SendErrorKind};
 use crate::inproc::{Inproc, InprocSend};
-use crate::leaf::{Leaf, SendFuture};
+use crate::leaf::{Leaf, LinkSend};
 use crate::ledger::Ledger;
 use crate::life::SinkState;
 use crate::message::MessageType;
@@ -37,11 +37,19 @@ impl<M> Clone for Carried<M> {
 const INPROC_CONNECT: Duration = Duration::from_secs(5);
 
 impl<M: MessageType> Carried<M> {
+    pub(crate) fn send(&self, message: M) -> SendFuture<'_, M> {
+        SendFuture {
+            message: Some(message),
+            sending: self.begin(),
+        }
+    }
+
+    /// Begins a send; the message comes with the first poll.
     #[inline]
-    pub(crate) fn send(&self, message: M) -> CarriedSend<'_, M> {
+    pub(crate) fn begin(&self) -> CarriedSend<'_, M> {
         match self {
-            Self::Link(leaf) => CarriedSend::Link(leaf.send(message)),
-            Self::Inproc(inproc) => CarriedSend::Inproc(inproc.send(message)),
+            Self::Link(leaf) => CarriedSend::Link(LinkSend::new(leaf.link())),
+            Self::Inproc(inproc) => CarriedSend::Inproc(inproc.send()),
         }
     }
 
@@ -195,22 +203,42 @@ impl<M: MessageType> Carried<M> {
     }
 }
 
-/// The future of one send.
+/// One send, without its message.
 pub(crate) enum CarriedSend<'a, M> {
-    Link(SendFuture<'a, M>),
+    Link(LinkSend<'a>),
     Inproc(InprocSend<'a, M>),
 }
 
-impl<M> Unpin for CarriedSend<'_, M> {}
+impl<M: MessageType> CarriedSend<'_, M> {
+    #[inline]
+    pub(crate) fn poll(
+        &mut self,
+        message: &mut Option<M>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Receipt, SendError<M>>> {
+        match self {
+            Self::Link(send) => send.poll(message, cx),
+            Self::Inproc(send) => send.poll(message, cx),
+        }
+    }
+}
 
-impl<M: MessageType> Future for CarriedSend<'_, M> {
+/// The future of one send. Holds the message once, until it is accepted (until confirmed, under `confirm`).
+#[must_use = "a message is sent only when the future is polled"]
+pub(crate) struct SendFuture<'a, M> {
+    message: Option<M>,
+    sending: CarriedSend<'a, M>,
+}
+
+/// The message is never pinned: it is moved out, or encoded from a borrow.
+impl<M> Unpin for SendFuture<'_, M> {}
+
+impl<M: MessageType> Future for SendFuture<'_, M> {
     type Output = Result<Receipt, SendError<M>>;
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut *self {
-            Self::Link(send) => Pin::new(send).poll(cx),
-            Self::Inproc(send) => Pin::new(send).poll(cx),
-        }
+        let this = &mut *self;
+        this.sending.poll(&mut this.message, cx)
     }
 }

@@ -200,6 +200,7 @@ impl Drive {
                             0
                         };
                         frame::heartbeat(&mut core.control, last);
+                        core.outbox.shrink();
                         now + link.config.life.heartbeat
                     }
                     Beat::PeerIsGone => {
@@ -286,8 +287,8 @@ impl Drive {
     /// Reads and writes all that can be read and written now.
     fn talk(&mut self, now: Instant, deadline: Instant, cx: &mut Context<'_>) -> Poll<Round> {
         let outcome = match self.read(now, cx) {
-            Talk::Parked => self.write(now, cx),
-            Talk::Again => match self.write(now, cx) {
+            Talk::Parked => self.write(cx),
+            Talk::Again => match self.write(cx) {
                 Talk::Parked => Talk::Again,
                 other => other,
             },
@@ -436,7 +437,7 @@ impl Drive {
     }
 
     /// Writes control bytes, then frames, until nothing is left or nothing fits.
-    fn write(&mut self, now: Instant, cx: &mut Context<'_>) -> Talk {
+    fn write(&mut self, cx: &mut Context<'_>) -> Talk {
         let link = Arc::clone(&self.link);
         let mut wakers = Vec::new();
         let mut last_write = None;
@@ -531,7 +532,8 @@ impl Drive {
                 match written {
                     Ok(count) => {
                         core.outbox.wrote(count);
-                        last_write = Some(now);
+                        // Writing took its time: were it counted as silence, the next message would go alone.
+                        last_write = Some(link.surroundings.clock.now());
                         if !core.queue.is_empty() {
                             core.admit(&link, &mut wakers);
                         }

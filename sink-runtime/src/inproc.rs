@@ -350,10 +350,9 @@ impl<M: Send + 'static> Inproc<M> {
         true
     }
 
-    pub(crate) fn send(self: &Arc<Self>, message: M) -> InprocSend<'_, M> {
+    pub(crate) fn send(self: &Arc<Self>) -> InprocSend<'_, M> {
         InprocSend {
             sink: self,
-            message: Some(message),
             stage: Stage::New,
             timer: None,
         }
@@ -790,10 +789,9 @@ impl Drop for RoomTicket<'_> {
     }
 }
 
-/// The future of one in-process send.
+/// One in-process send, without its message: what wraps it holds that.
 pub(crate) struct InprocSend<'a, M> {
     sink: &'a Arc<Inproc<M>>,
-    message: Option<M>,
     stage: Stage<'a>,
     timer: Option<Pin<Box<dyn Timer>>>,
 }
@@ -812,17 +810,18 @@ enum Stage<'a> {
     Done,
 }
 
-impl<M> Unpin for InprocSend<'_, M> {}
-
-impl<M: Send + 'static> Future for InprocSend<'_, M> {
-    type Output = Result<Receipt, SendError<M>>;
-
+impl<M: Send + 'static> InprocSend<'_, M> {
+    /// Goes on with the send of `message`, which is taken when it is in the queue.
     #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    pub(crate) fn poll(
+        &mut self,
+        slot: &mut Option<M>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Receipt, SendError<M>>> {
         if matches!(self.stage, Stage::New) {
             let budget = ready!(tokio::task::coop::poll_proceed(cx));
             budget.made_progress();
-            let Some(message) = self.message.take() else {
+            let Some(message) = slot.take() else {
                 return Poll::Pending;
             };
             match self.sink.offer(message, false)? {
@@ -830,7 +829,7 @@ impl<M: Send + 'static> Future for InprocSend<'_, M> {
                     self.stage = Stage::Done;
                     return Poll::Ready(Ok(receipt));
                 }
-                Offered::Accepted(receipt) => return self.confirm(receipt, cx),
+                Offered::Accepted(receipt) => return self.confirm(receipt, slot, cx),
                 Offered::Closed(message) => {
                     return Poll::Ready(Err(self.sink.give_back_closed(message)));
                 }
@@ -838,7 +837,7 @@ impl<M: Send + 'static> Future for InprocSend<'_, M> {
                     return Poll::Ready(Err(self.sink.give_back_full(message, Duration::ZERO)));
                 }
                 Offered::Full(message) => {
-                    self.message = Some(message);
+                    *slot = Some(message);
                     let since = self.sink.surroundings.clock.now();
                     let sink = self.sink;
                     self.stage = Stage::Waiting {
@@ -851,14 +850,13 @@ impl<M: Send + 'static> Future for InprocSend<'_, M> {
                 }
             }
         }
-        self.poll_waiting(cx)
+        self.poll_waiting(slot, cx)
     }
-}
 
-impl<M: Send + 'static> InprocSend<'_, M> {
     fn confirm(
         &mut self,
         receipt: Receipt,
+        slot: &mut Option<M>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Receipt, SendError<M>>> {
         let Some(level) = self.sink.config.confirm else {
@@ -878,32 +876,38 @@ impl<M: Send + 'static> InprocSend<'_, M> {
             level,
             since: self.sink.surroundings.clock.now(),
         };
-        self.poll_waiting(cx)
+        self.poll_waiting(slot, cx)
     }
 
     #[cold]
-    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Result<Receipt, SendError<M>>> {
+    fn poll_waiting(
+        &mut self,
+        slot: &mut Option<M>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Receipt, SendError<M>>> {
         let sink = self.sink;
         match &mut self.stage {
             Stage::Waiting { ticket, since } => {
+                let since = *since;
                 ticket.queue(cx);
                 if ticket.is_first() {
-                    let Some(message) = self.message.take() else {
+                    let Some(message) = slot.take() else {
                         return Poll::Pending;
                     };
-                    match sink.offer(message, true)? {
+                    let offered = sink.offer(message, true);
+                    if !matches!(offered, Ok(Offered::Full(_))) {
+                        self.stage = Stage::Done;
+                    }
+                    match offered? {
                         Offered::Accepted(receipt) => {
-                            self.stage = Stage::Done;
-                            return self.confirm(receipt, cx);
+                            return self.confirm(receipt, slot, cx);
                         }
                         Offered::Closed(message) => {
-                            self.stage = Stage::Done;
                             return Poll::Ready(Err(sink.give_back_closed(message)));
                         }
-                        Offered::Full(message) => self.message = Some(message),
+                        Offered::Full(message) => *slot = Some(message),
                     }
                 }
-                let since = *since;
                 if sink.poll_deadline(&mut self.timer, cx).is_pending() {
                     return Poll::Pending;
                 }
@@ -913,7 +917,7 @@ impl<M: Send + 'static> InprocSend<'_, M> {
                     .clock
                     .now()
                     .saturating_duration_since(since);
-                match self.message.take() {
+                match slot.take() {
                     Some(message) => Poll::Ready(Err(sink.give_back_full(message, waited))),
                     None => Poll::Pending,
                 }
@@ -958,9 +962,7 @@ impl<M: Send + 'static> InprocSend<'_, M> {
 
 impl<M> Drop for InprocSend<'_, M> {
     fn drop(&mut self) {
-        if let Stage::Waiting { .. } = self.stage
-            && self.message.is_some()
-        {
+        if let Stage::Waiting { .. } = self.stage {
             let mut books = self
                 .sink
                 .books

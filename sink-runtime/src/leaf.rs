@@ -1,5 +1,6 @@
 //! What relay and direct sinks share: a typed handle on one link, and the futures that wait on it.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -75,16 +76,6 @@ impl<M: MessageType> Leaf<M> {
     #[inline]
     pub(crate) fn link(&self) -> &Arc<Link> {
         &self.link.0
-    }
-
-    #[inline]
-    pub(crate) fn send(&self, message: M) -> SendFuture<'_, M> {
-        SendFuture {
-            link: &self.link.0,
-            message: Some(message),
-            stage: Stage::New,
-            watchdog: Watchdog::default(),
-        }
     }
 
     #[inline]
@@ -388,11 +379,10 @@ impl<M: MessageType> Leaf<M> {
     }
 }
 
-/// The future of one send. Holds the message once, until it is accepted (until confirmed, under `confirm`).
+/// One send over a link, without its message: what wraps it holds that, so that no layer moves it again.
 #[must_use = "a message is sent only when the future is polled"]
-pub(crate) struct SendFuture<'a, M> {
+pub(crate) struct LinkSend<'a> {
     link: &'a Arc<Link>,
-    message: Option<M>,
     stage: Stage,
     watchdog: Watchdog,
 }
@@ -412,81 +402,112 @@ enum Stage {
     Done,
 }
 
-/// The message is never pinned: it is moved out, or encoded from a borrow.
-impl<M> Unpin for SendFuture<'_, M> {}
+/// Sends for which a task pays one unit of its budget: 128 units then make about one full segment of 256 B messages.
+const SENDS_PER_CHARGE: u32 = 2;
 
-impl<M: MessageType> Future for SendFuture<'_, M> {
-    type Output = Result<Receipt, SendError<M>>;
+thread_local! {
+    static UNPAID: Cell<u32> = const { Cell::new(0) };
+}
 
+/// An always-ready sender would starve the flusher: spends the task's budget by hand, a unit for every few sends.
+#[inline]
+fn poll_charge(cx: &mut Context<'_>) -> Poll<()> {
+    let unpaid = UNPAID.get() + 1;
+    if unpaid < SENDS_PER_CHARGE {
+        UNPAID.set(unpaid);
+        return Poll::Ready(());
+    }
+    UNPAID.set(0);
+    ready!(tokio::task::coop::poll_proceed(cx)).made_progress();
+    Poll::Ready(())
+}
+
+impl<'a> LinkSend<'a> {
     #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    pub(crate) fn new(link: &'a Arc<Link>) -> Self {
+        Self {
+            link,
+            stage: Stage::New,
+            watchdog: Watchdog::default(),
+        }
+    }
+
+    /// Goes on with the send of `message`, which is taken when it is known not to come back.
+    #[inline]
+    pub(crate) fn poll<M: MessageType>(
+        &mut self,
+        message: &mut Option<M>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Receipt, SendError<M>>> {
         if matches!(self.stage, Stage::New) {
-            // An always-ready sender would starve the flusher: spend the task's budget by hand.
-            let budget = ready!(tokio::task::coop::poll_proceed(cx));
-            budget.made_progress();
-            let Some(message) = &self.message else {
+            ready!(poll_charge(cx));
+            let Some(borrowed) = &*message else {
                 return Poll::Pending;
             };
-            return match self.link.offer(message) {
+            return match self.link.offer(borrowed) {
                 Offer::Accepted(receipt) if self.link.config.confirm.is_none() => {
                     self.stage = Stage::Done;
                     Poll::Ready(Ok(receipt))
                 }
-                offer => self.poll_offered(offer, cx),
+                offer => self.poll_offered(offer, message, cx),
             };
         }
-        self.poll_waiting(cx)
+        self.poll_waiting(message, cx)
     }
-}
 
-impl<M: MessageType> SendFuture<'_, M> {
     /// The first offer was not simply taken.
     #[cold]
-    fn poll_offered(
+    fn poll_offered<M: MessageType>(
         &mut self,
         offer: Offer,
+        message: &mut Option<M>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Receipt, SendError<M>>> {
-        let Some(message) = &self.message else {
+        let Some(borrowed) = &*message else {
             return Poll::Pending;
         };
         let offer = match offer {
             // The first offer may only have made room.
             Offer::Full if self.link.config.when_full == WhenFull::DropOldest => {
-                self.link.offer(message)
+                self.link.offer(borrowed)
             }
             offer => offer,
         };
         match offer {
-            Offer::Accepted(receipt) => self.confirm(receipt, None, cx),
-            Offer::Refused(kind) => self.fail(kind),
+            Offer::Accepted(receipt) => self.confirm(receipt, None, message, cx),
+            Offer::Refused(kind) => self.fail(kind, message),
             Offer::Full if self.link.config.when_full == WhenFull::Reject => {
                 let kind = self.link.give_back_full(Duration::ZERO);
-                self.fail(kind)
+                self.fail(kind, message)
             }
             Offer::Full => {
                 let since = self.link.surroundings.clock.now();
-                match self.link.queue(message, cx.waker()) {
+                match self.link.queue(borrowed, cx.waker()) {
                     Ok(ticket) => {
                         self.stage = Stage::Queued { ticket, since };
-                        self.poll_waiting(cx)
+                        self.poll_waiting(message, cx)
                     }
-                    Err(kind) => self.fail(kind),
+                    Err(kind) => self.fail(kind, message),
                 }
             }
         }
     }
 
-    fn fail(&mut self, kind: SendErrorKind) -> Poll<Result<Receipt, SendError<M>>> {
+    fn fail<M>(
+        &mut self,
+        kind: SendErrorKind,
+        message: &mut Option<M>,
+    ) -> Poll<Result<Receipt, SendError<M>>> {
         self.stage = Stage::Done;
-        Poll::Ready(Err(SendError::new(kind, self.message.take())))
+        Poll::Ready(Err(SendError::new(kind, message.take())))
     }
 
     /// One deadline for the whole call: a wait for room before was part of it.
-    fn confirm(
+    fn confirm<M: MessageType>(
         &mut self,
         receipt: Receipt,
         since: Option<Instant>,
+        message: &mut Option<M>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Receipt, SendError<M>>> {
         match self.link.config.confirm {
@@ -494,9 +515,12 @@ impl<M: MessageType> SendFuture<'_, M> {
                 self.stage = Stage::Done;
                 Poll::Ready(Ok(receipt))
             }
-            Some(_) if receipt.level() == Level::Dropped => self.fail(SendErrorKind::Dropped {
-                service: self.link.service(),
-            }),
+            Some(_) if receipt.level() == Level::Dropped => self.fail(
+                SendErrorKind::Dropped {
+                    service: self.link.service(),
+                },
+                message,
+            ),
             Some(level) => {
                 let since = since.unwrap_or_else(|| self.link.surroundings.clock.now());
                 self.stage = Stage::Confirming {
@@ -505,13 +529,17 @@ impl<M: MessageType> SendFuture<'_, M> {
                     ticket: None,
                     since,
                 };
-                self.poll_waiting(cx)
+                self.poll_waiting(message, cx)
             }
         }
     }
 
     #[cold]
-    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Result<Receipt, SendError<M>>> {
+    fn poll_waiting<M: MessageType>(
+        &mut self,
+        message: &mut Option<M>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Receipt, SendError<M>>> {
         match &mut self.stage {
             Stage::Queued { ticket, since } => match self.link.poll_queued(*ticket, cx.waker()) {
                 None => {
@@ -520,9 +548,9 @@ impl<M: MessageType> SendFuture<'_, M> {
                 }
                 Some(Ok(receipt)) => {
                     let since = *since;
-                    self.confirm(receipt, Some(since), cx)
+                    self.confirm(receipt, Some(since), message, cx)
                 }
-                Some(Err(kind)) => self.fail(kind),
+                Some(Err(kind)) => self.fail(kind, message),
             },
             Stage::Confirming {
                 receipt,
@@ -539,7 +567,7 @@ impl<M: MessageType> SendFuture<'_, M> {
                         core.end_wait(ticket);
                     }
                     drop(core);
-                    return self.confirmed(receipt, level, since, answer);
+                    return self.confirmed(receipt, level, since, answer, message);
                 }
                 let now = link.surroundings.clock.now();
                 if link
@@ -553,9 +581,9 @@ impl<M: MessageType> SendFuture<'_, M> {
                     drop(core);
                     let kind = link.withdraw(sequence, level, now.saturating_duration_since(since));
                     if kind.outcome() == Outcome::Unknown {
-                        self.message = None;
+                        *message = None;
                     }
-                    return self.fail(kind);
+                    return self.fail(kind, message);
                 }
                 let deadline = link.config.send_timeout.map(|timeout| since + timeout);
                 let known = ticket.is_some();
@@ -573,12 +601,13 @@ impl<M: MessageType> SendFuture<'_, M> {
         }
     }
 
-    fn confirmed(
+    fn confirmed<M>(
         &mut self,
         receipt: Receipt,
         wanted: Level,
         since: Instant,
         answer: Result<Level, Lost>,
+        message: &mut Option<M>,
     ) -> Poll<Result<Receipt, SendError<M>>> {
         match answer {
             Ok(level) => {
@@ -589,10 +618,12 @@ impl<M: MessageType> SendFuture<'_, M> {
                 service,
                 cause: DropCause::Closed,
                 ..
-            }) => self.fail(SendErrorKind::Closed { service }),
-            Err(Lost::Dropped { service, .. }) => self.fail(SendErrorKind::Dropped { service }),
+            }) => self.fail(SendErrorKind::Closed { service }, message),
+            Err(Lost::Dropped { service, .. }) => {
+                self.fail(SendErrorKind::Dropped { service }, message)
+            }
             Err(_) => {
-                self.message = None;
+                *message = None;
                 let link = self.link;
                 let waited = link
                     .surroundings
@@ -600,19 +631,22 @@ impl<M: MessageType> SendFuture<'_, M> {
                     .now()
                     .saturating_duration_since(since);
                 let last = link.lock().life.last_error().cloned();
-                self.fail(SendErrorKind::Unconfirmed {
-                    service: link.service(),
-                    wanted,
-                    waited,
-                    last,
-                    outcome: Outcome::Unknown,
-                })
+                self.fail(
+                    SendErrorKind::Unconfirmed {
+                        service: link.service(),
+                        wanted,
+                        waited,
+                        last,
+                        outcome: Outcome::Unknown,
+                    },
+                    message,
+                )
             }
         }
     }
 }
 
-impl<M> Drop for SendFuture<'_, M> {
+impl Drop for LinkSend<'_> {
     fn drop(&mut self) {
         match self.stage {
             Stage::Queued { ticket, .. } => self.link.leave_queue(ticket),

@@ -18,7 +18,8 @@ pub(crate) const SEGMENT: usize = 64 * 1024;
 pub(crate) const AROUND: usize = 16 * 1024;
 /// Up to this much is written under the lock; more is lent to the flusher, so that senders go on meanwhile.
 const LEND: usize = 8 * 1024;
-/// Emptied segments kept for reuse: one filling, one being written, one in between.
+/// Emptied segments kept while the link is silent: one filling, one being written, one in between. While it is busy all are
+/// kept, which is never more than were needed at once: a full buffer would else give pages back and fault them in again.
 const SPARE: usize = 3;
 /// Sequences whose fate differs from the watermarks that are remembered; older ones answer `Unknown`.
 pub(crate) const HORIZON: usize = 65_536;
@@ -447,12 +448,16 @@ impl Outbox {
 
     fn retire_front(&mut self) {
         if let Some(mut segment) = self.segments.pop_front()
-            && self.spare.len() < SPARE
             && segment.bytes.capacity() <= 2 * SEGMENT
         {
             segment.bytes.clear();
             self.spare.push(segment.bytes);
         }
+    }
+
+    /// Gives memory back that a burst needed; called while the link is silent.
+    pub(crate) fn shrink(&mut self) {
+        self.spare.truncate(SPARE);
     }
 
     // --- what the other end says

@@ -83,9 +83,18 @@ impl<M: MessageType> Slot<M> {
     #[inline]
     pub(crate) fn send<T: Service>(&self, message: M) -> LeafSend<'_, M> {
         match self.place::<T>() {
-            Ok(Place::Leaf(leaf)) => LeafSend::Leaf(leaf.send(message)),
-            Ok(Place::Double(double)) => LeafSend::Double(double.send_boxed(message)),
-            Err(error) => LeafSend::Failed(Some(unprovisioned(error, message))),
+            Ok(Place::Leaf(leaf)) => LeafSend {
+                message: Some(message),
+                way: Way::Leaf(leaf.begin()),
+            },
+            Ok(Place::Double(double)) => LeafSend {
+                message: None,
+                way: Way::Double(double.send_boxed(message)),
+            },
+            Err(error) => LeafSend {
+                message: None,
+                way: Way::Failed(Some(unprovisioned(error, message))),
+            },
         }
     }
 
@@ -185,8 +194,14 @@ pub(crate) fn unprovisioned<M>(error: RegistryError, message: M) -> SendError<M>
     )
 }
 
-/// The future of a send through a generated leaf.
-pub(crate) enum LeafSend<'a, M> {
+/// The future of a send through a generated leaf. It holds the message once, apart from the way it goes: in an enum within
+/// an enum each layer would move it (measured at 256 B: a fifth of a send).
+pub(crate) struct LeafSend<'a, M> {
+    message: Option<M>,
+    way: Way<'a, M>,
+}
+
+enum Way<'a, M> {
     Leaf(CarriedSend<'a, M>),
     Double(BoxFuture<'a, Result<Receipt, SendError<M>>>),
     Failed(Option<SendError<M>>),
@@ -199,10 +214,11 @@ impl<M: MessageType> Future for LeafSend<'_, M> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut *self {
-            Self::Leaf(send) => Pin::new(send).poll(cx),
-            Self::Double(send) => send.as_mut().poll(cx),
-            Self::Failed(error) => match error.take() {
+        let this = &mut *self;
+        match &mut this.way {
+            Way::Leaf(send) => send.poll(&mut this.message, cx),
+            Way::Double(send) => send.as_mut().poll(cx),
+            Way::Failed(error) => match error.take() {
                 Some(error) => Poll::Ready(Err(error)),
                 None => Poll::Pending,
             },

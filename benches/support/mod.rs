@@ -1,0 +1,74 @@
+//! What the benches share: interleaved rounds, blocking readers, hand-written baselines and tables. It decides nothing:
+//! each file beside it asks one question and names its target.
+
+#![allow(dead_code, unreachable_pub)]
+
+pub mod baseline;
+pub mod null;
+pub mod reader;
+pub mod rounds;
+pub mod service;
+pub mod stats;
+pub mod table;
+
+use std::time::Duration;
+
+/// The size that the targets speak of.
+pub const BYTES: usize = 256;
+/// What every message carries; static, so that making a message allocates nothing.
+pub static PAYLOAD: [u8; 64 * 1024] = [0x5a; 64 * 1024];
+
+/// The allocator of every bench counts, so that allocations per message stand in each table.
+#[global_allocator]
+static ALLOCATOR: &stats_alloc::StatsAlloc<std::alloc::System> = &stats_alloc::INSTRUMENTED_SYSTEM;
+
+/// Allocations so far, in the whole process.
+pub fn allocations() -> u64 {
+    let stats = ALLOCATOR.stats();
+    (stats.allocations + stats.reallocations) as u64
+}
+
+/// How much of the full campaign to run: `SINKS_BENCH_SCALE=10` runs ten times the rounds.
+pub fn scale() -> f64 {
+    std::env::var("SINKS_BENCH_SCALE")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(1.0)
+}
+
+/// `rounds` of a short run, scaled; never fewer than three.
+pub fn rounds(of_a_short_run: usize) -> usize {
+    ((of_a_short_run as f64 * scale()) as usize).max(3)
+}
+
+/// CPU time of this thread so far.
+pub fn thread_cpu() -> Duration {
+    cpu(rustix::time::ClockId::ThreadCPUTime)
+}
+
+/// CPU time of this process so far, all threads.
+pub fn process_cpu() -> Duration {
+    cpu(rustix::time::ClockId::ProcessCPUTime)
+}
+
+fn cpu(clock: rustix::time::ClockId) -> Duration {
+    let time = rustix::time::clock_gettime(clock);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// A runtime on this thread alone.
+pub fn current_thread() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+/// A runtime of `workers` threads.
+pub fn multi_thread(workers: usize) -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers)
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}

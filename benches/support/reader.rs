@@ -1,0 +1,227 @@
+//! The other end: a thread that reads a socket in a plain blocking loop, 64 KiB at a time, and looks at nothing.
+//! For a sink it answers the hello first. It runs in this process, beside every path alike.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+use sink_runtime::frame::Welcome;
+
+/// What a reader reads at a time.
+pub const READ: usize = 64 * 1024;
+
+/// Where a reader listens.
+#[derive(Clone, Debug)]
+pub enum Place {
+    Unix(PathBuf),
+    Tcp(std::net::SocketAddr),
+}
+
+impl Place {
+    /// As the registry writes it.
+    pub fn endpoint(&self) -> String {
+        match self {
+            Self::Unix(path) => format!("unix://{}", path.display()),
+            Self::Tcp(address) => format!("tcp://{address}"),
+        }
+    }
+}
+
+/// A reading thread that serves one connection.
+#[derive(Debug)]
+pub struct Reader {
+    pub place: Place,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// Bytes at which the round ends.
+    target: AtomicU64,
+    done: Mutex<Option<Done>>,
+    waiter: Mutex<Option<Thread>>,
+}
+
+/// How a round ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Done {
+    /// When the last byte was read.
+    pub at: Instant,
+    /// CPU time the reading thread has used so far.
+    pub cpu: Duration,
+}
+
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// Whoever writes bytes.
+    Raw,
+    /// A sink: it says hello and waits for the answer.
+    Sink,
+}
+
+/// A directory for the sockets of this process, removed at its end.
+pub fn directory() -> tempfile::TempDir {
+    tempfile::Builder::new()
+        .prefix("sinks-bench-")
+        .tempdir()
+        .expect("a temporary directory")
+}
+
+impl Reader {
+    /// Listens on a Unix socket and reads the first connection.
+    pub fn unix(directory: &std::path::Path, name: &str, peer: Peer) -> Self {
+        let path = directory.join(format!("{name}.sock"));
+        let listener = UnixListener::bind(&path).expect("a free path");
+        Self::spawn(Place::Unix(path), peer, move || {
+            listener.accept().map(|(stream, _)| stream)
+        })
+    }
+
+    /// Listens on TCP loopback and reads the first connection.
+    pub fn tcp(peer: Peer) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        Self::spawn(Place::Tcp(address), peer, move || {
+            listener.accept().map(|(stream, _)| stream)
+        })
+    }
+
+    fn spawn<S: Read + Write>(
+        place: Place,
+        peer: Peer,
+        accept: impl FnOnce() -> std::io::Result<S> + Send + 'static,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            target: AtomicU64::new(u64::MAX),
+            done: Mutex::new(None),
+            waiter: Mutex::new(None),
+        });
+        let theirs = Arc::clone(&shared);
+        std::thread::Builder::new()
+            .name("reader".to_owned())
+            .spawn(move || {
+                let mut stream = accept().expect("a connection");
+                if peer == Peer::Sink {
+                    welcome(&mut stream);
+                }
+                drain(&mut stream, &theirs);
+            })
+            .expect("a thread");
+        Self { place, shared }
+    }
+
+    /// CPU time the reading thread had used when the last round ended.
+    pub fn cpu(&self) -> Duration {
+        lock(&self.shared.done).map_or(Duration::ZERO, |done| done.cpu)
+    }
+
+    /// Begins a round that ends when `bytes` in all were read since the connection was made; `await_round` waits for it.
+    pub fn begin(&self, bytes: u64) {
+        *lock(&self.shared.done) = None;
+        *lock(&self.shared.waiter) = Some(std::thread::current());
+        self.shared.target.store(bytes, Ordering::Release);
+    }
+
+    /// Waits until the round's last byte was read.
+    pub fn await_round(&self) -> Done {
+        loop {
+            if let Some(done) = *lock(&self.shared.done) {
+                return done;
+            }
+            std::thread::park_timeout(Duration::from_secs(1));
+        }
+    }
+}
+
+fn drain(stream: &mut impl Read, shared: &Shared) {
+    let mut buffer = vec![0; READ];
+    let mut total = 0;
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) | Err(_) => return,
+            Ok(count) => total += count as u64,
+        }
+        if total >= shared.target.load(Ordering::Acquire) {
+            assert_eq!(
+                total,
+                shared.target.load(Ordering::Acquire),
+                "bytes too many"
+            );
+            shared.target.store(u64::MAX, Ordering::Release);
+            *lock(&shared.done) = Some(Done {
+                at: Instant::now(),
+                cpu: super::thread_cpu(),
+            });
+            if let Some(waiter) = lock(&shared.waiter).take() {
+                waiter.unpark();
+            }
+        }
+    }
+}
+
+/// Reads the hello whole and answers it.
+pub fn welcome(stream: &mut (impl Read + Write)) {
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).expect("a hello");
+    let mut rest = vec![0; u32::from_le_bytes(length) as usize];
+    stream.read_exact(&mut rest).expect("a hello");
+    stream
+        .write_all(&welcome_bytes())
+        .expect("a sink that listens");
+}
+
+/// The answer to a hello.
+pub fn welcome_bytes() -> Vec<u8> {
+    let mut out = Vec::new();
+    Welcome {
+        max_frame_bytes: 1024 * 1024,
+        ..Welcome::default()
+    }
+    .encode(&mut out);
+    out
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A blocking stream of the reader's kind.
+#[derive(Debug)]
+pub enum Stream {
+    Unix(UnixStream),
+    Tcp(TcpStream),
+}
+
+impl Stream {
+    /// Connects to a reader.
+    pub fn connect(place: &Place) -> Self {
+        match place {
+            Place::Unix(path) => Self::Unix(UnixStream::connect(path).expect("a reader")),
+            Place::Tcp(address) => {
+                let stream = TcpStream::connect(address).expect("a reader");
+                stream.set_nodelay(true).expect("a socket option");
+                Self::Tcp(stream)
+            }
+        }
+    }
+}
+
+impl Write for Stream {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Unix(stream) => stream.write(bytes),
+            Self::Tcp(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
