@@ -20,9 +20,12 @@ pub(crate) const AROUND: usize = 16 * 1024;
 const LEND: usize = 8 * 1024;
 /// Emptied segments kept while the link is silent: one filling, one being written, one in between. While it is busy all are
 /// kept, which is never more than were needed at once: a full buffer would else give pages back and fault them in again.
-const SPARE: usize = 3;
-/// Sequences whose fate differs from the watermarks that are remembered; older ones answer `Unknown`.
-pub(crate) const HORIZON: usize = 65_536;
+const SPARE: usize = 2;
+/// Runs of sequences whose fate differs from the watermarks that are remembered; older ones answer `Unknown`.
+/// A run costs some 50 bytes: the worst pattern still fits the link's allowance (PROMISES 5.4) twice over.
+pub(crate) const HORIZON: usize = 2_048;
+/// Segments beyond these are a backlog: they give back what they reserved and did not use.
+const BACKLOG: usize = 2;
 
 #[derive(Debug, Default)]
 struct Segment {
@@ -109,6 +112,8 @@ pub(crate) struct Outbox {
     lent: Option<u64>,
     /// Where a frame was begun and not yet kept: an encoder that panics must leave nothing behind.
     begun: Option<usize>,
+    /// The next segment opened is only the head of a payload referenced.
+    around: bool,
     spare: Vec<Vec<u8>>,
     held_messages: u64,
     held_bytes: u64,
@@ -120,7 +125,8 @@ pub(crate) struct Outbox {
     last_sequence: u64,
     written_to: u64,
     acked_to: u64,
-    skipped: BTreeMap<u64, DropCause>,
+    /// Runs of dropped sequences: the first, the last and why.
+    skipped: BTreeMap<u64, (u64, DropCause)>,
     lost: VecDeque<(u64, u64)>,
     horizon: u64,
     /// An ack spoke of a frame that is half on the wire: it goes once its rest is written.
@@ -136,6 +142,7 @@ impl Outbox {
             acks: acks || keep,
             lent: None,
             begun: None,
+            around: false,
             spare: Vec::new(),
             held_messages: 0,
             held_bytes: 0,
@@ -252,14 +259,29 @@ impl Outbox {
         if let Some(last) = self.segments.back_mut() {
             last.sealed = true;
         }
-        let bytes = self
-            .spare
-            .pop()
-            .unwrap_or_else(|| Vec::with_capacity(SEGMENT + SEGMENT / 16));
+        self.fit_last();
+        let bytes = if std::mem::take(&mut self.around) {
+            Vec::with_capacity(frame::OVERHEAD)
+        } else {
+            self.spare
+                .pop()
+                .unwrap_or_else(|| Vec::with_capacity(SEGMENT + SEGMENT / 16))
+        };
         self.segments.push_back(Segment {
             bytes,
             ..Segment::default()
         });
+    }
+
+    /// In a backlog a sealed segment gives back what it reserved and did not use: memory counts there, time does not.
+    fn fit_last(&mut self) {
+        let backlog = self.segments.len() > BACKLOG;
+        if let Some(last) = self.segments.back_mut() {
+            let unused = last.bytes.capacity() - last.bytes.len();
+            if (backlog || unused > SEGMENT) && unused > last.bytes.len() / 64 {
+                last.bytes.shrink_to_fit();
+            }
+        }
     }
 
     /// An encoder that panicked left half a frame: it goes before anyone takes it for a whole one.
@@ -279,7 +301,7 @@ impl Outbox {
     }
 
     /// Keeps the frame that begins at `at` of the tail; `beyond` is a payload referenced instead of copied.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn commit(&mut self, at: usize, beyond: Option<Bytes>) -> u64 {
         self.begun = None;
         let segment = self.segments.back_mut().expect("a frame was begun in it");
@@ -306,6 +328,7 @@ impl Outbox {
             && !segment.bytes.is_empty()
         {
             segment.sealed = true;
+            self.around = true;
         }
     }
 
@@ -482,25 +505,27 @@ impl Outbox {
 
     /// How many sequences in `(after, upto]` were messages on the wire of this connection.
     fn counted(&self, after: u64, upto: u64) -> u64 {
-        let is_lost = |sequence: u64| {
-            let mut ranges = self.lost.iter();
-            ranges.any(|(from, to)| (*from..=*to).contains(&sequence))
+        let within = |from: u64, to: u64| {
+            to.min(upto)
+                .saturating_add(1)
+                .saturating_sub(from.max(after + 1))
+        };
+        let is_counted_as_lost = |from: u64, to: u64| -> u64 {
+            let overlaps = self
+                .lost
+                .iter()
+                .map(|&(low, high)| within(from.max(low), to.min(high)));
+            overlaps.sum()
         };
         // What was dropped and lies in a lost range must not be taken away twice.
-        let skipped = self
+        let skipped: u64 = self
             .skipped
-            .range(after + 1..upto.max(after) + 1)
-            .filter(|(sequence, _)| !is_lost(**sequence))
-            .count() as u64;
-        let lost: u64 = self
-            .lost
-            .iter()
-            .map(|&(from, to)| {
-                to.min(upto)
-                    .saturating_add(1)
-                    .saturating_sub(from.max(after + 1))
-            })
+            .range(..=upto)
+            .rev()
+            .take_while(|(_, (to, _))| *to > after)
+            .map(|(&from, &(to, _))| within(from, to) - is_counted_as_lost(from, to))
             .sum();
+        let lost: u64 = self.lost.iter().map(|&(from, to)| within(from, to)).sum();
         upto.saturating_sub(after)
             .saturating_sub(skipped)
             .saturating_sub(lost)
@@ -566,7 +591,7 @@ impl Outbox {
             self.unknown += lost;
             let from = self.lost.back().map_or(0, |&(_, to)| to).max(self.acked_to) + 1;
             self.lost.push_back((from, self.written_to));
-            if self.lost.len() > HORIZON / 64 {
+            if self.lost.len() > HORIZON / 2 {
                 let (_, to) = self.lost.pop_front().expect("it is longer than the bound");
                 self.horizon = self.horizon.max(to);
             }
@@ -649,9 +674,19 @@ impl Outbox {
     }
 
     fn except(&mut self, sequence: u64, cause: DropCause) {
-        self.skipped.insert(sequence, cause);
+        let follows = self
+            .skipped
+            .range_mut(..sequence)
+            .next_back()
+            .filter(|(_, (to, known))| *to + 1 == sequence && *known == cause);
+        match follows {
+            Some((_, (to, _))) => *to = sequence,
+            None => {
+                self.skipped.insert(sequence, (sequence, cause));
+            }
+        }
         if self.skipped.len() > HORIZON
-            && let Some((oldest, _)) = self.skipped.pop_first()
+            && let Some((_, (oldest, _))) = self.skipped.pop_first()
         {
             self.horizon = self.horizon.max(oldest);
         }
@@ -661,7 +696,9 @@ impl Outbox {
 
     /// What became of a message.
     pub(crate) fn fate(&self, sequence: u64) -> Fate {
-        if let Some(&cause) = self.skipped.get(&sequence) {
+        if let Some((_, &(to, cause))) = self.skipped.range(..=sequence).next_back()
+            && sequence <= to
+        {
             return Fate::Dropped(cause);
         }
         if sequence <= self.horizon

@@ -1,0 +1,91 @@
+//! PROMISES 2.1, in a process of its own: its file descriptors and tasks are nobody else's.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sink_runtime::{
+    CompiledRegistry, Direct, DynSink, FanOut, Lazy, Message, MessageSink, Ref, Relay, Service,
+    ServiceRegistry,
+};
+
+static REGISTRY: CompiledRegistry = CompiledRegistry::new(
+    "services.toml",
+    "[services.orders]\ntype = \"relay\"\nendpoint = \"unix:///run/user/0/nowhere/orders.sock\"\n\
+     [services.direct]\ntype = \"direct\"\nendpoint = \"tcp://127.0.0.1:9\"\n",
+    &[],
+    &[],
+);
+
+#[derive(Debug)]
+struct Orders;
+
+impl Service for Orders {
+    const NAME: &'static str = "orders";
+    fn registry() -> &'static CompiledRegistry {
+        &REGISTRY
+    }
+}
+
+#[derive(Debug)]
+struct DirectOne;
+
+impl Service for DirectOne {
+    const NAME: &'static str = "direct";
+    fn registry() -> &'static CompiledRegistry {
+        &REGISTRY
+    }
+}
+
+type OrdersSink = Lazy<Relay<Message, Orders>>;
+type DirectSink = Lazy<Direct<Message, DirectOne>>;
+static ORDERS: OrdersSink = OrdersSink::leaf();
+static DIRECT: DirectSink = DirectSink::leaf();
+static BOTH: FanOut<(Ref<OrdersSink>, Ref<DirectSink>)> = FanOut::compiled(
+    "both",
+    &REGISTRY,
+    (Ref::Static(&ORDERS), Ref::Static(&DIRECT)),
+);
+
+fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+#[tokio::test]
+async fn a_thousand_constructed_sinks_cost_no_connection_no_descriptor_and_no_task_2_1() {
+    let metrics = tokio::runtime::Handle::current().metrics();
+    let (fds, tasks) = (descriptors(), metrics.num_alive_tasks());
+    let mut text = String::new();
+    for number in 0..1000 {
+        write!(
+            text,
+            "[services.s{number}]\ntype = \"direct\"\nendpoint = \"unix:///run/user/0/nowhere/{number}.sock\"\n"
+        )
+        .unwrap();
+    }
+    let registry = Arc::new(ServiceRegistry::from_toml(&text).unwrap());
+    let sinks: Vec<DynSink> = (0..1000)
+        .map(|number| registry.sink(&format!("s{number}")).unwrap())
+        .collect();
+    let lazies: Vec<Lazy<DynSink>> = (0..1000)
+        .map(|_| Lazy::new(|| async { Err::<DynSink, _>("it is never opened") }))
+        .collect();
+    for sink in &sinks {
+        assert!(!sink.is_connected());
+        assert_eq!(sink.state().name(), "idle");
+    }
+    assert!(lazies.iter().all(|lazy| !lazy.is_connected()));
+    // Statics, and all that may be asked of them without sending.
+    let both: &dyn std::any::Any = &BOTH;
+    assert!(both.is::<FanOut<(Ref<OrdersSink>, Ref<DirectSink>)>>());
+    assert_eq!(MessageSink::<Message>::state(&ORDERS).name(), "idle");
+    assert_eq!(ORDERS.ledger(), sink_runtime::Ledger::default());
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(descriptors(), fds);
+    assert_eq!(metrics.num_alive_tasks(), tasks);
+    // Closing what was never used costs nothing either.
+    for sink in &sinks {
+        assert!(sink.close(Duration::from_secs(1)).await.is_clean());
+    }
+    assert_eq!((descriptors(), metrics.num_alive_tasks()), (fds, tasks));
+}

@@ -1,0 +1,156 @@
+//! PROMISES 5.4: memory of a link ≤ `buffer_bytes` · 1.05 + 256 KiB, whatever the peer does; counted by the allocator of a
+//! process of its own.
+
+use std::alloc::System;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use sink_runtime::clock::{SplitMix, Surroundings, TokioClock};
+use sink_runtime::transport::{BoxFuture, Dial, Target, Wire, memory};
+use sink_runtime::{DynSink, Message, MessageSink, ServiceRegistry};
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Bytes allocated and not given back.
+fn held_bytes() -> usize {
+    let stats = ALLOCATOR.stats();
+    stats.bytes_allocated - stats.bytes_deallocated
+}
+
+/// One test at a time: they share the count.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// Connects to a peer that welcomes and then does as `reads` says; or never connects.
+struct Deaf {
+    connects: bool,
+    far: Mutex<Vec<memory::MemoryWire>>,
+}
+
+impl Dial for Deaf {
+    fn dial<'a>(&'a self, _: &'a Target) -> BoxFuture<'a, std::io::Result<Arc<dyn Wire>>> {
+        Box::pin(async move {
+            if !self.connects {
+                return std::future::pending().await;
+            }
+            let (near, far) = memory::pair(4096);
+            let mut welcome = Vec::new();
+            sink_runtime::frame::Welcome::default().encode(&mut welcome);
+            far.try_write(&welcome)?;
+            self.far.lock().unwrap().push(far);
+            Ok(Arc::new(near) as Arc<dyn Wire>)
+        })
+    }
+}
+
+fn sink(connects: bool, more: &str) -> DynSink {
+    let text = format!(
+        "[services.orders]\ntype = \"direct\"\nendpoint = \"unix:///run/user/0/nowhere/orders.sock\"\n{more}\n"
+    );
+    Arc::new(
+        ServiceRegistry::from_toml(&text)
+            .unwrap()
+            .with_surroundings(Surroundings {
+                clock: Arc::new(TokioClock),
+                chance: Arc::new(SplitMix::new(1)),
+                dial: Arc::new(Deaf {
+                    connects,
+                    far: Mutex::default(),
+                }),
+            }),
+    )
+    .sink("orders")
+    .unwrap()
+}
+
+/// Fills a sink with messages of `size` until it is full; bytes it then holds beyond `buffer_bytes`.
+fn filled(connects: bool, more: &str, size: usize, buffer_bytes: usize) {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        // Whatever a first use sets up once for the whole process is not the link's.
+        drop(sink(false, ""));
+        tokio::task::yield_now().await;
+        let payload = Bytes::from(vec![0; size]);
+        let before = held_bytes();
+        let sink = sink(connects, &format!("buffer_bytes = {buffer_bytes}\nbuffer_size = 4000000\n{more}"));
+        let mut accepted = 0usize;
+        let most = 3 * buffer_bytes / (size + 16) + 10;
+        for number in 0..most {
+            if number % 64 == 0 {
+                for _ in 0..4 {
+                    tokio::task::yield_now().await;
+                }
+            }
+            // Each message has a payload of its own: a shared one would be counted once.
+            let message = Message::new(Bytes::copy_from_slice(&payload));
+            match sink.try_send(message) {
+                Ok(_) => accepted += 1,
+                Err(_) => break,
+            }
+        }
+        let held = held_bytes().saturating_sub(before);
+        let bound = buffer_bytes + buffer_bytes / 20 + 256 * 1024;
+        let ledger = sink.ledger().unwrap();
+        assert!(ledger.is_balanced(), "{ledger:?}");
+        assert!(accepted > 0);
+        assert!(
+            held <= bound,
+            "{more} connects {connects}, {size} B: {held} bytes held, {bound} allowed; {accepted} accepted, {ledger:?}"
+        );
+    });
+    drop(runtime);
+}
+
+const MIB: usize = 1024 * 1024;
+
+#[test]
+fn a_full_buffer_of_small_messages_keeps_to_its_bound_5_4() {
+    for size in [0, 8, 200, 1500] {
+        for connects in [false, true] {
+            filled(connects, "", size, 4 * MIB);
+            filled(connects, "delivery = \"at_least_once\"", size, 4 * MIB);
+        }
+    }
+}
+
+#[test]
+fn a_full_buffer_of_large_messages_keeps_to_its_bound_5_4() {
+    for size in [8 * 1024, 16 * 1024, 20_000, 64 * 1024, 70_000, MIB] {
+        for connects in [false, true] {
+            filled(connects, "", size, 16 * MIB);
+            filled(connects, "delivery = \"at_least_once\"", size, 16 * MIB);
+        }
+    }
+}
+
+#[test]
+fn dropping_for_ever_keeps_to_the_bound_5_4() {
+    for policy in ["drop_newest", "drop_oldest"] {
+        for size in [8, 3000, 20_000] {
+            filled(false, &format!("when_full = \"{policy}\""), size, MIB);
+            filled(true, &format!("when_full = \"{policy}\""), size, MIB);
+        }
+    }
+}
+
+#[test]
+fn a_small_bound_is_kept_too_5_4() {
+    for size in [0, 100, 5_000, 17_000] {
+        for more in [
+            "",
+            "delivery = \"at_least_once\"",
+            "when_full = \"drop_oldest\"",
+        ] {
+            for connects in [false, true] {
+                filled(connects, more, size, 64 * 1024);
+                filled(connects, more, size, 256 * 1024);
+            }
+        }
+    }
+}
