@@ -215,7 +215,12 @@ impl Outbox {
             } else {
                 segment.mark
             };
-            if at < segment.bytes.len() {
+            // What an encoder that panicked left behind is no frame.
+            let end = match self.begun {
+                Some(begun) if index + 1 == self.segments.len() => begun,
+                _ => segment.bytes.len(),
+            };
+            if at < end {
                 return sequence_at(&segment.bytes, at);
             }
         }
