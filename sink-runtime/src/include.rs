@@ -60,10 +60,3 @@ pub use sink_macros::Message;
 #[cfg(feature = "macros")]
 #[doc(hidden)]
 pub use sink_macros as __macros;
-
-/// Generated code that stands only where doubles are built in.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __if_testing {
-    ($($item:item)*) => {};
-}

@@ -88,6 +88,12 @@ fn builder(
         .iter()
         .map(|service| messages::of(service, messages))
         .collect();
+    // One bound for each type: a type without its derive is then one error, at the line that names the registry.
+    let mut seen = HashSet::new();
+    let bounds: Vec<_> = messages
+        .iter()
+        .filter(|message| seen.insert(message.to_string()))
+        .collect();
     let docs = leaves.iter().map(|service| {
         format!(
             " Sends to `double` what goes to [`SinkSet::{}`].",
@@ -130,21 +136,20 @@ fn builder(
                 SinkSet { #(#all,)* }
             }
         }
-        __sink_runtime::__if_testing! {
-            #[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
-            impl SinkSetBuilder {
-                /// Lets every leaf that is not replaced keep its messages in memory instead of sending them.
-                pub fn others_recording(mut self) -> Self {
-                    #(
-                        if self.#idents.is_none() {
-                            let double = __sink_runtime::testing::Recording::<#messages>::new();
-                            self.#idents = ::core::option::Option::Some(
-                                #types::double(__sink_runtime::DynSink::new(double)),
-                            );
-                        }
-                    )*
-                    self
-                }
+        #[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
+        impl SinkSetBuilder {
+            /// Lets every leaf that is not replaced keep its messages in memory instead of sending them:
+            /// `set.name().recorded()` shows them.
+            pub fn others_recording(mut self) -> Self
+            where
+                #(for<'a> #bounds: __sink_runtime::MessageType,)*
+            {
+                #(
+                    if self.#idents.is_none() {
+                        self.#idents = ::core::option::Option::Some(#types::recording());
+                    }
+                )*
+                self
             }
         }
     }

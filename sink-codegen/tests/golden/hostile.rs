@@ -278,17 +278,22 @@ impl SinkSetBuilder {
     }
 }
 
-__sink_runtime::__if_testing! {
-    #[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
-    impl SinkSetBuilder { #[doc =
-    r" Lets every leaf that is not replaced keep its messages in memory instead of sending them."]
-    pub fn others_recording(mut self) -> Self { if self.a.is_none() { let double =
-    __sink_runtime::testing::Recording:: < __sink_runtime::Message > ::new(); self.a =
-    ::core::option::Option::Some(A::double(__sink_runtime::DynSink::new(double)),); } if
-    self.größe.is_none() { let double = __sink_runtime::testing::Recording:: <
-    __sink_runtime::Message > ::new(); self.größe =
-    ::core::option::Option::Some(Größe::double(__sink_runtime::DynSink::new(double)),);
-    } self } }
+#[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
+impl SinkSetBuilder {
+    /// Lets every leaf that is not replaced keep its messages in memory instead of sending them:
+    /// `set.name().recorded()` shows them.
+    pub fn others_recording(mut self) -> Self
+    where
+        for<'a> __sink_runtime::Message: __sink_runtime::MessageType,
+    {
+        if self.a.is_none() {
+            self.a = ::core::option::Option::Some(A::recording());
+        }
+        if self.größe.is_none() {
+            self.größe = ::core::option::Option::Some(Größe::recording());
+        }
+        self
+    }
 }
 
 #[doc(hidden)]

@@ -336,18 +336,24 @@ impl SinkSetBuilder {
     }
 }
 
-__sink_runtime::__if_testing! {
-    #[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
-    impl SinkSetBuilder { #[doc =
-    r" Lets every leaf that is not replaced keep its messages in memory instead of sending them."]
-    pub fn others_recording(mut self) -> Self { if self.market_data_relay.is_none() { let
-    double = __sink_runtime::testing::Recording:: < __sink_runtime::Message > ::new();
-    self.market_data_relay =
-    ::core::option::Option::Some(MarketDataRelay::double(__sink_runtime::DynSink::new(double)),);
-    } if self.strategy_a.is_none() { let double = __sink_runtime::testing::Recording:: <
-    __sink_runtime::Message > ::new(); self.strategy_a =
-    ::core::option::Option::Some(StrategyA::double(__sink_runtime::DynSink::new(double)),);
-    } self } }
+#[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
+impl SinkSetBuilder {
+    /// Lets every leaf that is not replaced keep its messages in memory instead of sending them:
+    /// `set.name().recorded()` shows them.
+    pub fn others_recording(mut self) -> Self
+    where
+        for<'a> __sink_runtime::Message: __sink_runtime::MessageType,
+    {
+        if self.market_data_relay.is_none() {
+            self.market_data_relay = ::core::option::Option::Some(
+                MarketDataRelay::recording(),
+            );
+        }
+        if self.strategy_a.is_none() {
+            self.strategy_a = ::core::option::Option::Some(StrategyA::recording());
+        }
+        self
+    }
 }
 
 #[doc(hidden)]

@@ -665,26 +665,33 @@ impl SinkSetBuilder {
     }
 }
 
-__sink_runtime::__if_testing! {
-    #[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
-    impl SinkSetBuilder { #[doc =
-    r" Lets every leaf that is not replaced keep its messages in memory instead of sending them."]
-    pub fn others_recording(mut self) -> Self { if self.ticks.is_none() { let double =
-    __sink_runtime::testing::Recording:: < typed_toml_line_10 > ::new(); self.ticks =
-    ::core::option::Option::Some(Ticks::double(__sink_runtime::DynSink::new(double)),); }
-    if self.backup.is_none() { let double = __sink_runtime::testing::Recording:: <
-    typed_toml_line_10 > ::new(); self.backup =
-    ::core::option::Option::Some(Backup::double(__sink_runtime::DynSink::new(double)),);
-    } if self.audit.is_none() { let double = __sink_runtime::testing::Recording:: <
-    typed_toml_line_10 > ::new(); self.audit =
-    ::core::option::Option::Some(Audit::double(__sink_runtime::DynSink::new(double)),); }
-    if self.orders_eu.is_none() { let double = __sink_runtime::testing::Recording:: <
-    typed_toml_line_30 > ::new(); self.orders_eu =
-    ::core::option::Option::Some(OrdersEu::double(__sink_runtime::DynSink::new(double)),);
-    } if self.r#match.is_none() { let double = __sink_runtime::testing::Recording:: <
-    __sink_runtime::Message > ::new(); self.r#match =
-    ::core::option::Option::Some(Match::double(__sink_runtime::DynSink::new(double)),); }
-    self } }
+#[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
+impl SinkSetBuilder {
+    /// Lets every leaf that is not replaced keep its messages in memory instead of sending them:
+    /// `set.name().recorded()` shows them.
+    pub fn others_recording(mut self) -> Self
+    where
+        for<'a> typed_toml_line_10: __sink_runtime::MessageType,
+        for<'a> typed_toml_line_30: __sink_runtime::MessageType,
+        for<'a> __sink_runtime::Message: __sink_runtime::MessageType,
+    {
+        if self.ticks.is_none() {
+            self.ticks = ::core::option::Option::Some(Ticks::recording());
+        }
+        if self.backup.is_none() {
+            self.backup = ::core::option::Option::Some(Backup::recording());
+        }
+        if self.audit.is_none() {
+            self.audit = ::core::option::Option::Some(Audit::recording());
+        }
+        if self.orders_eu.is_none() {
+            self.orders_eu = ::core::option::Option::Some(OrdersEu::recording());
+        }
+        if self.r#match.is_none() {
+            self.r#match = ::core::option::Option::Some(Match::recording());
+        }
+        self
+    }
 }
 
 #[doc(hidden)]
