@@ -642,6 +642,10 @@ impl Outbox {
     /// Withdraws one message if no byte of it is written and the flusher does not hold it.
     pub(crate) fn withdraw(&mut self, sequence: u64) -> bool {
         self.rescind_begun();
+        if sequence <= self.written_to {
+            // It was written on a connection that is gone, and may have arrived there.
+            return false;
+        }
         let from = self.current + usize::from(self.lent.is_some());
         for index in from..self.segments.len() {
             let segment = &mut self.segments[index];
@@ -732,9 +736,10 @@ impl Outbox {
             while let Some(total) = frame_at(&segment, at) {
                 let mut frame = segment.bytes[at..segment.bytes.len().min(at + total)].to_vec();
                 frame.extend_from_slice(&segment.beyond);
-                let on_wire = at < segment.written;
+                let sequence = sequence_at(&segment.bytes, at);
+                let on_wire = at < segment.written || sequence <= self.written_to;
                 taken.push(Undelivered {
-                    sequence: sequence_at(&segment.bytes, at),
+                    sequence,
                     frame,
                     on_wire,
                 });

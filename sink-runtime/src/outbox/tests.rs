@@ -284,7 +284,7 @@ impl Run {
             .queue
             .iter()
             .position(|(one, _)| *one == sequence)
-            .filter(|at| *at >= free);
+            .filter(|at| *at >= free && sequence > self.model.highest_written);
         assert_eq!(
             self.outbox.withdraw(sequence),
             at.is_some(),
@@ -405,7 +405,10 @@ impl Run {
                     .queue
                     .iter()
                     .enumerate()
-                    .map(|(at, (sequence, _))| (*sequence, at == 0 && self.model.partial > 0)),
+                    .map(|(at, (sequence, _))| {
+                        let torn = at == 0 && self.model.partial > 0;
+                        (*sequence, torn || *sequence <= self.model.highest_written)
+                    }),
             )
             .collect();
         let frames: Vec<Vec<u8>> = self
