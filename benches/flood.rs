@@ -5,17 +5,12 @@ use sink_runtime::{Message, MessageSink};
 
 mod support;
 use support::baseline::{self, TokioStream, round};
+use support::flood::{COALESCED, FRAMING, RAW, flood};
 use support::reader::{Peer, Reader, Stream};
-use support::rounds::{Contender, Measure, interleave};
+use support::rounds::{Contender, interleave};
 use support::service::{self, Block, entry};
 use support::table::{self, Target};
 use support::{BYTES, PAYLOAD};
-
-/// Bytes of our frame before the payload.
-const FRAMING: usize = sink_runtime::frame::DATA_HEAD;
-/// Enough for some 25 ms each.
-const RAW: u64 = 20_000;
-const COALESCED: u64 = 200_000;
 
 service!(untyped, Untyped, Message);
 service!(typed, Typed, Block<BYTES>);
@@ -112,17 +107,31 @@ fn main() {
             Contender {
                 name: "sink, untyped message",
                 run: Box::new(|| {
-                    flood(&runtime, &sink, sink_sent, wire, senders, untyped(), || {
-                        Message::new(&PAYLOAD[..BYTES])
-                    })
+                    flood(
+                        &runtime,
+                        &sink,
+                        sink_sent,
+                        COALESCED,
+                        wire,
+                        senders,
+                        untyped(),
+                        || Message::new(&PAYLOAD[..BYTES]),
+                    )
                 }),
             },
             Contender {
                 name: "sink, typed message",
                 run: Box::new(|| {
-                    flood(&runtime, &block, block_sent, wire, senders, typed(), || {
-                        Block([0x5a; BYTES])
-                    })
+                    flood(
+                        &runtime,
+                        &block,
+                        block_sent,
+                        COALESCED,
+                        wire,
+                        senders,
+                        typed(),
+                        || Block([0x5a; BYTES]),
+                    )
                 }),
             },
         ];
@@ -176,38 +185,4 @@ async fn each<F: Future<Output = ()> + Send + 'static>(
     for task in tasks {
         task.await.expect("a sender");
     }
-}
-
-fn flood<M: Send + 'static, S: MessageSink<M>>(
-    runtime: &tokio::runtime::Runtime,
-    reader: &Reader,
-    sent: &mut u64,
-    wire: u64,
-    senders: u64,
-    sink: &'static S,
-    make: impl Fn() -> M + Copy + Send + 'static,
-) -> Measure {
-    round(reader, sent, COALESCED, wire, || {
-        runtime.block_on(async {
-            if senders == 1 {
-                for _ in 0..COALESCED {
-                    let _ = sink.send(make()).await.expect("room");
-                }
-            } else {
-                let tasks: Vec<_> = (0..senders)
-                    .map(|_| {
-                        tokio::spawn(async move {
-                            for _ in 0..COALESCED / senders {
-                                let _ = sink.send(make()).await.expect("room");
-                            }
-                        })
-                    })
-                    .collect();
-                for task in tasks {
-                    task.await.expect("a sender");
-                }
-            }
-            sink.flush().await.expect("a reader");
-        });
-    })
 }

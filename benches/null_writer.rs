@@ -77,7 +77,11 @@ impl Hand {
                 drop(state);
                 std::hint::black_box(&full);
                 full.clear();
-                theirs.state.lock().unwrap_or_else(PoisonError::into_inner).spare = full;
+                theirs
+                    .state
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .spare = full;
             }
         }));
         hand
@@ -106,14 +110,18 @@ impl Hand {
 fn main() {
     let null = |name: &str, message| entry(name, &format!("null://{name}"), message, "");
     service::compile(
-        null("untyped", None)
-            + &null("block", Some("Block"))
-            + &null("tick", Some("Tick")),
+        null("untyped", None) + &null("block", Some("Block")) + &null("tick", Some("Tick")),
     );
     let runtime = support::current_thread();
-    let bare = service::registry().dynamic::<Message>("untyped").expect("it is registered");
+    let bare = service::registry()
+        .dynamic::<Message>("untyped")
+        .expect("it is registered");
     let hand = runtime.block_on(async {
-        for connected in [untyped().connect().await, block().connect().await, tick().connect().await] {
+        for connected in [
+            untyped().connect().await,
+            block().connect().await,
+            tick().connect().await,
+        ] {
             connected.expect("a null writer always answers");
         }
         Hand::open()
@@ -135,37 +143,56 @@ fn main() {
         }),
         path!("the link alone, behind DynSink", |count| async {
             for _ in 0..count {
-                let _ = bare.send(Message::new(&PAYLOAD[..BYTES])).await.expect("room");
+                let _ = bare
+                    .send(Message::new(&PAYLOAD[..BYTES]))
+                    .await
+                    .expect("room");
             }
         }),
         path!("generated accessor, untyped 256 B", |count| async {
             for _ in 0..count {
-                let _ = untyped().send(Message::new(&PAYLOAD[..BYTES])).await.expect("room");
+                let _ = untyped()
+                    .send(Message::new(&PAYLOAD[..BYTES]))
+                    .await
+                    .expect("room");
             }
         }),
-        path!("generated accessor, try_send, untyped 256 B", |count| async {
-            for sent in 0..count {
-                if sent % 256 == 255 {
-                    tokio::task::yield_now().await;
+        path!(
+            "generated accessor, try_send, untyped 256 B",
+            |count| async {
+                for sent in 0..count {
+                    if sent % 256 == 255 {
+                        tokio::task::yield_now().await;
+                    }
+                    let _ = untyped()
+                        .try_send(Message::new(&PAYLOAD[..BYTES]))
+                        .expect("room");
                 }
-                let _ = untyped().try_send(Message::new(&PAYLOAD[..BYTES])).expect("room");
             }
-        }),
+        ),
         path!("generated accessor, typed 256 B of bytes", |count| async {
             for _ in 0..count {
                 let _ = block().send(Block([0x5a; BYTES])).await.expect("room");
             }
         }),
-        path!("generated accessor, typed tick in postcard", |count| async {
-            for _ in 0..count {
-                let _ = tick().send(std::hint::black_box(TICK)).await.expect("room");
+        path!(
+            "generated accessor, typed tick in postcard",
+            |count| async {
+                for _ in 0..count {
+                    let _ = tick().send(std::hint::black_box(TICK)).await.expect("room");
+                }
             }
-        }),
+        ),
     ];
     if let Ok(only) = std::env::var("SINKS_BENCH_CALLGRIND") {
         // Twice as many sends cost twice the instructions: the difference is free of start and stop.
-        let sends = std::env::var("SINKS_BENCH_ROUNDS").ok().and_then(|text| text.parse().ok());
-        let chosen = contenders.iter_mut().find(|one| one.name == only).expect("a path of this name");
+        let sends = std::env::var("SINKS_BENCH_ROUNDS")
+            .ok()
+            .and_then(|text| text.parse().ok());
+        let chosen = contenders
+            .iter_mut()
+            .find(|one| one.name == only)
+            .expect("a path of this name");
         for _ in 0..sends.unwrap_or(1) {
             (chosen.run)();
         }
@@ -174,23 +201,59 @@ fn main() {
     table::question("one send over a writer that discards, current-thread runtime");
     let outcomes = interleave(support::rounds(25), &mut contenders);
     let nanos = |at: usize| outcomes[at].cpu_nanos;
-    println!("{:<46} {:>22} {:>9}", "path", "ns per send (CPU)", "alloc/msg");
+    println!(
+        "{:<46} {:>22} {:>9}",
+        "path", "ns per send (CPU)", "alloc/msg"
+    );
     for one in &outcomes {
-        println!("{:<46} {:>22} {:>9.4}", one.name, one.cpu_nanos.show(1), one.allocations);
-        table::note("null_writer", "null writer", &one.name, "cpu_nanos", one.cpu_nanos);
-        table::note("null_writer", "null writer", &one.name, "allocations", table::flat(one.allocations));
+        println!(
+            "{:<46} {:>22} {:>9.4}",
+            one.name,
+            one.cpu_nanos.show(1),
+            one.allocations
+        );
+        table::note(
+            "null_writer",
+            "null writer",
+            &one.name,
+            "cpu_nanos",
+            one.cpu_nanos,
+        );
+        table::note(
+            "null_writer",
+            "null writer",
+            &one.name,
+            "allocations",
+            table::flat(one.allocations),
+        );
     }
     let more = |at: usize, than: usize| Spread {
         low: nanos(at).low - nanos(than).high,
         median: nanos(at).median - nanos(than).median,
         high: nanos(at).high - nanos(than).low,
     };
-    table::verdict("null_writer", "lazy and accessor over the link alone, ns", more(2, 1), 1, Target::AtMost(9.0));
-    table::verdict("null_writer", "allocations per message", table::flat((outcomes[2].allocations * 1e3).round() / 1e3), 3, Target::AtMost(0.0));
+    table::verdict(
+        "null_writer",
+        "lazy and accessor over the link alone, ns",
+        more(2, 1),
+        1,
+        Target::AtMost(9.0),
+    );
+    table::verdict(
+        "null_writer",
+        "allocations per message",
+        table::flat((outcomes[2].allocations * 1e3).round() / 1e3),
+        3,
+        Target::AtMost(0.0),
+    );
 }
 
 fn measured(send: impl FnOnce(u64)) -> Measure {
-    let (cpu, allocated, begun) = (support::thread_cpu(), support::allocations(), Instant::now());
+    let (cpu, allocated, begun) = (
+        support::thread_cpu(),
+        support::allocations(),
+        Instant::now(),
+    );
     send(SENDS);
     Measure {
         messages: SENDS,

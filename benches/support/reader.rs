@@ -45,6 +45,36 @@ struct Shared {
     target: AtomicU64,
     done: Mutex<Option<Done>>,
     waiter: Mutex<Option<Thread>>,
+    ways: Mutex<Vec<f64>>,
+}
+
+impl Shared {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            target: AtomicU64::new(u64::MAX),
+            done: Mutex::new(None),
+            waiter: Mutex::new(None),
+            ways: Mutex::default(),
+        })
+    }
+
+    /// Ends the round if `total` is what it waits for.
+    #[inline]
+    fn reached(&self, total: u64) {
+        let target = self.target.load(Ordering::Acquire);
+        if total < target {
+            return;
+        }
+        assert_eq!(total, target, "more than was sent");
+        self.target.store(u64::MAX, Ordering::Release);
+        *lock(&self.done) = Some(Done {
+            at: Instant::now(),
+            cpu: super::thread_cpu(),
+        });
+        if let Some(waiter) = lock(&self.waiter).take() {
+            waiter.unpark();
+        }
+    }
 }
 
 /// How a round ended.
@@ -63,6 +93,14 @@ pub enum Peer {
     Raw,
     /// A sink: it says hello and waits for the answer.
     Sink,
+    /// A sink that wants acks: frames of this many bytes each are acked as they come, a chunk at a time.
+    Acked(usize),
+    /// Whoever writes frames of `wire` bytes with the time of sending (`nanos()`) at `stamp`: the way's length is noted.
+    Stamped { wire: usize, stamp: usize },
+    /// The same from a sink.
+    StampedSink { wire: usize, stamp: usize },
+    /// Whoever writes frames of this many bytes, with or without a hello, and waits for the ack of each.
+    Answered { wire: usize, sink: bool },
 }
 
 /// A directory for the sockets of this process, removed at its end.
@@ -97,20 +135,19 @@ impl Reader {
         peer: Peer,
         accept: impl FnOnce() -> std::io::Result<S> + Send + 'static,
     ) -> Self {
-        let shared = Arc::new(Shared {
-            target: AtomicU64::new(u64::MAX),
-            done: Mutex::new(None),
-            waiter: Mutex::new(None),
-        });
+        let shared = Shared::new();
         let theirs = Arc::clone(&shared);
         std::thread::Builder::new()
             .name("reader".to_owned())
             .spawn(move || {
                 let mut stream = accept().expect("a connection");
-                if peer == Peer::Sink {
+                if !matches!(
+                    peer,
+                    Peer::Raw | Peer::Stamped { .. } | Peer::Answered { sink: false, .. }
+                ) {
                     welcome(&mut stream);
                 }
-                drain(&mut stream, &theirs);
+                drain(&mut stream, &theirs, peer);
             })
             .expect("a thread");
         Self { place, shared }
@@ -119,6 +156,52 @@ impl Reader {
     /// CPU time the reading thread had used when the last round ended.
     pub fn cpu(&self) -> Duration {
         lock(&self.shared.done).map_or(Duration::ZERO, |done| done.cpu)
+    }
+
+    /// Takes the lengths of the ways so far, in nanoseconds.
+    pub fn ways(&self) -> Vec<f64> {
+        std::mem::take(&mut *lock(&self.shared.ways))
+    }
+
+    /// Receives through the library instead: a source of its own on a thread of its own, in batches; counts messages.
+    pub fn source<M: sink_runtime::MessageType>(place: Place, service: &'static str) -> Self {
+        let shared = Shared::new();
+        let theirs = Arc::clone(&shared);
+        let (started, starts) = std::sync::mpsc::channel();
+        std::thread::Builder::new()
+            .name("reader".to_owned())
+            .spawn(move || {
+                super::current_thread().block_on(async move {
+                    let mut source = super::service::registry()
+                        .source::<M>(service)
+                        .expect("it is registered");
+                    source.start().await.expect("a free path");
+                    started.send(()).expect("a bench that waits");
+                    let mut total = 0;
+                    loop {
+                        let batch = source.recv_batch(1024).await;
+                        total += batch.iter().filter(|one| one.is_ok()).count() as u64;
+                        theirs.reached(total);
+                    }
+                });
+            })
+            .expect("a thread");
+        starts.recv().expect("a source");
+        Self { place, shared }
+    }
+
+    /// Any other receiving end, on a thread of its own; it calls its argument with all it has received so far.
+    pub fn counting(receive: impl FnOnce(&dyn Fn(u64)) + Send + 'static) -> Self {
+        let shared = Shared::new();
+        let theirs = Arc::clone(&shared);
+        std::thread::Builder::new()
+            .name("reader".to_owned())
+            .spawn(move || receive(&|total| theirs.reached(total)))
+            .expect("a thread");
+        Self {
+            place: Place::Unix(PathBuf::new()),
+            shared,
+        }
     }
 
     /// Begins a round that ends when `bytes` in all were read since the connection was made; `await_round` waits for it.
@@ -139,27 +222,35 @@ impl Reader {
     }
 }
 
-fn drain(stream: &mut impl Read, shared: &Shared) {
+fn drain(stream: &mut (impl Read + Write), shared: &Shared, peer: Peer) {
     let mut buffer = vec![0; READ];
     let mut total = 0;
     loop {
         match stream.read(&mut buffer) {
             Ok(0) | Err(_) => return,
-            Ok(count) => total += count as u64,
+            Ok(count) => {
+                total += count as u64;
+                act(stream, shared, peer, total, &buffer[..count]);
+            }
         }
-        if total >= shared.target.load(Ordering::Acquire) {
-            assert_eq!(
-                total,
-                shared.target.load(Ordering::Acquire),
-                "bytes too many"
-            );
-            shared.target.store(u64::MAX, Ordering::Release);
-            *lock(&shared.done) = Some(Done {
-                at: Instant::now(),
-                cpu: super::thread_cpu(),
-            });
-            if let Some(waiter) = lock(&shared.waiter).take() {
-                waiter.unpark();
+        shared.reached(total);
+    }
+}
+
+#[inline]
+fn act(stream: &mut impl Write, shared: &Shared, peer: Peer, total: u64, read: &[u8]) {
+    match peer {
+        Peer::Raw | Peer::Sink => {}
+        Peer::Acked(wire) | Peer::Answered { wire, .. } => {
+            let mut out = Vec::with_capacity(16);
+            sink_runtime::frame::ack(&mut out, total / wire as u64);
+            stream.write_all(&out).expect("a sender that listens");
+        }
+        Peer::Stamped { wire, stamp } | Peer::StampedSink { wire, stamp } => {
+            let now = super::nanos();
+            for message in read.chunks_exact(wire) {
+                let sent = message[stamp..].first_chunk().expect("a stamp");
+                lock(&shared.ways).push((now - u64::from_le_bytes(*sent)) as f64);
             }
         }
     }
