@@ -1,4 +1,8 @@
 //! PROMISES 2.1, in a process of its own: its file descriptors and tasks are nobody else's.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, which is what it is for"
+)]
 
 use std::fmt::Write as _;
 use std::sync::Arc;

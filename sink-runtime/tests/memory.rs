@@ -1,5 +1,9 @@
 //! PROMISES 5.4: memory of a link ≤ `buffer_bytes` · 1.05 + 256 KiB, whatever the peer does; counted by the allocator of a
 //! process of its own.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, which is what it is for"
+)]
 
 use std::alloc::System;
 use std::sync::{Arc, Mutex, PoisonError};

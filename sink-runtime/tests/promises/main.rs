@@ -1,4 +1,8 @@
 //! PROMISES.md, line by line: a module per section, each test named as a sentence that ends with its number.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, which is what it is for"
+)]
 
 mod support;
 
