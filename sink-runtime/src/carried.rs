@@ -6,17 +6,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::watch;
 
+use crate::codec::Codec;
 use crate::composite::{Encoded, Reserved};
 use crate::error::{ConnectError, SendError, SendErrorKind};
+use crate::frame;
 use crate::inproc::{Inproc, InprocSend};
 use crate::leaf::{Leaf, LinkSend};
 use crate::ledger::Ledger;
 use crate::life::SinkState;
 use crate::message::MessageType;
 use crate::receipt::{Level, Lost, Receipt};
-use crate::report::DrainReport;
+use crate::report::{DrainReport, UndeliveredMessage};
 
 /// See the module.
 pub(crate) enum Carried<M> {
@@ -45,7 +48,7 @@ impl<M: MessageType> Carried<M> {
     }
 
     /// Begins a send; the message comes with the first poll.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn begin(&self) -> CarriedSend<'_, M> {
         match self {
             Self::Link(leaf) => CarriedSend::Link(LinkSend::new(leaf.link())),
@@ -108,7 +111,17 @@ impl<M: MessageType> Carried<M> {
     pub(crate) async fn close(&self, deadline: Duration) -> DrainReport {
         match self {
             Self::Link(leaf) => leaf.close(deadline).await,
-            Self::Inproc(inproc) => inproc.close(deadline).await,
+            Self::Inproc(inproc) => {
+                let left = inproc.close(deadline).await;
+                DrainReport {
+                    service: self.service(),
+                    ledger: inproc.ledger(),
+                    undelivered: left
+                        .into_iter()
+                        .map(|(sequence, message)| framed(self.service(), sequence, &message))
+                        .collect(),
+                }
+            }
         }
     }
 
@@ -192,6 +205,14 @@ impl<M: MessageType> Carried<M> {
         }
     }
 
+    /// Counts the copy that it, full and optional, does not get.
+    pub(crate) fn drop_copy(&self) {
+        match self {
+            Self::Link(leaf) => leaf.link().drop_optional(),
+            Self::Inproc(inproc) => inproc.drop_optional(),
+        }
+    }
+
     pub(crate) async fn room(&self) -> Result<(), SendErrorKind> {
         match self {
             Self::Link(leaf) => leaf.room().await,
@@ -210,7 +231,7 @@ pub(crate) enum CarriedSend<'a, M> {
 }
 
 impl<M: MessageType> CarriedSend<'_, M> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn poll(
         &mut self,
         message: &mut Option<M>,
@@ -240,5 +261,28 @@ impl<M: MessageType> Future for SendFuture<'_, M> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         this.sending.poll(&mut this.message, cx)
+    }
+}
+
+/// A message that never was bytes, as a drain report gives it back.
+fn framed<M: MessageType>(service: Arc<str>, sequence: u64, message: &M) -> UndeliveredMessage {
+    // The first codec that the type takes; one that takes none gives a frame that does not decode.
+    let mut codec = Codec::Raw;
+    let mut frame = Vec::new();
+    for candidate in [Codec::Postcard, Codec::Json, Codec::Raw] {
+        frame.clear();
+        frame::begin_data(&mut frame, 0, sequence);
+        if message.encode(candidate, &mut frame).is_ok() {
+            codec = candidate;
+            break;
+        }
+    }
+    frame::finish(&mut frame, 0, 0);
+    UndeliveredMessage {
+        service,
+        sequence,
+        codec,
+        frame: Bytes::from(frame),
+        may_have_arrived: false,
     }
 }

@@ -133,6 +133,8 @@ pub trait Branch<M>: DynMessageSink<M> {
     /// # Errors
     /// If the sink was closed in between.
     fn commit(&self, encoded: &Encoded<'_, M>) -> Result<Receipt, SendErrorKind>;
+    /// Counts the copy that it, full and optional, does not get.
+    fn drop_copy(&self);
     /// The level its own `confirm` asks for.
     fn confirm(&self) -> Option<Level>;
     /// Waits for room as its `when_full` says.
@@ -203,6 +205,9 @@ macro_rules! forward_branch {
         }
         fn commit(&$self, encoded: &Encoded<'_, M>) -> Result<Receipt, SendErrorKind> {
             $inner.commit(encoded)
+        }
+        fn drop_copy(&$self) {
+            $inner.drop_copy();
         }
         fn confirm(&$self) -> Option<Level> {
             $inner.confirm()

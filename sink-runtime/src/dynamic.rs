@@ -283,6 +283,15 @@ impl<M: MessageType> Branch<M> for DynSink<M> {
         }
     }
 
+    fn drop_copy(&self) {
+        match &self.inner {
+            Inner::Leaf(leaf) => leaf.drop_copy(),
+            Inner::Branch(branch) => branch.drop_copy(),
+            // It keeps no books that we could write in; the composite counts the copy.
+            Inner::Other(_) => {}
+        }
+    }
+
     fn confirm(&self) -> Option<Level> {
         match &self.inner {
             Inner::Leaf(leaf) => leaf.confirm(),

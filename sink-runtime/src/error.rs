@@ -112,17 +112,16 @@ pub enum SendErrorKind {
     },
     /// No tokio runtime drives this link, and the caller is outside any.
     #[error(
-        "`{service}`: no tokio runtime to connect on (call from inside a runtime, or keep one running)"
+        "`{service}`: no tokio runtime drives this link yet (send or connect once from inside a runtime, and keep it running)"
     )]
     NoRuntime {
         /// The service.
         service: Arc<str>,
     },
     /// The registry has no such service, or it is not sound.
-    #[error("registry")]
+    #[error(transparent)]
     Registry {
         /// Why.
-        #[source]
         source: Arc<RegistryError>,
     },
     /// Some branches of a composite took the message and some did not.
@@ -343,10 +342,9 @@ pub enum ConnectError {
         service: Arc<str>,
     },
     /// The registry has no such service, or it is not sound.
-    #[error("registry")]
+    #[error(transparent)]
     Registry {
         /// Why.
-        #[source]
         source: Arc<RegistryError>,
     },
     /// A sink written outside this crate failed to open.
@@ -428,10 +426,9 @@ pub enum SourceError {
         source: Arc<ConnectError>,
     },
     /// The registry has no such service, or it is not sound.
-    #[error("registry")]
+    #[error(transparent)]
     Registry {
         /// Why.
-        #[source]
         source: Arc<RegistryError>,
     },
     /// The caller is outside any tokio runtime.

@@ -75,10 +75,12 @@ impl<B> Failover<B> {
 }
 
 fn is_healthy(state: &SinkState) -> bool {
-    !matches!(
-        state,
-        SinkState::Backoff { .. } | SinkState::Closed | SinkState::Draining
-    )
+    match state {
+        SinkState::Backoff { .. } | SinkState::Closed | SinkState::Draining => false,
+        // One that tries again after a failure is not healthy because it tries.
+        SinkState::Connecting { attempt } => *attempt <= 1,
+        SinkState::Idle | SinkState::Ready => true,
+    }
 }
 
 impl<M: MessageType, B: Branches<M>> MessageSink<M> for Failover<B> {
@@ -194,6 +196,12 @@ impl<M: MessageType, B: Branches<M>> Branch<M> for Failover<B> {
         {
             Some(branch) => branch.commit(encoded),
             None => Err(self.empty()),
+        }
+    }
+
+    fn drop_copy(&self) {
+        if let Some(branch) = self.chosen() {
+            branch.drop_copy();
         }
     }
 

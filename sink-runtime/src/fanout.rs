@@ -97,7 +97,8 @@ impl<B> FanOut<B> {
         }
     }
 
-    /// Where every message is, in messages; the members' ledgers count copies.
+    /// Where every message is, in messages. `done` here is accepted by every required member: their ledgers, which count
+    /// copies, say how far each got from there.
     #[must_use]
     pub fn ledger(&self) -> Ledger {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -191,6 +192,7 @@ impl<B> FanOut<B> {
         let taken =
             matches!(branch.reserve(encoded), Reserved::Room) && branch.commit(encoded).is_ok();
         if !taken {
+            branch.drop_copy();
             self.counts.optional_dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -460,6 +462,14 @@ impl<M: MessageType, B: Branches<M>> Branch<M> for FanOut<B> {
         self.counts.attempted.fetch_add(1, Ordering::Relaxed);
         self.counts.accepted.fetch_add(1, Ordering::Relaxed);
         result
+    }
+
+    fn drop_copy(&self) {
+        self.branches.with(&mut |branches| {
+            for branch in branches {
+                branch.drop_copy();
+            }
+        });
     }
 
     fn confirm(&self) -> Option<Level> {

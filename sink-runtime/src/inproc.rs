@@ -21,7 +21,6 @@ use crate::ledger::{Dropped, Ledger, Returned};
 use crate::life::SinkState;
 use crate::link::WhenFull;
 use crate::receipt::{DropCause, Level, Lost, Receipt};
-use crate::report::DrainReport;
 
 /// What an in-process sink is told once.
 #[derive(Clone, Debug)]
@@ -256,15 +255,13 @@ impl<M: Send + 'static> Inproc<M> {
 
     /// Messages accepted and not yet handed up.
     fn held(&self, books: &Books) -> u64 {
-        books.accepted
-            - books.dropped.oldest
-            - self.sender.progress.received.load(Ordering::Acquire)
+        books.accepted - books.gone() - self.sender.progress.received.load(Ordering::Acquire)
     }
 
     /// Whether one more is too many; asks the receiving end only when it seems so.
     #[inline]
     fn is_full(&self, books: &mut Books) -> bool {
-        let owed = books.accepted - books.dropped.oldest + books.reserved;
+        let owed = books.accepted - books.gone() + books.reserved;
         let size = u64::from(self.config.buffer_size);
         if owed - books.received_then < size {
             return false;
@@ -354,7 +351,6 @@ impl<M: Send + 'static> Inproc<M> {
         InprocSend {
             sink: self,
             stage: Stage::New,
-            timer: None,
         }
     }
 
@@ -621,7 +617,8 @@ impl<M: Send + 'static> Inproc<M> {
         .await
     }
 
-    pub(crate) async fn close(&self, deadline: Duration) -> DrainReport {
+    /// Refuses new sends, waits until all is handed up, then takes back what nobody took, oldest first.
+    pub(crate) async fn close(&self, deadline: Duration) -> Vec<(u64, M)> {
         self.books().closed = true;
         self.sender.wake(true);
         let last = self.books().last;
@@ -644,12 +641,32 @@ impl<M: Send + 'static> Inproc<M> {
             }
         });
         drained.await;
-        // What nobody took by now stays in the queue for a source that may come: a sink's end is not its messages'.
-        DrainReport {
-            service: self.service(),
-            ledger: self.ledger(),
-            undelivered: Vec::new(),
+        let Ok(channel) = &self.channel else {
+            return Vec::new();
+        };
+        let mut books = self.books();
+        let mut core = channel.lock();
+        let mut left = Vec::new();
+        for item in std::mem::take(&mut core.queue) {
+            if item.from == self.index {
+                books.dropped.closed += 1;
+                books.skip(item.sequence, DropCause::Closed);
+                left.push((item.sequence, item.message));
+            } else {
+                core.queue.push_back(item);
+            }
         }
+        left
+    }
+
+    /// Counts a copy that a full optional branch does not get; it takes a sequence, so that the receiver sees the gap.
+    pub(crate) fn drop_optional(&self) {
+        let mut books = self.books();
+        books.last += 1;
+        books.attempted += 1;
+        books.dropped.optional += 1;
+        let sequence = books.last;
+        books.skip(sequence, DropCause::Optional);
     }
 
     pub(crate) fn state(&self) -> SinkState {
@@ -676,7 +693,7 @@ impl<M: Send + 'static> Inproc<M> {
             waiting,
             returned: books.returned,
             dropped: books.dropped,
-            in_flight: books.accepted - books.dropped.oldest - done,
+            in_flight: books.accepted - books.gone() - done,
             done,
             ..Ledger::default()
         }
@@ -730,6 +747,11 @@ fn clock_timer(surroundings: &Surroundings, deadline: Instant) -> Option<Pin<Box
 }
 
 impl Books {
+    /// Accepted, and dropped since.
+    fn gone(&self) -> u64 {
+        self.dropped.oldest + self.dropped.closed
+    }
+
     fn skip(&mut self, sequence: u64, cause: DropCause) {
         if self.skipped.len() >= HORIZON {
             self.skipped.pop_front();
@@ -793,21 +815,36 @@ impl Drop for RoomTicket<'_> {
 pub(crate) struct InprocSend<'a, M> {
     sink: &'a Arc<Inproc<M>>,
     stage: Stage<'a>,
-    timer: Option<Pin<Box<dyn Timer>>>,
 }
 
 enum Stage<'a> {
     New,
-    Waiting {
+    /// On the heap: few sends wait, and those that do not stay small to move and to drop.
+    Waiting(Box<Parked<'a>>),
+    Done,
+}
+
+struct Parked<'a> {
+    wait: For<'a>,
+    timer: Option<Pin<Box<dyn Timer>>>,
+}
+
+enum For<'a> {
+    Room {
         ticket: RoomTicket<'a>,
         since: Instant,
     },
-    Confirming {
+    Level {
         receipt: Receipt,
         level: Level,
         since: Instant,
     },
-    Done,
+}
+
+impl<'a> Stage<'a> {
+    fn waiting(wait: For<'a>) -> Self {
+        Self::Waiting(Box::new(Parked { wait, timer: None }))
+    }
 }
 
 impl<M: Send + 'static> InprocSend<'_, M> {
@@ -840,13 +877,13 @@ impl<M: Send + 'static> InprocSend<'_, M> {
                     *slot = Some(message);
                     let since = self.sink.surroundings.clock.now();
                     let sink = self.sink;
-                    self.stage = Stage::Waiting {
+                    self.stage = Stage::waiting(For::Room {
                         ticket: RoomTicket {
                             sender: &sink.sender,
                             ticket: None,
                         },
                         since,
-                    };
+                    });
                 }
             }
         }
@@ -871,11 +908,11 @@ impl<M: Send + 'static> InprocSend<'_, M> {
                 None,
             )));
         }
-        self.stage = Stage::Confirming {
+        self.stage = Stage::waiting(For::Level {
             receipt,
             level,
             since: self.sink.surroundings.clock.now(),
-        };
+        });
         self.poll_waiting(slot, cx)
     }
 
@@ -886,29 +923,35 @@ impl<M: Send + 'static> InprocSend<'_, M> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Receipt, SendError<M>>> {
         let sink = self.sink;
-        match &mut self.stage {
-            Stage::Waiting { ticket, since } => {
+        let Stage::Waiting(waiting) = &mut self.stage else {
+            return Poll::Pending;
+        };
+        let Parked { wait, timer } = &mut **waiting;
+        match wait {
+            For::Room { ticket, since } => {
                 let since = *since;
                 ticket.queue(cx);
                 if ticket.is_first() {
                     let Some(message) = slot.take() else {
                         return Poll::Pending;
                     };
-                    let offered = sink.offer(message, true);
-                    if !matches!(offered, Ok(Offered::Full(_))) {
-                        self.stage = Stage::Done;
-                    }
-                    match offered? {
-                        Offered::Accepted(receipt) => {
+                    match sink.offer(message, true) {
+                        Ok(Offered::Full(message)) => *slot = Some(message),
+                        Ok(Offered::Accepted(receipt)) => {
+                            self.stage = Stage::Done;
                             return self.confirm(receipt, slot, cx);
                         }
-                        Offered::Closed(message) => {
+                        Ok(Offered::Closed(message)) => {
+                            self.stage = Stage::Done;
                             return Poll::Ready(Err(sink.give_back_closed(message)));
                         }
-                        Offered::Full(message) => *slot = Some(message),
+                        Err(error) => {
+                            self.stage = Stage::Done;
+                            return Poll::Ready(Err(error));
+                        }
                     }
                 }
-                if sink.poll_deadline(&mut self.timer, cx).is_pending() {
+                if sink.poll_deadline(timer, cx).is_pending() {
                     return Poll::Pending;
                 }
                 self.stage = Stage::Done;
@@ -922,7 +965,7 @@ impl<M: Send + 'static> InprocSend<'_, M> {
                     None => Poll::Pending,
                 }
             }
-            Stage::Confirming {
+            For::Level {
                 receipt,
                 level,
                 since,
@@ -936,7 +979,7 @@ impl<M: Send + 'static> InprocSend<'_, M> {
                     Poll::Ready(Err(Lost::Dropped { service, .. })) => {
                         SendErrorKind::Dropped { service }
                     }
-                    Poll::Pending if sink.poll_deadline(&mut self.timer, cx).is_pending() => {
+                    Poll::Pending if sink.poll_deadline(timer, cx).is_pending() => {
                         return Poll::Pending;
                     }
                     // In the queue, and so in the other end's hands: it may still be taken.
@@ -955,14 +998,15 @@ impl<M: Send + 'static> InprocSend<'_, M> {
                 self.stage = Stage::Done;
                 Poll::Ready(Err(SendError::new(kind, None)))
             }
-            Stage::New | Stage::Done => Poll::Pending,
         }
     }
 }
 
 impl<M> Drop for InprocSend<'_, M> {
     fn drop(&mut self) {
-        if let Stage::Waiting { .. } = self.stage {
+        if let Stage::Waiting(waiting) = &self.stage
+            && matches!(waiting.wait, For::Room { .. })
+        {
             let mut books = self
                 .sink
                 .books

@@ -288,7 +288,7 @@ pin_project! {
 impl<L: Future, R: Future<Output = L::Output>> Future for Either<L, R> {
     type Output = L::Output;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
             EitherProjection::Left { left } => left.poll(cx),
@@ -298,7 +298,7 @@ impl<L: Future, R: Future<Output = L::Output>> Future for Either<L, R> {
 }
 
 impl<M: Send + 'static, S: MessageSink<M> + 'static> MessageSink<M> for Lazy<S> {
-    #[inline]
+    #[inline(always)]
     fn send(&self, message: M) -> impl Future<Output = Result<Receipt, SendError<M>>> + Send {
         match &self.inner {
             Inner::Leaf(leaf) => Either::Left {
@@ -451,6 +451,12 @@ impl<M: Send + 'static, S: Branch<M> + MessageSink<M> + 'static> Branch<M> for L
             None => Err(unopened(ConnectError::Closed {
                 service: Arc::from("lazy"),
             })),
+        }
+    }
+
+    fn drop_copy(&self) {
+        if let Some(sink) = self.opened() {
+            sink.drop_copy();
         }
     }
 

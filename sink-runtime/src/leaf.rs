@@ -384,22 +384,40 @@ impl<M: MessageType> Leaf<M> {
 pub(crate) struct LinkSend<'a> {
     link: &'a Arc<Link>,
     stage: Stage,
-    watchdog: Watchdog,
 }
 
 enum Stage {
     New,
-    Queued {
+    /// On the heap: few sends wait, and those that do not stay small to move and to drop.
+    Waiting(Box<Waiting>),
+    Done,
+}
+
+struct Waiting {
+    wait: For,
+    watchdog: Watchdog,
+}
+
+enum For {
+    Room {
         ticket: u64,
         since: Instant,
     },
-    Confirming {
+    Level {
         receipt: Receipt,
         level: Level,
         ticket: Option<u64>,
         since: Instant,
     },
-    Done,
+}
+
+impl Stage {
+    fn waiting(wait: For) -> Self {
+        Self::Waiting(Box::new(Waiting {
+            wait,
+            watchdog: Watchdog::default(),
+        }))
+    }
 }
 
 /// Sends for which a task pays one unit of its budget: 128 units then make about one full segment of 256 B messages.
@@ -423,17 +441,16 @@ fn poll_charge(cx: &mut Context<'_>) -> Poll<()> {
 }
 
 impl<'a> LinkSend<'a> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(link: &'a Arc<Link>) -> Self {
         Self {
             link,
             stage: Stage::New,
-            watchdog: Watchdog::default(),
         }
     }
 
     /// Goes on with the send of `message`, which is taken when it is known not to come back.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn poll<M: MessageType>(
         &mut self,
         message: &mut Option<M>,
@@ -484,7 +501,7 @@ impl<'a> LinkSend<'a> {
                 let since = self.link.surroundings.clock.now();
                 match self.link.queue(borrowed, cx.waker()) {
                     Ok(ticket) => {
-                        self.stage = Stage::Queued { ticket, since };
+                        self.stage = Stage::waiting(For::Room { ticket, since });
                         self.poll_waiting(message, cx)
                     }
                     Err(kind) => self.fail(kind, message),
@@ -523,12 +540,12 @@ impl<'a> LinkSend<'a> {
             ),
             Some(level) => {
                 let since = since.unwrap_or_else(|| self.link.surroundings.clock.now());
-                self.stage = Stage::Confirming {
+                self.stage = Stage::waiting(For::Level {
                     receipt,
                     level,
                     ticket: None,
                     since,
-                };
+                });
                 self.poll_waiting(message, cx)
             }
         }
@@ -540,10 +557,14 @@ impl<'a> LinkSend<'a> {
         message: &mut Option<M>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Receipt, SendError<M>>> {
-        match &mut self.stage {
-            Stage::Queued { ticket, since } => match self.link.poll_queued(*ticket, cx.waker()) {
+        let Stage::Waiting(waiting) = &mut self.stage else {
+            return Poll::Pending;
+        };
+        let Waiting { wait, watchdog } = &mut **waiting;
+        match wait {
+            For::Room { ticket, since } => match self.link.poll_queued(*ticket, cx.waker()) {
                 None => {
-                    self.watchdog.watch(self.link, cx);
+                    watchdog.watch(self.link, cx);
                     Poll::Pending
                 }
                 Some(Ok(receipt)) => {
@@ -552,7 +573,7 @@ impl<'a> LinkSend<'a> {
                 }
                 Some(Err(kind)) => self.fail(kind, message),
             },
-            Stage::Confirming {
+            For::Level {
                 receipt,
                 level,
                 ticket,
@@ -594,10 +615,9 @@ impl<'a> LinkSend<'a> {
                 } else {
                     drop(core);
                 }
-                self.watchdog.watch(link, cx);
+                watchdog.watch(link, cx);
                 Poll::Pending
             }
-            Stage::New | Stage::Done => Poll::Pending,
         }
     }
 
@@ -647,14 +667,25 @@ impl<'a> LinkSend<'a> {
 }
 
 impl Drop for LinkSend<'_> {
+    #[inline(always)]
     fn drop(&mut self) {
-        match self.stage {
-            Stage::Queued { ticket, .. } => self.link.leave_queue(ticket),
-            Stage::Confirming {
+        if let Stage::Waiting(waiting) = &self.stage {
+            waiting.leave(self.link);
+        }
+    }
+}
+
+impl Waiting {
+    /// Gives up a send under way.
+    #[cold]
+    fn leave(&self, link: &Arc<Link>) {
+        match self.wait {
+            For::Room { ticket, .. } => link.leave_queue(ticket),
+            For::Level {
                 ticket: Some(ticket),
                 ..
-            } => self.link.lock().end_wait(ticket),
-            _ => {}
+            } => link.lock().end_wait(ticket),
+            For::Level { ticket: None, .. } => {}
         }
     }
 }

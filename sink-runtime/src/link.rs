@@ -138,6 +138,8 @@ pub(crate) struct Core {
     attempted: u64,
     returned: Returned,
     dropped: Dropped,
+    /// How large the message was that last found no room; until one is accepted, `ready` waits for as much.
+    refused_bytes: u64,
     /// Room promised to a fan-out that has not used it yet.
     reserved_messages: u64,
     reserved_bytes: u64,
@@ -187,7 +189,7 @@ impl Envelope<'_> {
     }
 
     /// Appends identity and metadata.
-    #[inline]
+    #[inline(always)]
     fn encode(&self, out: &mut Vec<u8>) {
         if let Some((producer, number)) = self.identity {
             out.extend_from_slice(&producer.to_le_bytes());
@@ -241,6 +243,7 @@ impl Link {
             attempted: 0,
             returned: Returned::default(),
             dropped: Dropped::default(),
+            refused_bytes: 0,
             reserved_messages: 0,
             reserved_bytes: 0,
         };
@@ -379,6 +382,7 @@ impl Link {
     /// There is no room: what `when_full` says.
     #[cold]
     fn make_room(&self, core: &mut Core, bytes: usize) -> Result<(), Offer> {
+        core.refused_bytes = bytes as u64;
         match self.config.when_full {
             // Behind senders that wait it waits too: nothing overtakes them.
             WhenFull::DropOldest
@@ -483,6 +487,7 @@ impl Link {
     #[inline]
     fn accepted(self: &Arc<Self>, mut core: MutexGuard<'_, Core>, sequence: u64) -> Offer {
         core.attempted += 1;
+        core.refused_bytes = 0;
         let receipt = Receipt::new(self.id, sequence, Level::Accepted);
         if core.flushing {
             return Offer::Accepted(receipt);
@@ -814,6 +819,14 @@ impl Link {
         Ok(())
     }
 
+    /// Counts a copy that a full optional branch does not get; it takes a sequence, so that the receiver sees the gap.
+    pub(crate) fn drop_optional(&self) {
+        let mut core = self.lock();
+        core.outbox.skip(DropCause::Optional);
+        core.attempted += 1;
+        core.dropped.optional += 1;
+    }
+
     /// Gives reserved room back.
     pub(crate) fn release(&self, bytes: usize) {
         let mut core = self.lock();
@@ -863,7 +876,8 @@ impl Link {
 
     /// Whether a sender that comes now would find room.
     pub(crate) fn is_roomy(&self, core: &Core) -> bool {
-        core.queue.is_empty() && self.has_room(core, 1)
+        // One free byte is no room for a message that was just refused for its size.
+        core.queue.is_empty() && self.has_room(core, core.refused_bytes.max(1) as usize)
     }
 
     /// Notes that the state may have changed.

@@ -135,6 +135,37 @@ impl CompiledRegistry {
     }
 
     fn load(&self) -> Result<ServiceRegistry, RegistryError> {
+        let live = self.load_live()?;
+        // The guarantee is in the compiled types: what runs may be more, never less (PROMISES 6.2).
+        let base = SourceFile {
+            path: self.path.to_owned(),
+            text: self.text.to_owned(),
+        };
+        let (compiled, _) = sink_schema::load(&Layers::of(&base));
+        for service in compiled
+            .services
+            .iter()
+            .filter(|service| service.at_least_once())
+        {
+            if let Some(found) = live.plan.find(&service.name)
+                && !found.at_least_once()
+            {
+                return Err(RegistryError::Unsupported {
+                    service: Arc::from(service.name.as_str()),
+                    text: Arc::from(format!(
+                        "the program was built with at-least-once delivery ({}:{}), and {}:{} or the environment lowers it; set delivery = \"at_least_once\"",
+                        service.location.path,
+                        service.location.line,
+                        found.location.path,
+                        found.location.line
+                    )),
+                });
+            }
+        }
+        Ok(live)
+    }
+
+    fn load_live(&self) -> Result<ServiceRegistry, RegistryError> {
         let profile = std::env::var(PROFILE_VARIABLE)
             .ok()
             .filter(|profile| !profile.is_empty());

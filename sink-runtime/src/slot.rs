@@ -80,7 +80,8 @@ impl<M: MessageType> Slot<M> {
         self.place.get()
     }
 
-    #[inline]
+    // Inlined whatever the compiler thinks: the future is then built where it is polled, and not copied out of three calls.
+    #[inline(always)]
     pub(crate) fn send<T: Service>(&self, message: M) -> LeafSend<'_, M> {
         match self.place::<T>() {
             Ok(Place::Leaf(leaf)) => LeafSend {
@@ -212,7 +213,7 @@ impl<M> Unpin for LeafSend<'_, M> {}
 impl<M: MessageType> Future for LeafSend<'_, M> {
     type Output = Result<Receipt, SendError<M>>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         match &mut this.way {
@@ -301,7 +302,7 @@ macro_rules! leaf_sink {
         }
 
         impl<M: $crate::MessageType, T: $crate::Service> $crate::MessageSink<M> for $name<M, T> {
-            #[inline]
+            #[inline(always)]
             fn send(
                 &self,
                 message: M,
@@ -379,6 +380,15 @@ macro_rules! leaf_sink {
                     Err(error) => Err($crate::SendErrorKind::Registry {
                         source: std::sync::Arc::new(error),
                     }),
+                }
+            }
+            fn drop_copy(&self) {
+                match self.slot.place::<T>() {
+                    Ok($crate::slot::Place::Leaf(leaf)) => leaf.drop_copy(),
+                    Ok($crate::slot::Place::Double(double)) => {
+                        $crate::composite::Branch::drop_copy(double);
+                    }
+                    Err(_) => {}
                 }
             }
             fn confirm(&self) -> Option<$crate::Level> {

@@ -59,7 +59,8 @@ struct RelayView {
     connection: u64,
     epoch: u64,
     next_offset: u64,
-    fresh: bool,
+    /// What a producer never heard of sent before is missing here.
+    from_one: bool,
     by_index: HashMap<u32, RelayedProducer>,
     /// Producer index of the frames that follow, and the offset of the next.
     open: Option<(u32, u64)>,
@@ -212,7 +213,10 @@ impl Tracker {
         } else {
             same_life.then_some(self.relay.next_offset)
         };
-        self.relay.fresh = first_time || !same_life;
+        if !same_life {
+            // Behind a relay in another life, or one that nothing has left yet, a producer's numbers tell all that is missing.
+            self.relay.from_one = self.from_retained && (!first_time || next_offset == 1);
+        }
         self.relay.epoch = epoch;
         self.relay.connection = connection.id;
         self.relay.open = None;
@@ -250,8 +254,7 @@ impl Tracker {
         };
         let expected = match known {
             Some(last) => last.saturating_add(1),
-            // In this relay's life nothing left retention yet, so what is missing before went with an earlier one.
-            None if self.from_retained && self.relay.next_offset == 1 => 1,
+            None if self.relay.from_one => 1,
             None => announced.first,
         };
         let last = expected.max(announced.first).saturating_sub(1);

@@ -1,0 +1,105 @@
+//! Mistakes that a newcomer found by trying: each stays found.
+
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sink_runtime::{Message, MessageSink, ServiceRegistry};
+
+fn registry(text: &str) -> Arc<ServiceRegistry> {
+    Arc::new(ServiceRegistry::from_toml(text).unwrap())
+}
+
+/// A member full by bytes, not by messages: the fan-out waits, and can be cancelled.
+#[tokio::test(start_paused = true)]
+async fn a_fanout_full_by_bytes_waits_and_can_be_cancelled() {
+    let directory = tempfile::tempdir().unwrap();
+    let registry = registry(&format!(
+        "[services.slow]\ntype = \"direct\"\nendpoint = \"unix://{0}/a.sock\"\nbuffer_bytes = 65536\n\
+         [services.other]\ntype = \"direct\"\nendpoint = \"unix://{0}/b.sock\"\n\
+         [services.both]\ntype = \"composite\"\npattern = \"fanout\"\ntargets = [\"slow\", \"other\"]\noptional = [\"other\"]\n",
+        directory.path().display()
+    ));
+    let both = registry.sink::<Message>("both").unwrap();
+    let mut taken = 0;
+    loop {
+        let send = both.send(Message::new(vec![7; 3000]));
+        match tokio::time::timeout(Duration::from_secs(3), send).await {
+            Ok(sent) => drop(sent.unwrap()),
+            Err(_) => break,
+        }
+        taken += 1;
+        assert!(
+            taken < 100,
+            "64 KiB hold no hundred messages of 3,000 bytes"
+        );
+    }
+    assert!(taken >= 15);
+}
+
+/// `ready` waits for room for a message as large as the one that was refused.
+#[tokio::test(start_paused = true)]
+async fn ready_does_not_answer_while_a_message_like_the_refused_one_has_no_room() {
+    let directory = tempfile::tempdir().unwrap();
+    let registry = registry(&format!(
+        "[services.slow]\ntype = \"direct\"\nendpoint = \"unix://{}/a.sock\"\nbuffer_bytes = 65536\n",
+        directory.path().display()
+    ));
+    let sink = registry.sink::<Message>("slow").unwrap();
+    while sink.try_send(Message::new(vec![7; 3000])).is_ok() {}
+    let ready = tokio::time::timeout(Duration::from_secs(3), sink.ready());
+    assert!(
+        ready.await.is_err(),
+        "there is no room, and nobody makes any"
+    );
+}
+
+/// A copy that a full optional member does not get is a gap at its receiver, and in its ledger.
+#[tokio::test]
+async fn an_optional_members_missing_copies_are_seen_by_its_receiver() {
+    let directory = tempfile::tempdir().unwrap();
+    let registry = registry(&format!(
+        "[services.all]\ntype = \"direct\"\nendpoint = \"unix://{0}/a.sock\"\n\
+         [services.few]\ntype = \"direct\"\nendpoint = \"unix://{0}/b.sock\"\nbuffer_size = 5\n\
+         [services.both]\ntype = \"composite\"\npattern = \"fanout\"\ntargets = [\"all\", \"few\"]\noptional = [\"few\"]\n",
+        directory.path().display()
+    ));
+    let both = registry.sink::<Message>("both").unwrap();
+    let few = registry.sink::<Message>("few").unwrap();
+    for number in 0..20u8 {
+        both.send(Message::new(vec![number])).await.unwrap();
+    }
+    let ledger = few.ledger().unwrap();
+    assert!(ledger.is_balanced(), "{ledger:?}");
+    assert_eq!(ledger.dropped.optional, 15);
+    let mut source = registry.source::<Message>("few").unwrap();
+    for number in 0..5u8 {
+        assert_eq!(
+            source.recv().await.unwrap().unwrap().payload().as_ref(),
+            [number]
+        );
+    }
+    few.flush().await.unwrap();
+    both.send(Message::new(vec![20])).await.unwrap();
+    let delivery = source.recv().await.unwrap().unwrap();
+    assert_eq!(delivery.gap().unwrap().lost(), 15);
+}
+
+/// What no source took from a queue within the process is in the drain report.
+#[tokio::test(start_paused = true)]
+async fn closing_gives_back_what_nobody_took_within_the_process() {
+    let registry = registry(
+        "[services.orders]\ntype = \"direct\"\nendpoint = \"inproc://found-by-a-stranger\"\n",
+    );
+    let sink = registry.sink::<Message>("orders").unwrap();
+    for number in 0..10u8 {
+        sink.send(Message::new(vec![number])).await.unwrap();
+    }
+    let report = sink.close(Duration::from_secs(1)).await;
+    assert!(!report.is_clean());
+    assert_eq!(report.undelivered.len(), 10);
+    assert!(report.ledger.is_balanced(), "{:?}", report.ledger);
+    let third = report.undelivered[3].decode::<Message>().unwrap();
+    assert_eq!(third.payload().as_ref(), [3]);
+}
