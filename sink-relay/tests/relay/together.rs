@@ -124,3 +124,68 @@ async fn a_relay_that_dies_again_and_again_loses_nothing_silently() {
     assert_eq!((ledger.received + lost, ledger.lost), (30_000, lost));
     relay.shut_down().await;
 }
+
+/// Reads until `received + lost` of `source` reaches `all`.
+async fn account(source: &mut Source<Message>, all: u64) -> (u64, u64) {
+    while source.ledger().received + source.ledger().lost < all {
+        drop(
+            timeout(PATIENCE, source.recv())
+                .await
+                .unwrap_or_else(|_| panic!("{:?} of {all}", source.ledger())),
+        );
+    }
+    (source.ledger().received, source.ledger().lost)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_after_a_relay_died_is_told_what_each_producer_lost() {
+    let endpoint = inproc();
+    // Registries of their own: producers of their own.
+    let producers = [registry(&endpoint), registry(&endpoint)];
+    let sinks = producers
+        .each_ref()
+        .map(|services| services.sink::<Message>("ticks").unwrap());
+    let relay = start(&endpoint).await;
+    for number in 1..=100u64 {
+        for sink in &sinks {
+            sink.send(Message::new(number.to_string())).await.unwrap();
+        }
+    }
+    for sink in &sinks {
+        sink.flush().await.unwrap();
+    }
+    drop(relay);
+    let _relay = start(&endpoint).await;
+    for sink in &sinks {
+        sink.send(Message::new("101")).await.unwrap();
+        sink.flush().await.unwrap();
+    }
+    let mut late = producers[0].source::<Message>("ticks").unwrap();
+    assert_eq!(account(&mut late, 202).await, (2, 200));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_away_while_its_relay_died_is_told_what_left_retention() {
+    let endpoint = inproc();
+    let first = registry(&endpoint);
+    let sink = first.sink::<Message>("ticks").unwrap();
+    let relay = start(&endpoint).await;
+    let mut consumer = first.source::<Message>("ticks").unwrap();
+    sink.send(Message::new("1")).await.unwrap();
+    assert_eq!(next(&mut consumer).await, Ok(1));
+    drop(relay);
+    let second = registry(&endpoint);
+    let other = second.sink::<Message>("ticks").unwrap();
+    let _relay = loop {
+        match Relay::bind(&endpoint).unwrap().retain(100).start().await {
+            Ok(relay) => break relay,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    for number in 1..=1_000u64 {
+        other.send(Message::new(number.to_string())).await.unwrap();
+    }
+    other.flush().await.unwrap();
+    let (received, lost) = account(&mut consumer, 1_001).await;
+    assert_eq!(received + lost, 1_001);
+}
