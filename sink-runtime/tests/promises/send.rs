@@ -483,6 +483,31 @@ async fn waiting_senders_are_served_first_come_first_served_4_5() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn try_send_does_not_overtake_also_where_there_is_room_for_it_4_5() {
+    let net = Net::open();
+    let sink = sink_over(&net, "buffer_size = 2000\ndelivery = \"at_least_once\"");
+    for number in 0..2000 {
+        sink.try_send(numbered(number)).unwrap();
+    }
+    let waiting = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.send(numbered(2000)).await.map(|_| ()) }
+    });
+    let mut peer = bounded(net.greet()).await;
+    bounded(peer.data()).await.unwrap();
+    // There is room for a few; the sender that waits is let in once there is room for many.
+    peer.ack(10);
+    settle().await;
+    let held = ledger(&sink);
+    assert_eq!((held.done, held.waiting), (10, 1), "{held:?}");
+    assert!(sink.try_send(numbered(9999)).unwrap_err().is_full());
+    peer.ack(1000);
+    bounded(waiting).await.unwrap().unwrap();
+    sink.try_send(numbered(2001)).unwrap();
+    ledger(&sink);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_waiting_sender_that_is_dropped_lets_the_next_one_in_4_5() {
     let net = Net::open();
     let sink = sink_over(&net, "buffer_size = 1\ndelivery = \"at_least_once\"");
