@@ -65,7 +65,10 @@ fn add_dependencies(manifest: &Path, checkout: Option<&Path>) -> Result<(), Fail
     let mut document: DocumentMut = text
         .parse()
         .map_err(|error| Failure::Said(format!("{}: {error}", manifest.display())))?;
-    let checkout = checkout.map(absolute).transpose()?;
+    let checkout = match checkout {
+        Some(folder) => Some(absolute(folder)?),
+        None => own_checkout(),
+    };
     for (table, krate) in [
         ("dependencies", "sink-runtime"),
         ("build-dependencies", "sink-codegen"),
@@ -85,6 +88,12 @@ fn add_dependencies(manifest: &Path, checkout: Option<&Path>) -> Result<(), Fail
         eprintln!("  added {krate} to {}", manifest.display());
     }
     fs::write(manifest, document.to_string()).map_err(Failure::at(manifest))
+}
+
+/// Where this command was built, if that still is a checkout: a crate beside it uses the same code.
+fn own_checkout() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?;
+    absolute(folder).ok()
 }
 
 fn absolute(folder: &Path) -> Result<PathBuf, Failure> {
