@@ -160,6 +160,64 @@ async fn duplicates_are_removed_at_the_source_and_told_to_the_producer_6_1() {
     bridge.abort();
 }
 
+#[tokio::test]
+async fn who_sends_again_what_was_taken_from_an_earlier_connection_is_told_so_6_1() {
+    use sink_runtime::frame::{self, Hello, Kind, ProducerId};
+    use sink_runtime::transport::{Dial, Endpoint, SystemDial, Target};
+    let (_directory, endpoint) = socket();
+    let registry = registry_at(&endpoint, "delivery = \"at_least_once\"");
+    let mut source = registry.source::<Message>("orders").unwrap();
+    bounded(source.start()).await.unwrap();
+    let path = endpoint.trim_start_matches("unix://").to_owned();
+    let target = Target::new(Endpoint::Unix(path));
+    let mut hello = Vec::new();
+    Hello {
+        service: "orders".into(),
+        acks: true,
+        resends: true,
+        producer: ProducerId { id: 7, epoch: 7 },
+        first: 1,
+        codec: "raw".into(),
+        max_frame_bytes: 1 << 20,
+        ..Hello::default()
+    }
+    .encode(&mut hello);
+    let mut frames = Vec::new();
+    for number in 1..=3u64 {
+        let at = frames.len();
+        frame::begin_data(&mut frames, 0, number);
+        frames.extend_from_slice(&number.to_le_bytes());
+        frame::finish(&mut frames, at, 0);
+    }
+    // Both connections carry all three before the first is handed up: no ack can reach the first any more.
+    let mut last = None;
+    for _ in 0..2 {
+        let mut peer = Peer::new(SystemDial.dial(&target).await.unwrap());
+        peer.wire.try_write(&hello).unwrap();
+        let welcome = frame::Welcome::decode(&bounded(peer.frame()).await.unwrap()).unwrap();
+        assert_eq!(welcome.acked, 0);
+        peer.wire.try_write(&frames).unwrap();
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        last = Some(peer);
+    }
+    for expected in 1..=3 {
+        let delivery = bounded(source.recv()).await.unwrap().unwrap();
+        assert_eq!(number_of(delivery.payload()), expected);
+    }
+    let mut peer = last.unwrap();
+    let waiting = tokio::spawn(async move {
+        let _ = source.recv().await;
+    });
+    loop {
+        let frame = bounded(peer.frame()).await.expect("it is up");
+        if frame[4] == Kind::Ack as u8 {
+            assert_eq!(frame::number(&frame).unwrap(), 3);
+            break;
+        }
+    }
+    waiting.abort();
+}
+
 /// Copies each connection of `net` to a connection of the socket at `path`.
 async fn bridge(net: Arc<Net>, path: String) {
     use sink_runtime::transport::{Dial, Endpoint, SystemDial, Target};
