@@ -15,7 +15,7 @@ use crate::error::{DecodeError, EncodeError};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a message type",
     label = "cannot be sent or received by a sink",
-    note = "add `#[derive(serde::Serialize, serde::Deserialize, sink_runtime::Message)]` to `{Self}`",
+    note = "add `#[derive(sink_runtime::Message)]` and `#[message(serde)]` to `{Self}` (serde's own derives serve in place of the latter)",
     note = "or send bytes: `sink_runtime::Message`"
 )]
 pub trait MessageType: Send + Sized + 'static {

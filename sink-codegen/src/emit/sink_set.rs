@@ -136,7 +136,7 @@ fn builder(
                 SinkSet { #(#all,)* }
             }
         }
-        #[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
+        #[allow(dead_code, non_snake_case, unreachable_pub, unused_mut, clippy::all, clippy::pedantic)]
         impl SinkSetBuilder {
             /// Lets every leaf that is not replaced keep its messages in memory instead of sending them:
             /// `set.name().recorded()` shows them.
