@@ -32,6 +32,80 @@ impl Place {
     }
 }
 
+/// One of several connections that a single reading thread serves in turn.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn {
+    pub name: &'static str,
+    /// Bytes of one message on the wire.
+    pub wire: usize,
+    /// A sink, which says hello.
+    pub sink: bool,
+    /// What becomes of each message.
+    pub then: Then,
+}
+
+/// What a turn does with a message.
+#[derive(Clone, Copy, Debug)]
+pub enum Then {
+    /// Notes how long ago the time at this place in it was.
+    Time(usize),
+    /// Answers with an ack.
+    Answer,
+}
+
+/// Reads `block` messages from each connection in turn, blocking, on one thread: both paths wake the same thread, wherever the
+/// scheduler has put it. Gives each path's socket and, behind a lock, the lengths of its ways.
+pub fn in_turn(
+    directory: &std::path::Path,
+    block: usize,
+    turns: [Turn; 2],
+) -> ([Place; 2], Arc<Mutex<[Vec<f64>; 2]>>) {
+    let sockets = turns.map(|turn| {
+        let path = directory.join(format!("{}.sock", turn.name));
+        (UnixListener::bind(&path).expect("a free path"), path)
+    });
+    let places = [0, 1].map(|at| Place::Unix(sockets[at].1.clone()));
+    let ways = Arc::<Mutex<[Vec<f64>; 2]>>::default();
+    let noted = Arc::clone(&ways);
+    std::thread::Builder::new()
+        .name("reader".to_owned())
+        .spawn(move || {
+            let mut streams = [0, 1].map(|at| {
+                let (mut stream, _) = sockets[at].0.accept().expect("a connection");
+                if turns[at].sink {
+                    welcome(&mut stream);
+                }
+                (stream, 0)
+            });
+            let mut buffer = vec![0; READ];
+            loop {
+                for at in [0, 1] {
+                    let (stream, sequence) = &mut streams[at];
+                    for _ in 0..block {
+                        let Ok(()) = stream.read_exact(&mut buffer[..turns[at].wire]) else {
+                            return;
+                        };
+                        *sequence += 1;
+                        match turns[at].then {
+                            Then::Time(stamp) => {
+                                let sent = buffer[stamp..].first_chunk().expect("a stamp");
+                                let way = super::nanos() - u64::from_le_bytes(*sent);
+                                lock(&noted)[at].push(way as f64);
+                            }
+                            Then::Answer => {
+                                let mut out = Vec::with_capacity(16);
+                                sink_runtime::frame::ack(&mut out, *sequence);
+                                stream.write_all(&out).expect("a sender that listens");
+                            }
+                        }
+                    }
+                }
+            }
+        })
+        .expect("a thread");
+    (places, ways)
+}
+
 /// A reading thread that serves one connection.
 #[derive(Debug)]
 pub struct Reader {
@@ -45,7 +119,6 @@ struct Shared {
     target: AtomicU64,
     done: Mutex<Option<Done>>,
     waiter: Mutex<Option<Thread>>,
-    ways: Mutex<Vec<f64>>,
 }
 
 impl Shared {
@@ -54,7 +127,6 @@ impl Shared {
             target: AtomicU64::new(u64::MAX),
             done: Mutex::new(None),
             waiter: Mutex::new(None),
-            ways: Mutex::default(),
         })
     }
 
@@ -95,12 +167,6 @@ pub enum Peer {
     Sink,
     /// A sink that wants acks: frames of this many bytes each are acked as they come, a chunk at a time.
     Acked(usize),
-    /// Whoever writes frames of `wire` bytes with the time of sending (`nanos()`) at `stamp`: the way's length is noted.
-    Stamped { wire: usize, stamp: usize },
-    /// The same from a sink.
-    StampedSink { wire: usize, stamp: usize },
-    /// Whoever writes frames of this many bytes, with or without a hello, and waits for the ack of each.
-    Answered { wire: usize, sink: bool },
 }
 
 /// A directory for the sockets of this process, removed at its end.
@@ -141,10 +207,7 @@ impl Reader {
             .name("reader".to_owned())
             .spawn(move || {
                 let mut stream = accept().expect("a connection");
-                if !matches!(
-                    peer,
-                    Peer::Raw | Peer::Stamped { .. } | Peer::Answered { sink: false, .. }
-                ) {
+                if peer != Peer::Raw {
                     welcome(&mut stream);
                 }
                 drain(&mut stream, &theirs, peer);
@@ -156,11 +219,6 @@ impl Reader {
     /// CPU time the reading thread had used when the last round ended.
     pub fn cpu(&self) -> Duration {
         lock(&self.shared.done).map_or(Duration::ZERO, |done| done.cpu)
-    }
-
-    /// Takes the lengths of the ways so far, in nanoseconds.
-    pub fn ways(&self) -> Vec<f64> {
-        std::mem::take(&mut *lock(&self.shared.ways))
     }
 
     /// Receives through the library instead: a source of its own on a thread of its own, in batches; counts messages.
@@ -230,7 +288,7 @@ fn drain(stream: &mut (impl Read + Write), shared: &Shared, peer: Peer) {
             Ok(0) | Err(_) => return,
             Ok(count) => {
                 total += count as u64;
-                act(stream, shared, peer, total, &buffer[..count]);
+                act(stream, peer, total);
             }
         }
         shared.reached(total);
@@ -238,20 +296,13 @@ fn drain(stream: &mut (impl Read + Write), shared: &Shared, peer: Peer) {
 }
 
 #[inline]
-fn act(stream: &mut impl Write, shared: &Shared, peer: Peer, total: u64, read: &[u8]) {
+fn act(stream: &mut impl Write, peer: Peer, total: u64) {
     match peer {
         Peer::Raw | Peer::Sink => {}
-        Peer::Acked(wire) | Peer::Answered { wire, .. } => {
+        Peer::Acked(wire) => {
             let mut out = Vec::with_capacity(16);
             sink_runtime::frame::ack(&mut out, total / wire as u64);
             stream.write_all(&out).expect("a sender that listens");
-        }
-        Peer::Stamped { wire, stamp } | Peer::StampedSink { wire, stamp } => {
-            let now = super::nanos();
-            for message in read.chunks_exact(wire) {
-                let sent = message[stamp..].first_chunk().expect("a stamp");
-                lock(&shared.ways).push((now - u64::from_le_bytes(*sent)) as f64);
-            }
         }
     }
 }

@@ -149,9 +149,17 @@ pub(crate) struct Core {
 pub(crate) struct Queued {
     ticket: u64,
     frame: Vec<u8>,
+    /// A large payload behind `frame`, referenced and not copied.
+    beyond: Option<Bytes>,
     waker: Waker,
     since: Instant,
     deadline: Option<Instant>,
+}
+
+impl Queued {
+    fn size(&self) -> usize {
+        self.frame.len() + self.beyond.as_ref().map_or(0, Bytes::len)
+    }
 }
 
 #[derive(Debug)]
@@ -606,31 +614,36 @@ impl Link {
             identity: None,
             metadata: message.metadata(),
         };
-        self.queue_with(
-            envelope,
-            |out| message.encode(self.config.codec, out),
-            waker,
-        )
-    }
-
-    pub(crate) fn queue_with(
-        self: &Arc<Self>,
-        envelope: Envelope<'_>,
-        encode: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
-        waker: &Waker,
-    ) -> Result<u64, SendErrorKind> {
         let mut frame = Vec::new();
         frame::begin_data(&mut frame, envelope.flags(), 0);
         envelope.encode(&mut frame);
-        let payload_at = frame.len();
-        let encoded = encode(&mut frame);
-        frame::finish(&mut frame, 0, 0);
+        let head = frame.len();
+        let beyond = message.shared().filter(|bytes| bytes.len() >= AROUND);
+        let encoded = match beyond {
+            Some(_) => Ok(()),
+            None => message.encode(self.config.codec, &mut frame),
+        };
+        let more = beyond.map_or(0, Bytes::len);
+        let payload = frame.len() - head + more;
+        frame::finish(&mut frame, 0, more);
+        self.queue_frame(encoded, payload, frame, beyond.cloned(), waker)
+    }
+
+    fn queue_frame(
+        self: &Arc<Self>,
+        encoded: Result<(), EncodeError>,
+        payload: usize,
+        frame: Vec<u8>,
+        beyond: Option<Bytes>,
+        waker: &Waker,
+    ) -> Result<u64, SendErrorKind> {
+        let size = frame.len() + beyond.as_ref().map_or(0, Bytes::len);
         let refused = match encoded {
             Err(error) => Some(SendErrorKind::Encode {
                 service: self.service(),
                 source: Arc::new(error),
             }),
-            Ok(()) => self.too_large(frame.len() - payload_at, frame.len()),
+            Ok(()) => self.too_large(payload, size),
         };
         let mut core = self.lock();
         core.attempted += 1;
@@ -645,6 +658,7 @@ impl Link {
         core.queue.push_back(Queued {
             ticket,
             frame,
+            beyond,
             waker: waker.clone(),
             since: now,
             deadline,
@@ -972,7 +986,7 @@ impl Core {
             return;
         }
         while let Some(front) = self.queue.front() {
-            if !link.has_room(self, front.frame.len()) {
+            if !link.has_room(self, front.size()) {
                 break;
             }
             self.admit_front(link, wakers);
@@ -984,10 +998,13 @@ impl Core {
             return;
         };
         let sequence = self.outbox.next_sequence();
+        if queued.beyond.is_some() {
+            self.outbox.seal();
+        }
         let (out, at) = self.outbox.tail();
         out.extend_from_slice(&queued.frame);
         out[at + frame::HEAD..at + frame::DATA_HEAD].copy_from_slice(&sequence.to_le_bytes());
-        self.outbox.commit(at, None);
+        self.outbox.commit(at, queued.beyond);
         self.admitted.push((
             queued.ticket,
             Admission::Accepted(Receipt::new(link.id, sequence, Level::Accepted)),
@@ -1001,7 +1018,7 @@ impl Core {
             if front.deadline.is_none_or(|deadline| now < deadline) {
                 break;
             }
-            if link.has_room(self, front.frame.len()) {
+            if link.has_room(self, front.size()) {
                 self.admit_front(link, wakers);
                 continue;
             }
