@@ -53,19 +53,18 @@ pub enum Then {
     Answer,
 }
 
+/// The lengths of both paths' ways so far, in nanoseconds.
+pub type Ways = Arc<Mutex<[Vec<f64>; 2]>>;
+
 /// Reads `block` messages from each connection in turn, blocking, on one thread: both paths wake the same thread, wherever the
 /// scheduler has put it. Gives each path's socket and, behind a lock, the lengths of its ways.
-pub fn in_turn(
-    directory: &std::path::Path,
-    block: usize,
-    turns: [Turn; 2],
-) -> ([Place; 2], Arc<Mutex<[Vec<f64>; 2]>>) {
+pub fn in_turn(directory: &std::path::Path, block: usize, turns: [Turn; 2]) -> ([Place; 2], Ways) {
     let sockets = turns.map(|turn| {
         let path = directory.join(format!("{}.sock", turn.name));
         (UnixListener::bind(&path).expect("a free path"), path)
     });
     let places = [0, 1].map(|at| Place::Unix(sockets[at].1.clone()));
-    let ways = Arc::<Mutex<[Vec<f64>; 2]>>::default();
+    let ways = Ways::default();
     let noted = Arc::clone(&ways);
     std::thread::Builder::new()
         .name("reader".to_owned())
