@@ -63,7 +63,7 @@ fn drawn(text: &str) -> Verdict {
                 .and_then(|(_, rest)| rest.split_once(']'));
             code = found
                 .map(|(code, _)| code.to_owned())
-                .filter(|code| line.starts_with("error"));
+                .filter(|_| line.starts_with("error"));
         } else if let Some(place) = line.strip_prefix("--> ")
             && let Some(code) = code.take()
         {

@@ -29,22 +29,18 @@ async fn start(endpoint: &str) -> RunningRelay {
 
 /// The next message's number, or the gap before it.
 async fn next(source: &mut Source<Message>) -> Result<u64, Gap> {
-    loop {
-        match timeout(PATIENCE, source.recv())
-            .await
-            .expect("something arrives")
-        {
-            Some(Ok(delivery)) => {
-                assert!(delivery.gap().is_none());
-                return Ok(std::str::from_utf8(delivery.payload())
-                    .unwrap()
-                    .parse()
-                    .unwrap());
-            }
-            Some(Err(SourceError::Gap(gap))) => return Err(gap),
-            Some(Err(other)) => panic!("{other}"),
-            None => panic!("the source ended"),
+    match timeout(PATIENCE, source.recv())
+        .await
+        .expect("something arrives")
+    {
+        Some(Ok(delivery)) => {
+            assert!(delivery.gap().is_none());
+            let number = std::str::from_utf8(delivery.payload()).unwrap();
+            Ok(number.parse().unwrap())
         }
+        Some(Err(SourceError::Gap(gap))) => Err(gap),
+        Some(Err(other)) => panic!("{other}"),
+        None => panic!("the source ended"),
     }
 }
 
