@@ -8,7 +8,7 @@
 //! → link → outbox → [`frame`] → [`transport`]; the other end is [`Source`].
 //!
 //! - the promise every sink makes: [`MessageSink`], [`Receipt`], [`Level`], [`SendError`]
-//! - what is sent: [`Message`], [`MessageType`]
+//! - what is sent: [`struct@Message`], [`MessageType`]
 //! - names known only at run time: [`SinkFactory`], [`DynSink`], [`ServiceRegistry`]
 //! - beneath, for relays, simulators and tools: [`frame`], [`transport`], [`clock`], [`life`], [`policy`]
 
