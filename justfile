@@ -30,7 +30,7 @@ bench:
 
 # Writes docs/PERFORMANCE.md with its plots.
 bench-report:
-    bash scripts/bench-report
+    python3 scripts/bench-report
 
 # What a fresh clone costs to build, at 10 to 1,000 services.
 build-cost:

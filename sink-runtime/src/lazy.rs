@@ -28,7 +28,7 @@ use crate::{Direct, Relay};
 ///
 /// ```
 /// # use sink_runtime::{Lazy, DynSink, Message};
-/// # async fn open() -> Result<DynSink, sink_runtime::ConnectError> { unimplemented!() }
+/// # async fn open() -> Result<DynSink, sink_runtime::ConnectError> { std::future::pending().await }
 /// let sink = Lazy::new(|| async { open().await });
 /// # let _: Lazy<DynSink> = sink;
 /// ```
