@@ -586,10 +586,41 @@ mod events {
         fn exit(&self, _: &tracing::span::Id) {}
     }
 
+    /// Stands in the whole process and wants nothing: with it, no callsite is cached as unwanted while other tests, which
+    /// have no subscriber of their own, meet it first.
+    struct Undecided;
+
+    impl tracing::Subscriber for Undecided {
+        fn register_callsite(
+            &self,
+            _: &'static tracing::Metadata<'static>,
+        ) -> tracing::subscriber::Interest {
+            tracing::subscriber::Interest::sometimes()
+        }
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            false
+        }
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+            tracing::span::Id::from_u64(1)
+        }
+        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+        fn event(&self, _: &tracing::Event<'_>) {}
+        fn enter(&self, _: &tracing::span::Id) {}
+        fn exit(&self, _: &tracing::span::Id) {}
+    }
+
+    /// Collects the events of this thread.
+    fn collect(lines: &Lines) -> tracing::subscriber::DefaultGuard {
+        // The second test finds it there.
+        let _ = tracing::subscriber::set_global_default(Undecided);
+        tracing::subscriber::set_default(lines.clone())
+    }
+
     #[tokio::test(start_paused = true)]
     async fn each_state_change_is_one_event_and_repeats_are_counted_2_8() {
         let lines = Lines::default();
-        let _guard = tracing::subscriber::set_default(lines.clone());
+        let _guard = collect(&lines);
         let net = Net::new(|attempt| match attempt {
             0..20 => Answer::Refuse(ErrorKind::ConnectionRefused),
             _ => Answer::Connect(Rules::default()),
@@ -623,7 +654,7 @@ mod events {
     #[tokio::test(start_paused = true)]
     async fn losing_a_connection_with_messages_on_it_is_an_event_2_8() {
         let lines = Lines::default();
-        let _guard = tracing::subscriber::set_default(lines.clone());
+        let _guard = collect(&lines);
         let net = Net::open();
         let sink = sink_over(&net, "delivery = \"at_least_once\"");
         sink.try_send(numbered(0)).unwrap();
