@@ -35,17 +35,24 @@ pub(crate) fn drive(link: Arc<Link>, generation: u64) -> impl Future<Output = ()
         link,
         generation,
         dialing: None,
-        assembler: Assembler::new(frame::MAX_HELLO_BYTES),
+        last_is_first: runs_last_woken_first(),
         timer: None,
         armed: None,
     }
+}
+
+/// The scheduler of several workers keeps the task that was woken last for next; that of one thread takes turns.
+fn runs_last_woken_first() -> bool {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    Handle::try_current().is_ok_and(|here| here.runtime_flavor() == RuntimeFlavor::MultiThread)
 }
 
 struct Drive {
     link: Arc<Link>,
     generation: u64,
     dialing: Option<BoxFuture<'static, io::Result<Arc<dyn Wire>>>>,
-    assembler: Assembler,
+    /// Its runtime runs first what was woken last.
+    last_is_first: bool,
     timer: Option<Pin<Box<dyn Timer>>>,
     armed: Option<Instant>,
 }
@@ -94,6 +101,17 @@ impl Drive {
             return Poll::Ready(Round::Done);
         }
         core.answers += 1;
+        if std::mem::take(&mut core.heard_meanwhile) {
+            core.life.heard(now);
+        }
+        if is_calm(&core, now, cx) {
+            let wire = core.wire.clone();
+            drop(core);
+            if self.was_only_rung(wire) {
+                return Poll::Pending;
+            }
+            core = link.lock();
+        }
         core.expire(&link, now, &mut wakers);
         if core.abandoned && !core.closed {
             core.draining = true;
@@ -111,6 +129,7 @@ impl Drive {
             }
             park(&mut core, cx);
             let deadline = core.next_deadline();
+            core.alarm = deadline;
             drop(core);
             wake(wakers);
             return self.arm(deadline, now, cx);
@@ -133,6 +152,7 @@ impl Drive {
                 }
                 link.publish(&core);
                 let deadline = core.next_deadline();
+                core.alarm = deadline;
                 park(&mut core, cx);
                 drop(core);
                 wake(wakers);
@@ -146,7 +166,7 @@ impl Drive {
                     wake(wakers);
                     return Poll::Ready(Round::Done);
                 }
-                let deadline = core.next_deadline().map_or(until, |other| other.min(until));
+                let deadline = set_alarm(&mut core, until);
                 park_flushing(&mut core, cx);
                 drop(core);
                 wake(wakers);
@@ -177,7 +197,7 @@ impl Drive {
                 Poll::Ready(Round::Again)
             }
             Step::Continue { until } => {
-                let deadline = core.next_deadline().map_or(until, |other| other.min(until));
+                let deadline = set_alarm(&mut core, until);
                 if self.dialing.is_some() {
                     park_flushing(&mut core, cx);
                     drop(core);
@@ -217,7 +237,7 @@ impl Drive {
                 {
                     frame::control(&mut core.control, Kind::Bye, |_| {});
                 }
-                let deadline = core.next_deadline().map_or(until, |other| other.min(until));
+                let deadline = set_alarm(&mut core, until);
                 drop(core);
                 wake(wakers);
                 self.talk(now, deadline, cx)
@@ -258,7 +278,8 @@ impl Drive {
     /// The stream is there: our hello is the first thing on it.
     fn greet(&mut self, now: Instant, wire: Arc<dyn Wire>) {
         let link = &self.link;
-        self.assembler = Assembler::new(frame::MAX_HELLO_BYTES);
+        let mut ears = link.ears();
+        *ears = Assembler::new(frame::MAX_HELLO_BYTES);
         let mut core = link.lock();
         let hello = Hello {
             service: link.service(),
@@ -320,24 +341,40 @@ impl Drive {
         }
     }
 
-    fn read(&mut self, now: Instant, cx: &mut Context<'_>) -> Talk {
-        let Some(wire) = self.link.lock().wire.clone() else {
+    /// Whether the bell rang for bytes that a sender has read since: then all stands as it stood, and the bell is hung again.
+    fn was_only_rung(&self, wire: Option<Arc<dyn Wire>>) -> bool {
+        let link = &self.link;
+        let all_heard = link.ears().is_empty();
+        let ringer = &mut Context::from_waker(&link.ringer);
+        all_heard && wire.is_some_and(|wire| wire.poll_readable(ringer).is_pending())
+    }
+
+    fn read(&self, now: Instant, cx: &mut Context<'_>) -> Talk {
+        let link = &self.link;
+        let mut ears = link.ears();
+        let Some(wire) = link.lock().wire.clone() else {
             return Talk::PeerClosed("stream vanished");
         };
+        link.bell.driver_listens(cx.waker(), self.last_is_first);
+        // A sender that read an ack of its own leaves what is not his.
+        match self.heard(&mut ears, now) {
+            Talk::Parked => {}
+            other => return other,
+        }
         for _ in 0..READS_PER_POLL {
-            match wire.poll_readable(cx) {
+            match wire.poll_readable(&mut Context::from_waker(&link.ringer)) {
                 Poll::Pending => return Talk::Parked,
                 Poll::Ready(Err(_)) => return Talk::PeerClosed("stream failed"),
                 Poll::Ready(Ok(())) => {}
             }
-            match wire.try_read(self.assembler.room()) {
+            match wire.try_read(ears.room()) {
                 Ok(0) => return Talk::PeerClosed("peer closed it"),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(_) => return Talk::PeerClosed("peer reset it"),
             }
-            match self.heard(now) {
+            match self.heard(&mut ears, now) {
                 Talk::Parked => {}
                 other => return other,
             }
@@ -345,25 +382,47 @@ impl Drive {
         Talk::Again
     }
 
-    /// Acts on the frames that have arrived.
-    fn heard(&mut self, now: Instant) -> Talk {
+    /// Acts on the frames that have arrived; of acks only the last one matters.
+    fn heard(&self, ears: &mut Assembler, now: Instant) -> Talk {
+        if ears.is_empty() {
+            return Talk::Parked;
+        }
+        let mut acked = None;
+        let mut ends = None;
         loop {
-            let frame = match self.assembler.take_one() {
-                Ok(Some(frame)) => frame,
+            let (total, heard) = match ears.peek() {
+                Ok(Some(frame)) => (frame.len(), self.heard_one(now, frame)),
                 Ok(None) => break,
-                Err(error) => return Talk::Broken(self.nonsense(&error)),
+                Err(error) => {
+                    ends = Some(Talk::Broken(self.nonsense(&error)));
+                    break;
+                }
             };
-            if let Err(talk) = self.heard_one(now, &frame) {
-                return talk;
+            ears.advance(total);
+            match heard {
+                Ok(ack) => acked = ack.or(acked),
+                Err(talk) => {
+                    ends = Some(talk);
+                    break;
+                }
             }
         }
+        let mut wakers = Vec::new();
         let mut core = self.link.lock();
         core.life.heard(now);
-        Talk::Parked
+        if let Some(sequence) = acked {
+            core.outbox.ack(sequence);
+            core.admit(&self.link, &mut wakers);
+            core.wake_waits(&mut wakers);
+        }
+        drop(core);
+        wake(wakers);
+        ends.unwrap_or(Talk::Parked)
     }
 
-    fn heard_one(&mut self, now: Instant, bytes: &[u8]) -> Result<(), Talk> {
-        let link = Arc::clone(&self.link);
+    /// Acts on one frame; of an ack it gives the number.
+    fn heard_one(&self, now: Instant, bytes: &[u8]) -> Result<Option<u64>, Talk> {
+        let link = &self.link;
         let nonsense = |error: FrameError| Talk::Broken(self.nonsense(&error));
         match Kind::from_u8(bytes[4]) {
             Some(Kind::Welcome) => {
@@ -387,26 +446,17 @@ impl Drive {
                     }
                 }));
             }
-            Some(Kind::Ack) => {
-                let sequence = frame::number(bytes).map_err(nonsense)?;
-                let mut wakers = Vec::new();
-                let mut core = link.lock();
-                core.outbox.ack(sequence);
-                core.admit(&link, &mut wakers);
-                core.wake_waits(&mut wakers);
-                drop(core);
-                wake(wakers);
-            }
+            Some(Kind::Ack) => return Ok(Some(frame::number(bytes).map_err(nonsense)?)),
             Some(Kind::Heartbeat) => {}
             Some(Kind::Bye) => return Err(Talk::PeerClosed("peer said goodbye")),
             // Later versions may say more; what we do not know we pass over.
             None => {}
             Some(kind) => return Err(Talk::Broken(self.nonsense(&FrameError::Unexpected(kind)))),
         }
-        Ok(())
+        Ok(None)
     }
 
-    fn welcomed(&mut self, now: Instant, welcome: &Welcome) {
+    fn welcomed(&self, now: Instant, welcome: &Welcome) {
         let link = &self.link;
         let mut wakers = Vec::new();
         let mut core = link.lock();
@@ -485,7 +535,9 @@ impl Drive {
                         if core.outbox.unwritten() > 0 && core.ready {
                             continue;
                         }
-                        core.wake_waits(&mut wakers);
+                        if last_write.is_some() {
+                            core.wake_waits(&mut wakers);
+                        }
                         if (core.draining || core.disconnecting)
                             && core.ready
                             && core.outbox.is_settled()
@@ -544,7 +596,9 @@ impl Drive {
                         Poll::Ready(Ok(())) => {}
                         Poll::Ready(Err(_)) => break 'writing Talk::PeerClosed("stream failed"),
                         Poll::Pending => {
-                            core.wake_waits(&mut wakers);
+                            if last_write.is_some() {
+                                core.wake_waits(&mut wakers);
+                            }
                             park_flushing(&mut core, cx);
                             break 'writing Talk::Parked;
                         }
@@ -740,6 +794,7 @@ pub(crate) fn let_go(core: &mut Core) {
     core.driver = Driver::None;
     core.driver_waker = None;
     core.driver_runtime = None;
+    core.alarm = None;
     core.flushing = false;
 }
 
@@ -765,6 +820,22 @@ fn write_control(core: &mut Core, wire: &dyn Wire) -> io::Result<bool> {
     core.control.clear();
     core.control_written = 0;
     Ok(true)
+}
+
+/// Whether nobody has asked anything of the driver since it parked, and its alarm is not due: only reading can call for it.
+fn is_calm(core: &Core, now: Instant, cx: &Context<'_>) -> bool {
+    let parked = |waker: &Waker| waker.will_wake(cx.waker());
+    core.ready
+        && !core.flushing
+        && core.alarm.is_some_and(|alarm| now < alarm)
+        && core.driver_waker.as_ref().is_some_and(parked)
+}
+
+/// When to look at the time next: at `until`, or sooner if anyone waits for less.
+fn set_alarm(core: &mut Core, until: Instant) -> Instant {
+    let deadline = core.next_deadline().map_or(until, |other| other.min(until));
+    core.alarm = Some(deadline);
+    deadline
 }
 
 /// The next sender wakes us.

@@ -954,6 +954,27 @@ impl Assembler {
         }
     }
 
+    /// The first whole frame, left where it is: control frames are read and passed over, nobody keeps them.
+    ///
+    /// # Errors
+    /// If its head is impossible or over the limit.
+    #[inline]
+    pub fn peek(&self) -> Result<Option<&[u8]>, FrameError> {
+        Ok(head(&self.arrived, self.limit)?.and_then(|head| self.arrived.get(..head.total)))
+    }
+
+    /// Passes over `count` bytes, as many as [`peek`](Self::peek) showed.
+    #[inline]
+    pub fn advance(&mut self, count: usize) {
+        self.arrived.advance(count);
+    }
+
+    /// Whether nothing is left of what has arrived.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.arrived.is_empty()
+    }
+
     /// Whether a part of a frame is waiting for its rest.
     #[must_use]
     pub fn is_torn(&self) -> bool {
