@@ -41,6 +41,7 @@ mod inproc;
 mod leaf;
 mod link;
 mod outbox;
+mod told;
 mod watchdog;
 
 // --- the receiving end

@@ -1,7 +1,7 @@
 //! One leaf's link: the lock, what is under it, and how a message gets in. The task that dials, reads and writes is `driver.rs`.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
@@ -18,6 +18,7 @@ use crate::life::{Life, LifePolicy, SinkState};
 use crate::message::{MessageType, Metadata};
 use crate::outbox::{AROUND, Fate, Outbox, Undelivered};
 use crate::receipt::{DropCause, Level, Lost, Receipt};
+use crate::told::Told;
 use crate::transport::{Target, Wire};
 
 pub(crate) use sink_schema::WhenFull;
@@ -89,6 +90,11 @@ pub(crate) struct Link {
     pub(crate) surroundings: Surroundings,
     pub(crate) producer: ProducerId,
     pub(crate) states: watch::Sender<SinkState>,
+    /// Where to dial; the registry may move a service while its link lives.
+    target: Mutex<Arc<Target>>,
+    told: Mutex<Told>,
+    /// There are events to tell.
+    news: AtomicBool,
     core: Mutex<Core>,
 }
 
@@ -129,6 +135,8 @@ pub(crate) struct Core {
     /// `connect()` was called: a connection is wanted though nothing is buffered.
     pub(crate) connect_wanted: bool,
     pub(crate) disconnecting: bool,
+    /// Another endpoint was given, and the driver has not turned to it yet.
+    pub(crate) moved: bool,
     pub(crate) draining: bool,
     pub(crate) closed: bool,
     /// All handles are gone.
@@ -244,6 +252,7 @@ impl Link {
             next_ticket: 0,
             connect_wanted: false,
             disconnecting: false,
+            moved: false,
             draining: false,
             closed: false,
             abandoned: false,
@@ -255,12 +264,16 @@ impl Link {
             reserved_messages: 0,
             reserved_bytes: 0,
         };
+        let target = Mutex::new(Arc::new(config.target.clone()));
         Arc::new(Self {
             id: NEXT_LINK.fetch_add(1, Ordering::Relaxed),
             config,
             surroundings,
             producer,
             states: watch::Sender::new(SinkState::Idle),
+            target,
+            told: Mutex::default(),
+            news: AtomicBool::new(false),
             core: Mutex::new(core),
         })
     }
@@ -896,21 +909,73 @@ impl Link {
 
     /// Notes that the state may have changed.
     pub(crate) fn publish(&self, core: &Core) {
+        self.publish_because(core, None);
+    }
+
+    /// The same, where the state alone does not say why. Events are told by [`Link::tell`], without the lock.
+    pub(crate) fn publish_because(&self, core: &Core, cause: Option<&'static str>) {
         let state = Self::state_of(core);
+        let mut is_other = false;
         self.states.send_if_modified(|before| {
-            let changed = before.name() != state.name()
+            is_other = before.name() != state.name();
+            let changed = is_other
                 || !matches!(
                     (&*before, &state),
                     (SinkState::Idle, SinkState::Idle) | (SinkState::Ready, SinkState::Ready)
                 );
-            *before = state;
+            before.clone_from(&state);
             changed
         });
+        if is_other {
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            if told.note(&state, &self.endpoint(), cause) {
+                self.news.store(true, Ordering::Release);
+            }
+        }
+    }
+
+    /// Tells what changed, now that no lock is held: a subscriber may itself send through this sink.
+    pub(crate) fn tell(&self) {
+        if self.news.swap(false, Ordering::AcqRel) {
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            let events = told.take();
+            drop(told);
+            for event in events {
+                event.tell(&self.config.service);
+            }
+        }
+    }
+
+    /// Where it dials now.
+    pub(crate) fn target(&self) -> Arc<Target> {
+        Arc::clone(&self.target.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn endpoint(&self) -> Arc<str> {
+        Arc::from(self.target().endpoint.to_string())
+    }
+
+    /// The service is elsewhere now (PROMISES 3.3): what was accepted and is not on the wire goes there, redialed at once
+    /// with jitter and a count that starts over; what is on the wire fares as behind a connection that was lost.
+    pub(crate) fn reprovision(self: &Arc<Self>, target: Target) {
+        let mut core = self.lock();
+        {
+            let mut current = self.target.lock().unwrap_or_else(PoisonError::into_inner);
+            if **current == target {
+                return;
+            }
+            *current = Arc::new(target);
+        }
+        core.moved = true;
+        // Without a driver there is no attempt and no connection; the next one looks first.
+        if core.driver == Driver::Running {
+            self.poke(core);
+        }
     }
 
     pub(crate) fn error_io(&self, error: std::io::Error, attempt: u32) -> ConnectError {
         let service = self.service();
-        let endpoint: Arc<str> = Arc::from(self.config.target.endpoint.to_string());
+        let endpoint = self.endpoint();
         let source = Arc::new(error);
         match source.kind() {
             std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
