@@ -477,6 +477,7 @@ impl ServiceRegistry {
             codec: plan.codec,
             message: MessageIdentity::of::<M>(),
             buffer_size: plan.buffer_size,
+            buffer_bytes: plan.buffer_bytes,
             max_frame_bytes: plan.max_frame_bytes,
             max_connections: plan.max_connections,
             life: life_policy(plan),
