@@ -516,6 +516,7 @@ impl Drive {
                     }
                 }
                 let next = if core.ready {
+                    core.drop_aged(now);
                     core.outbox.next()
                 } else {
                     Next::Nothing

@@ -34,6 +34,7 @@ mod service;
 mod slot;
 
 // --- the send path
+mod ages;
 mod blocking;
 mod carried;
 mod driver;

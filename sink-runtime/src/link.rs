@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use crate::ages::Ages;
 use crate::clock::{Instant, Surroundings};
 use crate::codec::Codec;
 use crate::error::{ConnectError, EncodeError, Outcome, SendErrorKind};
@@ -42,6 +43,7 @@ pub(crate) struct LinkConfig {
     pub(crate) confirm: Option<Level>,
     pub(crate) keep: bool,
     pub(crate) send_timeout: Option<Duration>,
+    pub(crate) max_age: Option<Duration>,
     pub(crate) codec: Codec,
     pub(crate) message: MessageIdentity,
 }
@@ -143,6 +145,8 @@ pub(crate) struct Core {
     pub(crate) abandoned: bool,
     /// When an abandoned link stops trying.
     pub(crate) abandon_at: Option<Instant>,
+    /// When what is buffered was accepted, where that counts.
+    ages: Option<Ages>,
     attempted: u64,
     returned: Returned,
     dropped: Dropped,
@@ -257,6 +261,7 @@ impl Link {
             closed: false,
             abandoned: false,
             abandon_at: None,
+            ages: config.max_age.map(Ages::new),
             attempted: 0,
             returned: Returned::default(),
             dropped: Dropped::default(),
@@ -509,6 +514,9 @@ impl Link {
     fn accepted(self: &Arc<Self>, mut core: MutexGuard<'_, Core>, sequence: u64) -> Offer {
         core.attempted += 1;
         core.refused_bytes = 0;
+        if core.ages.is_some() {
+            core.note_age(self, sequence);
+        }
         let receipt = Receipt::new(self.id, sequence, Level::Accepted);
         if core.flushing {
             return Offer::Accepted(receipt);
@@ -1029,6 +1037,20 @@ impl Core {
         self.outbox.unwritten() == 0
     }
 
+    #[cold]
+    fn note_age(&mut self, link: &Link, sequence: u64) {
+        if let Some(ages) = &mut self.ages {
+            ages.note(sequence, link.surroundings.clock.now());
+        }
+    }
+
+    /// Drops what has waited too long; called before anything is written.
+    pub(crate) fn drop_aged(&mut self, now: Instant) {
+        if let Some(upto) = self.ages.as_mut().and_then(|ages| ages.expired(now)) {
+            self.dropped.expired += self.outbox.drop_aged(upto);
+        }
+    }
+
     /// Lets waiting senders in, oldest first, as far as there is room.
     pub(crate) fn admit(&mut self, link: &Link, wakers: &mut Vec<Waker>) {
         if self.queue.is_empty() || self.closed {
@@ -1070,6 +1092,7 @@ impl Core {
         out.extend_from_slice(&queued.frame);
         out[at + frame::HEAD..at + frame::DATA_HEAD].copy_from_slice(&sequence.to_le_bytes());
         self.outbox.commit(at, queued.beyond);
+        self.note_age(link, sequence);
         self.admitted.push((
             queued.ticket,
             Admission::Accepted(Receipt::new(link.id, sequence, Level::Accepted)),

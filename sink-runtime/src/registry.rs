@@ -524,6 +524,16 @@ impl ServiceRegistry {
                 });
         }
         let leaf = match &plan.endpoint {
+            crate::transport::Endpoint::Inproc(_)
+                if plan.role == Role::Direct && plan.max_age.is_some() =>
+            {
+                return Err(RegistryError::Unsupported {
+                    service: Arc::from(service.name.as_str()),
+                    text: Arc::from(
+                        "max_age_ms is not built for a direct inproc service: remove it",
+                    ),
+                });
+            }
             crate::transport::Endpoint::Inproc(name) if plan.role == Role::Direct => {
                 Carried::Inproc(Arc::new(self.inproc::<M>(service, plan, name)))
             }
@@ -567,6 +577,7 @@ impl ServiceRegistry {
             confirm: plan.confirm.map(level),
             keep: plan.delivery == Delivery::AtLeastOnce,
             send_timeout: plan.send_timeout,
+            max_age: plan.max_age,
             codec: plan.codec,
             message: MessageIdentity::of::<M>(),
         };

@@ -707,6 +707,98 @@ async fn nothing_blocks_for_ever_on_a_peer_that_accepts_and_does_not_read_4_8() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_waited_longer_than_max_age_is_dropped_at_flush_and_seen_as_a_gap_4_10() {
+    let go = Arc::new(tokio::sync::Notify::new());
+    let answer = Arc::clone(&go);
+    let net = Net::new(move |_| Answer::When(Arc::clone(&answer)));
+    let sink = sink_over(
+        &net,
+        "max_age_ms = 1000\nbuffer_size = 25\nconnect_timeout_ms = 60000",
+    );
+    let mut receipts = Vec::new();
+    for number in 0..20 {
+        receipts.push(sink.try_send(numbered(number)).unwrap());
+        tokio::time::advance(Duration::from_millis(100)).await;
+    }
+    // A second has passed for numbers 0 to 9; number 10 has waited for it exactly.
+    assert_eq!(
+        ledger(&sink).buffered,
+        20,
+        "it is dropped when it would be written"
+    );
+    go.notify_one();
+    let mut peer = bounded(net.greet()).await;
+    let got: Vec<_> = peer
+        .rest()
+        .await
+        .iter()
+        .map(|(at, payload)| (*at, number_of(payload)))
+        .collect();
+    assert_eq!(
+        got,
+        (10..20)
+            .map(|number| (number + 1, number))
+            .collect::<Vec<_>>()
+    );
+    let held = ledger(&sink);
+    assert_eq!((held.dropped.expired, held.done), (10, 10), "{held:?}");
+    let lost = sink.settled(receipts[9], Level::Written).await.unwrap_err();
+    assert!(lost.to_string().contains("expired"), "{lost}");
+    assert_eq!(
+        sink.settled(receipts[10], Level::Written).await.unwrap(),
+        Level::Written
+    );
+    // On a link that is up nothing grows old.
+    for number in 20..30 {
+        sink.try_send(numbered(number)).unwrap();
+        assert_eq!(number_of(&bounded(peer.data()).await.unwrap().1), number);
+        tokio::time::advance(Duration::from_millis(700)).await;
+    }
+    assert_eq!(ledger(&sink).dropped.expired, 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_confirming_send_whose_message_grew_too_old_gets_it_back_4_10() {
+    let net = Net::new(|attempt| match attempt {
+        0..6 => Answer::Refuse(std::io::ErrorKind::NotFound),
+        _ => Answer::Connect(Rules::default()),
+    });
+    let sink = sink_over(&net, "max_age_ms = 500\nconfirm = \"written\"");
+    let sending = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.send(numbered(4)).await }
+    });
+    let mut peer = bounded(net.greet()).await;
+    let error = bounded(sending).await.unwrap().unwrap_err();
+    assert_eq!(error.outcome(), Outcome::NotSent);
+    assert!(error.to_string().contains("max_age_ms"), "{error}");
+    assert_eq!(number_of(error.into_message().unwrap().payload()), 4);
+    assert!(peer.rest().await.is_empty());
+    assert_eq!(ledger(&sink).dropped.expired, 1);
+}
+
+#[tokio::test]
+async fn a_source_sees_what_grew_too_old_as_a_gap_4_10() {
+    let (_directory, endpoint) = socket();
+    let registry = registry_at(&endpoint, "max_age_ms = 50\nheartbeat_ms = 20");
+    let sink = registry.sink::<Message>("orders").unwrap();
+    sink.try_send(numbered(0)).unwrap();
+    sink.try_send(numbered(1)).unwrap();
+    // The clock is the machine's here: nobody listens for longer than a message may wait.
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    let mut source = registry.source::<Message>("orders").unwrap();
+    bounded(source.start()).await.unwrap();
+    let gap = match bounded(source.recv()).await.unwrap() {
+        Ok(delivery) => *delivery.gap().expect("a gap before it"),
+        // Nothing follows: the heartbeat's count tells.
+        Err(sink_runtime::SourceError::Gap(gap)) => gap,
+        Err(other) => panic!("{other}"),
+    };
+    assert_eq!((gap.from, gap.to), (1, 2));
+    assert_eq!(gap.cause, sink_runtime::GapCause::Producer);
+}
+
+#[tokio::test(start_paused = true)]
 async fn with_never_a_send_waits_as_long_as_it_takes_2_3() {
     let net = Net::new(|_| Answer::Refuse(std::io::ErrorKind::NotFound));
     let sink = sink_over(&net, "buffer_size = 1\nsend_timeout_ms = \"never\"");
