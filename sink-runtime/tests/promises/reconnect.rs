@@ -150,6 +150,42 @@ async fn the_count_starts_over_only_after_five_seconds_of_ready_3_2() {
     }
 }
 
+/// A consumer of the relay service `orders` over `net`.
+fn consumer_over(net: &Arc<Net>, more: &str) -> sink_runtime::Source<Message> {
+    let text = format!(
+        "[services.orders]\ntype = \"relay\"\nendpoint = \"unix:///run/user/0/sinks-test/orders.sock\"\n{more}\n"
+    );
+    sink_runtime::ServiceRegistry::from_toml(&text)
+        .unwrap()
+        .with_surroundings(surroundings_over(net))
+        .source::<Message>("orders")
+        .unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_consumer_keeps_to_the_slots_whatever_max_attempts_says_2_4() {
+    let net = Net::new(|_| Answer::Refuse(ErrorKind::ConnectionRefused));
+    let mut source = consumer_over(&net, "max_attempts = 1");
+    let waiting = tokio::time::timeout(Duration::from_secs(60), source.recv());
+    assert!(waiting.await.is_err(), "it waits for its relay");
+    let dials = net.dials();
+    assert!((8..=25).contains(&dials), "{dials} attempts in a minute");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_consumer_waits_two_seconds_for_its_relays_first_frame_10_5() {
+    let net = Net::open();
+    let mut source = consumer_over(&net, "");
+    let waiting = tokio::time::timeout(Duration::from_secs(4), source.recv());
+    assert!(waiting.await.is_err());
+    let times = net.dial_times();
+    let waited = times[1] - times[0];
+    assert!(
+        waited >= Duration::from_secs(2) && waited <= Duration::from_millis(2_110),
+        "{waited:?}"
+    );
+}
+
 fn elsewhere() -> sink_runtime::transport::Endpoint {
     sink_runtime::transport::Endpoint::Unix("/run/user/0/elsewhere/orders.sock".to_owned())
 }

@@ -440,6 +440,15 @@ pub(crate) fn registry_with(
     Arc::new(registry)
 }
 
+/// What a link or source needs of the world, its connections made by `net`.
+pub(crate) fn surroundings_over(net: &Arc<Net>) -> Surroundings {
+    Surroundings {
+        clock: Arc::new(TokioClock),
+        chance: Arc::new(SplitMix::new(1)),
+        dial: Arc::new(NetDial(Arc::clone(net))),
+    }
+}
+
 /// A sink of `orders` over `net`.
 pub(crate) fn sink_over(net: &Arc<Net>, more: &str) -> DynSink {
     registry_over(net, more).sink::<Message>("orders").unwrap()
