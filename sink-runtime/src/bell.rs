@@ -17,6 +17,7 @@ struct Listeners {
     sender: Option<Waker>,
     /// The driver's runtime runs last what is woken last, or first: the sender should come first.
     last_is_first: bool,
+    rang: bool,
 }
 
 impl Bell {
@@ -28,7 +29,13 @@ impl Bell {
     pub(crate) fn driver_listens(&self, waker: &Waker, last_is_first: bool) {
         let mut listeners = self.listeners();
         listeners.last_is_first = last_is_first;
+        listeners.rang = false;
         keep(&mut listeners.driver, waker);
+    }
+
+    /// Whether it rang since it was last asked.
+    pub(crate) fn rang(&self) -> bool {
+        std::mem::take(&mut self.listeners().rang)
     }
 
     /// A sender listens for the next ring.
@@ -44,6 +51,7 @@ impl Wake for Bell {
 
     fn wake_by_ref(self: &Arc<Self>) {
         let mut listeners = self.listeners();
+        listeners.rang = true;
         let (driver, sender) = (listeners.driver.clone(), listeners.sender.take());
         let order = if listeners.last_is_first {
             [driver, sender]

@@ -253,7 +253,8 @@ impl<M: MessageType> Leaf<M> {
         let link = self.link();
         {
             let mut core = link.lock();
-            if core.wire.is_none() && core.outbox.is_settled() {
+            let connecting = matches!(core.life.state(), SinkState::Connecting { .. });
+            if core.wire.is_none() && core.outbox.is_settled() && !connecting {
                 return Ok(());
             }
             core.disconnecting = true;
@@ -307,6 +308,7 @@ impl<M: MessageType> Leaf<M> {
             }
         };
         wakers.into_iter().for_each(std::task::Waker::wake);
+        link.tell();
         if wait {
             let until = link.surroundings.clock.now() + deadline;
             let _ = WaitFor::new(link, Some(until), |_, core| core.closed.then_some(())).await;
@@ -349,6 +351,7 @@ impl<M: MessageType> Leaf<M> {
             drop(core);
         }
         wakers.into_iter().for_each(std::task::Waker::wake);
+        link.tell();
         let undelivered = undelivered
             .into_iter()
             .map(|one| UndeliveredMessage {

@@ -34,6 +34,7 @@ mod service;
 mod slot;
 
 // --- the send path
+mod ages;
 mod bell;
 mod blocking;
 mod carried;
@@ -42,6 +43,7 @@ mod inproc;
 mod leaf;
 mod link;
 mod outbox;
+mod told;
 mod watchdog;
 
 // --- the receiving end

@@ -1,7 +1,7 @@
 //! One leaf's link: the lock, what is under it, and how a message gets in. The task that dials, reads and writes is `driver.rs`.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use crate::ages::Ages;
 use crate::bell::Bell;
 use crate::clock::{Instant, Surroundings};
 use crate::codec::Codec;
@@ -19,6 +20,7 @@ use crate::life::{Life, LifePolicy, SinkState};
 use crate::message::{MessageType, Metadata};
 use crate::outbox::{AROUND, Fate, Outbox, Undelivered};
 use crate::receipt::{DropCause, Level, Lost, Receipt};
+use crate::told::Told;
 use crate::transport::{Target, Wire};
 
 pub(crate) use sink_schema::WhenFull;
@@ -42,6 +44,7 @@ pub(crate) struct LinkConfig {
     pub(crate) confirm: Option<Level>,
     pub(crate) keep: bool,
     pub(crate) send_timeout: Option<Duration>,
+    pub(crate) max_age: Option<Duration>,
     pub(crate) codec: Codec,
     pub(crate) message: MessageIdentity,
 }
@@ -95,6 +98,11 @@ pub(crate) struct Link {
     pub(crate) bell: Arc<Bell>,
     /// The bell, as a wire knows it.
     pub(crate) ringer: Waker,
+    /// Where to dial; the registry may move a service while its link lives.
+    target: Mutex<Arc<Target>>,
+    told: Mutex<Told>,
+    /// There are events to tell.
+    news: AtomicBool,
     core: Mutex<Core>,
 }
 
@@ -139,12 +147,16 @@ pub(crate) struct Core {
     /// `connect()` was called: a connection is wanted though nothing is buffered.
     pub(crate) connect_wanted: bool,
     pub(crate) disconnecting: bool,
+    /// Another endpoint was given, and the driver has not turned to it yet.
+    pub(crate) moved: bool,
     pub(crate) draining: bool,
     pub(crate) closed: bool,
     /// All handles are gone.
     pub(crate) abandoned: bool,
     /// When an abandoned link stops trying.
     pub(crate) abandon_at: Option<Instant>,
+    /// When what is buffered was accepted, where that counts.
+    ages: Option<Ages>,
     attempted: u64,
     returned: Returned,
     dropped: Dropped,
@@ -256,10 +268,12 @@ impl Link {
             next_ticket: 0,
             connect_wanted: false,
             disconnecting: false,
+            moved: false,
             draining: false,
             closed: false,
             abandoned: false,
             abandon_at: None,
+            ages: config.max_age.map(Ages::new),
             attempted: 0,
             returned: Returned::default(),
             dropped: Dropped::default(),
@@ -268,6 +282,7 @@ impl Link {
             reserved_bytes: 0,
         };
         let bell = Arc::new(Bell::default());
+        let target = Mutex::new(Arc::new(config.target.clone()));
         Arc::new(Self {
             id: NEXT_LINK.fetch_add(1, Ordering::Relaxed),
             config,
@@ -277,6 +292,9 @@ impl Link {
             ears: Mutex::new(Assembler::new(frame::MAX_HELLO_BYTES)),
             ringer: Waker::from(Arc::clone(&bell)),
             bell,
+            target,
+            told: Mutex::default(),
+            news: AtomicBool::new(false),
             core: Mutex::new(core),
         })
     }
@@ -516,6 +534,9 @@ impl Link {
     fn accepted(self: &Arc<Self>, mut core: MutexGuard<'_, Core>, sequence: u64) -> Offer {
         core.attempted += 1;
         core.refused_bytes = 0;
+        if core.ages.is_some() {
+            core.note_age(self, sequence);
+        }
         let receipt = Receipt::new(self.id, sequence, Level::Accepted);
         if core.flushing {
             return Offer::Accepted(receipt);
@@ -986,21 +1007,73 @@ impl Link {
 
     /// Notes that the state may have changed.
     pub(crate) fn publish(&self, core: &Core) {
+        self.publish_because(core, None);
+    }
+
+    /// The same, where the state alone does not say why. Events are told by [`Link::tell`], without the lock.
+    pub(crate) fn publish_because(&self, core: &Core, cause: Option<&'static str>) {
         let state = Self::state_of(core);
+        let mut is_other = false;
         self.states.send_if_modified(|before| {
-            let changed = before.name() != state.name()
+            is_other = before.name() != state.name();
+            let changed = is_other
                 || !matches!(
                     (&*before, &state),
                     (SinkState::Idle, SinkState::Idle) | (SinkState::Ready, SinkState::Ready)
                 );
-            *before = state;
+            before.clone_from(&state);
             changed
         });
+        if is_other {
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            if told.note(&state, &self.endpoint(), cause) {
+                self.news.store(true, Ordering::Release);
+            }
+        }
+    }
+
+    /// Tells what changed, now that no lock is held: a subscriber may itself send through this sink.
+    pub(crate) fn tell(&self) {
+        if self.news.swap(false, Ordering::AcqRel) {
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            let events = told.take();
+            drop(told);
+            for event in events {
+                event.tell(&self.config.service);
+            }
+        }
+    }
+
+    /// Where it dials now.
+    pub(crate) fn target(&self) -> Arc<Target> {
+        Arc::clone(&self.target.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn endpoint(&self) -> Arc<str> {
+        Arc::from(self.target().endpoint.to_string())
+    }
+
+    /// The service is elsewhere now (PROMISES 3.3): what was accepted and is not on the wire goes there, redialed at once
+    /// with jitter and a count that starts over; what is on the wire fares as behind a connection that was lost.
+    pub(crate) fn reprovision(self: &Arc<Self>, target: Target) {
+        let mut core = self.lock();
+        {
+            let mut current = self.target.lock().unwrap_or_else(PoisonError::into_inner);
+            if **current == target {
+                return;
+            }
+            *current = Arc::new(target);
+        }
+        core.moved = true;
+        // Without a driver there is no attempt and no connection; the next one looks first.
+        if core.driver == Driver::Running {
+            self.poke(core);
+        }
     }
 
     pub(crate) fn error_io(&self, error: std::io::Error, attempt: u32) -> ConnectError {
         let service = self.service();
-        let endpoint: Arc<str> = Arc::from(self.config.target.endpoint.to_string());
+        let endpoint = self.endpoint();
         let source = Arc::new(error);
         match source.kind() {
             std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
@@ -1075,6 +1148,20 @@ impl Core {
         self.wake_waits(wakers);
     }
 
+    #[cold]
+    fn note_age(&mut self, link: &Link, sequence: u64) {
+        if let Some(ages) = &mut self.ages {
+            ages.note(sequence, link.surroundings.clock.now());
+        }
+    }
+
+    /// Drops what has waited too long; called before anything is written.
+    pub(crate) fn drop_aged(&mut self, now: Instant) {
+        if let Some(upto) = self.ages.as_mut().and_then(|ages| ages.expired(now)) {
+            self.dropped.expired += self.outbox.drop_aged(upto);
+        }
+    }
+
     /// Lets waiting senders in, oldest first, as far as there is room.
     pub(crate) fn admit(&mut self, link: &Link, wakers: &mut Vec<Waker>) {
         if self.queue.is_empty() || self.closed {
@@ -1116,6 +1203,7 @@ impl Core {
         out.extend_from_slice(&queued.frame);
         out[at + frame::HEAD..at + frame::DATA_HEAD].copy_from_slice(&sequence.to_le_bytes());
         self.outbox.commit(at, queued.beyond);
+        self.note_age(link, sequence);
         self.admitted.push((
             queued.ticket,
             Admission::Accepted(Receipt::new(link.id, sequence, Level::Accepted)),

@@ -448,7 +448,7 @@ impl<M: MessageType> Source<M> {
                 start == Start::Retained && settings.role == Role::Subscribe;
             let (inbox, failures) = (Arc::clone(&self.inbox), self.failures);
             self.starting = Some(Box::pin(async move {
-                inbox.set_limit(settings.buffer_size);
+                inbox.set_limit(settings.buffer_size, settings.buffer_bytes);
                 match settings.role {
                     Role::Listen => listen::start(settings, inbox, failures).await,
                     Role::Subscribe => Ok(subscribe::start(settings, inbox, start)),
@@ -600,6 +600,8 @@ impl<M: MessageType> Source<M> {
         let chunk = self.chunk.as_ref()?;
         let frame = &chunk.bytes[from..from + total];
         let Ok(parts) = frame::data(frame) else {
+            // The reading side has looked already; it held a place all the same.
+            self.inbox.took_one();
             return None;
         };
         let seen = self
@@ -731,7 +733,9 @@ impl<M: MessageType> Source<M> {
     }
 
     fn close_chunk(&mut self) {
-        self.chunk = None;
+        if let Some(chunk) = self.chunk.take() {
+            self.inbox.took_chunk(chunk.bytes.len());
+        }
     }
 }
 
