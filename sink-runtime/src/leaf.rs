@@ -19,6 +19,7 @@ use crate::link::{Core, Driver, Link, Offer, WhenFull};
 use crate::message::MessageType;
 use crate::receipt::{DropCause, Level, Lost, Receipt};
 use crate::report::{DrainReport, UndeliveredMessage};
+use crate::sync::yield_now;
 use crate::watchdog::Watchdog;
 
 /// The handles on a link; the last one to go abandons it.
@@ -316,7 +317,7 @@ impl<M: MessageType> Leaf<M> {
                 return report;
             }
             // Only for as long as one write that does not block.
-            tokio::task::yield_now().await;
+            yield_now().await;
         }
     }
 

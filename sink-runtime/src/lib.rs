@@ -41,6 +41,7 @@ mod inproc;
 mod leaf;
 mod link;
 mod outbox;
+mod sync;
 mod watchdog;
 
 // --- the receiving end

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use crate::life::{Life, LifePolicy, SinkState};
 use crate::message::{MessageType, Metadata};
 use crate::outbox::{AROUND, Fate, Outbox, Undelivered};
 use crate::receipt::{DropCause, Level, Lost, Receipt};
+use crate::sync::{Handle, Id, Mutex, MutexGuard};
 use crate::transport::{Target, Wire};
 
 pub(crate) use sink_schema::WhenFull;
@@ -112,7 +113,7 @@ pub(crate) struct Core {
     pub(crate) driver: Driver,
     pub(crate) driver_waker: Option<Waker>,
     /// Where the driver runs.
-    pub(crate) driver_runtime: Option<tokio::runtime::Id>,
+    pub(crate) driver_runtime: Option<Id>,
     /// Which driver it is: one that was replaced must not touch anything any more.
     pub(crate) generation: u64,
     /// How often the driver was polled: its signs of life.
@@ -377,7 +378,7 @@ impl Link {
                 source,
             }));
         }
-        if tokio::runtime::Handle::try_current().is_err() {
+        if Handle::try_current().is_err() {
             core.attempted += 1;
             core.returned.closed += 1;
             return Err(Offer::Refused(SendErrorKind::NoRuntime {
@@ -531,7 +532,7 @@ impl Link {
         if core.driver == Driver::Running {
             return true;
         }
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+        let Ok(runtime) = Handle::try_current() else {
             return false;
         };
         core.driver = Driver::Running;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::clock::Timer;
 use crate::link::{Driver, Link};
+use crate::sync::Handle;
 
 /// How long a driver may take to answer. A live runtime polls a woken task within milliseconds; a false alarm costs one
 /// reconnect and loses nothing.
@@ -29,7 +30,7 @@ struct Asked {
 impl Watchdog {
     /// Called by a future that is about to wait. Costs nothing where the driver is on the same runtime.
     pub(crate) fn watch(&mut self, link: &Arc<Link>, cx: &mut Context<'_>) {
-        let Ok(here) = tokio::runtime::Handle::try_current() else {
+        let Ok(here) = Handle::try_current() else {
             return;
         };
         loop {
