@@ -167,9 +167,14 @@ impl<M: MessageType> Leaf<M> {
 
     pub(crate) async fn flush(&self) -> Result<(), Lost> {
         let link = self.link();
-        let (upto, unknown) = {
+        let (from, upto, unknown) = {
             let core = link.lock();
-            (core.outbox.last_sequence(), core.outbox.unknown())
+            let outbox = &core.outbox;
+            (
+                outbox.first_owed(),
+                outbox.last_sequence(),
+                outbox.unknown(),
+            )
         };
         let deadline = link
             .config
@@ -180,7 +185,8 @@ impl<M: MessageType> Leaf<M> {
             sequence: upto,
         };
         let done = WaitFor::new(link, deadline, |_, core| {
-            if core.outbox.unknown() > unknown {
+            // A close that could not wait leaves nothing owed, and yet not all of it arrived.
+            if core.outbox.unknown() > unknown || core.outbox.was_closed_over(from, upto) {
                 return Some(Err(lost.clone()));
             }
             if core.outbox.is_done_to(upto) {

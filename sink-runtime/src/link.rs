@@ -107,6 +107,8 @@ pub(crate) struct Core {
     pub(crate) wire: Option<Arc<dyn Wire>>,
     /// The other end has welcomed us: data may be written.
     pub(crate) ready: bool,
+    /// Our goodbye is written, or about to be: nothing may follow it, so `ready` is over.
+    pub(crate) leaving: bool,
     /// Control bytes to write before the next frame.
     pub(crate) control: Vec<u8>,
     pub(crate) control_written: usize,
@@ -230,6 +232,7 @@ impl Link {
             life: Life::new(config.life.clone()),
             wire: None,
             ready: false,
+            leaving: false,
             control: Vec::new(),
             control_written: 0,
             driver: Driver::None,
@@ -652,6 +655,13 @@ impl Link {
             core.returned.refused += 1;
             return Err(kind);
         }
+        if core.closed || core.draining {
+            // Since the offer that found no room: who waits now was not there to be turned away.
+            core.returned.closed += 1;
+            return Err(SendErrorKind::Closed {
+                service: self.service(),
+            });
+        }
         let now = self.surroundings.clock.now();
         let deadline = self.config.send_timeout.map(|timeout| now + timeout);
         core.next_ticket += 1;
@@ -1030,9 +1040,11 @@ impl Core {
                 .push((queued.ticket, Admission::Refused(kind)));
             wakers.push(queued.waker);
         }
-        for wait in &self.waits {
+        for wait in &mut self.waits {
             if wait.deadline.is_some_and(|deadline| now >= deadline) {
                 wakers.push(wait.waker.clone());
+                // It is told once: one that is not polled must not keep the driver awake.
+                wait.deadline = None;
             }
         }
     }
