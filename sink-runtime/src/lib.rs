@@ -65,6 +65,9 @@ mod ledger;
 mod receipt;
 mod report;
 
+#[cfg(all(shuttle, test))]
+mod schedules;
+
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
