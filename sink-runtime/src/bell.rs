@@ -3,8 +3,10 @@
 //! A wire keeps one waker, so that is always the bell. A confirming sender that reads its ack itself is spared a turn of the
 //! driver and a second wake; the driver is told all the same, because nobody may depend on a future that is not polled.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Wake, Waker};
+
+use crate::sync::{Mutex, MutexGuard};
 
 /// See the module.
 #[derive(Debug, Default)]

@@ -252,6 +252,8 @@ impl Drive {
                     && core.control.is_empty()
                 {
                     frame::control(&mut core.control, Kind::Bye, |_| {});
+                    core.ready = false;
+                    core.leaving = true;
                 }
                 let deadline = set_alarm(&mut core, until);
                 drop(core);
@@ -325,6 +327,10 @@ impl Drive {
         let mut ears = link.ears();
         *ears = Assembler::new(frame::MAX_HELLO_BYTES);
         let mut core = link.lock();
+        if core.closed {
+            // It was closed while we dialed: nobody would ever hang up.
+            return;
+        }
         let hello = Hello {
             service: link.service(),
             role: PeerRole::Producer,
@@ -378,7 +384,12 @@ impl Drive {
                 let mut wakers = Vec::new();
                 let link = Arc::clone(&self.link);
                 let mut core = link.lock();
+                // What came while we said goodbye goes on a connection of its own, before a close is done.
+                let owed = !core.outbox.is_settled() || !core.queue.is_empty();
+                let draining = core.draining && owed;
+                core.draining &= !owed;
                 self.finish(&mut core, &mut wakers);
+                core.draining |= draining;
                 drop(core);
                 wake(wakers);
                 Poll::Ready(Round::Again)
@@ -573,11 +584,7 @@ impl Drive {
                         },
                         Err(_) => break 'writing Talk::PeerClosed("writing failed"),
                     }
-                    if (core.draining || core.disconnecting)
-                        && core.ready
-                        && core.outbox.is_settled()
-                        && core.queue.is_empty()
-                    {
+                    if core.leaving {
                         break 'writing Talk::Finished;
                     }
                 }
@@ -682,7 +689,7 @@ impl Drive {
     fn lost(&mut self, now: Instant, how: &'static str) {
         let link = Arc::clone(&self.link);
         let core = link.lock();
-        let established = core.ready;
+        let established = core.ready || core.leaving;
         let owed =
             core.outbox.unwritten() > 0 || core.outbox.in_flight() > 0 || !core.queue.is_empty();
         drop(core);
@@ -855,6 +862,7 @@ pub(crate) fn let_go(core: &mut Core) {
 fn hang_up(core: &mut Core) {
     core.wire = None;
     core.ready = false;
+    core.leaving = false;
     core.control.clear();
     core.control_written = 0;
     core.outbox.rewind();

@@ -19,6 +19,7 @@ use crate::link::{Core, Driver, Link, Offer, WhenFull};
 use crate::message::MessageType;
 use crate::receipt::{DropCause, Level, Lost, Receipt};
 use crate::report::{DrainReport, UndeliveredMessage};
+use crate::sync::yield_now;
 use crate::watchdog::Watchdog;
 
 /// The handles on a link; the last one to go abandons it.
@@ -166,9 +167,14 @@ impl<M: MessageType> Leaf<M> {
 
     pub(crate) async fn flush(&self) -> Result<(), Lost> {
         let link = self.link();
-        let (upto, unknown) = {
+        let (from, upto, unknown) = {
             let core = link.lock();
-            (core.outbox.last_sequence(), core.outbox.unknown())
+            let outbox = &core.outbox;
+            (
+                outbox.first_owed(),
+                outbox.last_sequence(),
+                outbox.unknown(),
+            )
         };
         let deadline = link
             .config
@@ -179,7 +185,8 @@ impl<M: MessageType> Leaf<M> {
             sequence: upto,
         };
         let done = WaitFor::new(link, deadline, |_, core| {
-            if core.outbox.unknown() > unknown {
+            // A close that could not wait leaves nothing owed, and yet not all of it arrived.
+            if core.outbox.unknown() > unknown || core.outbox.was_closed_over(from, upto) {
                 return Some(Err(lost.clone()));
             }
             if core.outbox.is_done_to(upto) {
@@ -318,7 +325,7 @@ impl<M: MessageType> Leaf<M> {
                 return report;
             }
             // Only for as long as one write that does not block.
-            tokio::task::yield_now().await;
+            yield_now().await;
         }
     }
 

@@ -43,6 +43,7 @@ mod inproc;
 mod leaf;
 mod link;
 mod outbox;
+mod sync;
 mod told;
 mod watchdog;
 
@@ -66,6 +67,9 @@ mod error;
 mod ledger;
 mod receipt;
 mod report;
+
+#[cfg(all(shuttle, test))]
+mod schedules;
 
 #[doc(hidden)]
 #[path = "private.rs"]

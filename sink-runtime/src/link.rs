@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use crate::life::{Life, LifePolicy, SinkState};
 use crate::message::{MessageType, Metadata};
 use crate::outbox::{AROUND, Fate, Outbox, Undelivered};
 use crate::receipt::{DropCause, Level, Lost, Receipt};
+use crate::sync::{Handle, Id, Mutex, MutexGuard};
 use crate::told::Told;
 use crate::transport::{Target, Wire};
 
@@ -120,13 +121,15 @@ pub(crate) struct Core {
     pub(crate) wire: Option<Arc<dyn Wire>>,
     /// The other end has welcomed us: data may be written.
     pub(crate) ready: bool,
+    /// Our goodbye is written, or about to be: nothing may follow it, so `ready` is over.
+    pub(crate) leaving: bool,
     /// Control bytes to write before the next frame.
     pub(crate) control: Vec<u8>,
     pub(crate) control_written: usize,
     pub(crate) driver: Driver,
     pub(crate) driver_waker: Option<Waker>,
     /// Where the driver runs.
-    pub(crate) driver_runtime: Option<tokio::runtime::Id>,
+    pub(crate) driver_runtime: Option<Id>,
     /// Which driver it is: one that was replaced must not touch anything any more.
     pub(crate) generation: u64,
     /// How often the driver was polled: its signs of life.
@@ -251,6 +254,7 @@ impl Link {
             life: Life::new(config.life.clone()),
             wire: None,
             ready: false,
+            leaving: false,
             control: Vec::new(),
             control_written: 0,
             driver: Driver::None,
@@ -415,7 +419,7 @@ impl Link {
                 source,
             }));
         }
-        if tokio::runtime::Handle::try_current().is_err() {
+        if Handle::try_current().is_err() {
             core.attempted += 1;
             core.returned.closed += 1;
             return Err(Offer::Refused(SendErrorKind::NoRuntime {
@@ -585,7 +589,7 @@ impl Link {
         if core.driver == Driver::Running {
             return true;
         }
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+        let Ok(runtime) = Handle::try_current() else {
             return false;
         };
         core.driver = Driver::Running;
@@ -704,6 +708,13 @@ impl Link {
         if let Some(kind) = refused {
             core.returned.refused += 1;
             return Err(kind);
+        }
+        if core.closed || core.draining {
+            // Since the offer that found no room: who waits now was not there to be turned away.
+            core.returned.closed += 1;
+            return Err(SendErrorKind::Closed {
+                service: self.service(),
+            });
         }
         let now = self.surroundings.clock.now();
         let deadline = self.config.send_timeout.map(|timeout| now + timeout);
@@ -1228,9 +1239,11 @@ impl Core {
                 .push((queued.ticket, Admission::Refused(kind)));
             wakers.push(queued.waker);
         }
-        for wait in &self.waits {
+        for wait in &mut self.waits {
             if wait.deadline.is_some_and(|deadline| now >= deadline) {
                 wakers.push(wait.waker.clone());
+                // It is told once: one that is not polled must not keep the driver awake.
+                wait.deadline = None;
             }
         }
     }
