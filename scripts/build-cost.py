@@ -274,10 +274,15 @@ def main():
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         shared = pathlib.Path(folder) / "shared-target"
-        body = generator_section(rounds, binary)
-        body += tags_section(folder, shared, rounds, binary)
-        body += edits_section(folder, shared, rounds)
-        body += cold_section(folder, arguments.cold_rounds)
+        body = []
+        for section in (
+            lambda: generator_section(rounds, binary),
+            lambda: tags_section(folder, shared, rounds, binary),
+            lambda: edits_section(folder, shared, rounds),
+            lambda: cold_section(folder, arguments.cold_rounds),
+        ):
+            body += section()
+            print("\n".join(body[-12:]), file=sys.stderr, flush=True)
     lines += [
         f"Measured by `python3 scripts/build-cost.py --write` ({rustc}, {os.cpu_count()} cores, {platform.system()} "
         f"{platform.machine()}, dev profile). Medians of {rounds} rounds, {arguments.cold_rounds} of first builds, with the least and the "
