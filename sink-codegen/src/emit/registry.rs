@@ -35,7 +35,7 @@ pub(super) fn emit(registry: &Registry, options: &Options) -> TokenStream {
             &[#(#carriers),*],
         );
         #[doc(hidden)]
-        #[allow(missing_debug_implementations, unreachable_pub)]
+        #[allow(missing_copy_implementations, missing_debug_implementations, unreachable_pub)]
         pub enum __Registry {}
         impl __sink_runtime::Compiled for __Registry {
             fn registry() -> &'static __sink_runtime::CompiledRegistry {

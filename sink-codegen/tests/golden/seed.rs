@@ -49,7 +49,7 @@ targets = ["market_data_relay", "strategy_a"]
 );
 
 #[doc(hidden)]
-#[allow(missing_debug_implementations, unreachable_pub)]
+#[allow(missing_copy_implementations, missing_debug_implementations, unreachable_pub)]
 pub enum __Registry {}
 
 impl __sink_runtime::Compiled for __Registry {

@@ -137,7 +137,7 @@ targets = ["everywhere", "backup"]
 );
 
 #[doc(hidden)]
-#[allow(missing_debug_implementations, unreachable_pub)]
+#[allow(missing_copy_implementations, missing_debug_implementations, unreachable_pub)]
 pub enum __Registry {}
 
 impl __sink_runtime::Compiled for __Registry {
