@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use sink_runtime::Message;
 use tokio::runtime::Runtime;
+use tokio::time::timeout;
 
 use crate::Peers;
 use crate::ours::{Blocking, Generated};
-use crate::peer::{Bind, Flood};
+use crate::peer::{Bind, Flood, GRPC, NATS, ZEROMQ, beside};
 use crate::service;
 use crate::support::baseline::round;
 use crate::support::flood::{COALESCED, FRAMING, RAW};
-use crate::support::reader::{Peer, Place, Reader, Stream};
+use crate::support::reader::{Peer, Place, ROUND, Reader, Stream};
 use crate::support::rounds::{Contender, Measure, Outcome, interleave};
 use crate::support::table::{self, Target};
 use crate::support::{self, BYTES};
@@ -27,9 +28,7 @@ pub const SERVICES: [&str; 2] = ["flooded", "received"];
 const MESSAGES: u64 = 100_000;
 
 const SINK: &str = "sink";
-const ZEROMQ: &str = "ZeroMQ, ipc";
-const GRPC: &str = "gRPC stream, Unix socket";
-const NATS: &str = "core NATS, by its server";
+const WHOLE: &str = "sink, received by a source (recv_batch)";
 
 /// One sender and one reading thread.
 struct Lane<'a> {
@@ -57,7 +56,7 @@ pub fn run(runtime: &Runtime, directory: &Path, peers: &Peers) {
     let outcomes = interleave(support::rounds(25), &mut contenders);
     table::floods(
         "peers",
-        "peers: flood, one sender, CPU of both ends and of a server",
+        "flood, one sender; CPU of both ends and of a server",
         &outcomes,
     );
     println!("(allocations are Rust's: neither libzmq's nor a server's are counted)");
@@ -99,13 +98,7 @@ fn ours(runtime: &Runtime, directory: &Path) -> Vec<Lane<'static>> {
             COALESCED,
             BYTES + FRAMING,
         ),
-        path(
-            "sink, received by a source (recv_batch)",
-            Box::new(Generated(received())),
-            source,
-            COALESCED,
-            1,
-        ),
+        path(WHOLE, Box::new(Generated(received())), source, COALESCED, 1),
     ]
 }
 
@@ -164,7 +157,9 @@ impl<'a> Lane<'a> {
             self.messages,
             self.unit,
             || {
-                runtime.block_on(self.sender.flood(self.messages));
+                let flood = self.sender.flood(self.messages);
+                runtime
+                    .block_on(async { timeout(ROUND, flood).await.expect("an end of this flood") });
             },
         );
         Measure {
@@ -177,23 +172,20 @@ impl<'a> Lane<'a> {
 /// Ratios within a round, to each peer that was there.
 fn verdicts(outcomes: &[Outcome]) {
     let find = |name| outcomes.iter().find(|one| one.name == name);
-    let sink = find(SINK).expect("it is always there");
-    for (name, at_least) in [(ZEROMQ, 6.0), (GRPC, 4.0)] {
-        if let Some(peer) = find(name) {
-            table::verdict(
-                "peers",
-                &format!("flood, one sender: sink, times {name}"),
-                sink.times(peer),
-                2,
-                Target::AtLeast(at_least),
-            );
-        }
-    }
-    if let Some(peer) = find(NATS) {
+    let (sink, whole) = (find(SINK), find(WHOLE));
+    let (sink, whole) = sink.zip(whole).expect("they are always there");
+    for (name, at_least) in [(ZEROMQ, Some(6.0)), (GRPC, Some(4.0)), (NATS, None)] {
+        let Some(peer) = find(name) else { continue };
         let times = sink.times(peer);
-        println!(
-            "       flood, one sender: sink, times {NATS}: {}",
-            times.show(2)
+        beside(
+            "flood: rate, times the peer's",
+            name,
+            times,
+            whole.times(peer),
         );
+        if let Some(bound) = at_least {
+            let what = format!("flood, one sender: sink, times {name}");
+            table::verdict("peers", &what, times, 2, Target::AtLeast(bound));
+        }
     }
 }

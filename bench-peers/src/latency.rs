@@ -1,5 +1,5 @@
-//! How long is the way of one message on an idle link? One message at a time, the paths in turn; one thread receives them all,
-//! in the same turns, so that each wakes the same thread wherever the scheduler has put it.
+//! How long is the way of one message on an idle link? One message at a time, a block of each path in turn; one thread receives
+//! them all in the same turns, as in `benches/ping_pong.rs`.
 
 use std::path::Path;
 use std::sync::mpsc;
@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 
 use crate::Peers;
 use crate::ours::{self, ByHand, Generated};
-use crate::peer::{Bind, Single};
+use crate::peer::{Bind, GRPC, NATS, Receive, Single, ZEROMQ, beside};
 use crate::service;
 use crate::support::baseline::TokioStream;
 use crate::support::flood::FRAMING;
@@ -25,8 +25,13 @@ service!(idle_source, IdleSource, Message);
 /// What this question needs in the registry.
 pub const SERVICES: [&str; 2] = ["idle", "idle_source"];
 
-/// Messages before those that count; connections are made on the way.
-const WARM: usize = 100;
+/// Messages that a path sends before it is another's turn, and how many of them are left out: the scheduler's choice of cores is
+/// then the one that this path by itself leads to, as on a link that nobody else disturbs. Turn by turn, what one path left behind
+/// decided how long the next one took.
+const BLOCK: usize = 50;
+const SETTLE: usize = 10;
+/// Blocks before those that count; connections are made on the way.
+const WARM: usize = 2;
 /// Between two messages, whatever their paths.
 const PAUSE: Duration = Duration::from_micros(300);
 /// How often other tasks of the sender's runtime get their turn before the pause holds the thread: gRPC needs three turns to write.
@@ -34,46 +39,52 @@ const TURNS: usize = 10;
 /// How long the last messages may take to arrive.
 const END: Duration = Duration::from_secs(30);
 
-const CASE: &str = "peers: idle, one way";
+const CASE: &str = "idle, one way";
 const SINK: &str = "sink";
-const ZEROMQ: &str = "ZeroMQ, ipc";
+const WHOLE: &str = "sink, received by a source (recv)";
 
 struct Way {
     name: &'static str,
     sender: Box<dyn Single>,
-    nanos: Vec<f64>,
+    /// Nanoseconds of each message that counts, block by block.
+    blocks: Vec<Vec<f64>>,
 }
 
 pub fn run(runtime: &Runtime, directory: &Path, peers: &Peers) {
     let (mut ways, arrived) = connect(runtime, directory, peers);
-    let messages = WARM + support::rounds(3000);
+    let blocks = WARM + support::rounds(60);
     let mut order = Order::of(ways.len());
     runtime.block_on(async {
-        for _ in 0..messages {
+        for _ in 0..blocks {
             for &at in order.next() {
-                let way = &mut ways[at];
-                let mut message = [0; BYTES];
-                message[..8].copy_from_slice(&support::nanos().to_le_bytes());
-                way.sender.one(message).await;
-                for _ in 0..TURNS {
-                    tokio::task::yield_now().await;
+                for _ in 0..BLOCK {
+                    ways[at].sender.one(stamped()).await;
+                    for _ in 0..TURNS {
+                        tokio::task::yield_now().await;
+                    }
+                    std::thread::sleep(PAUSE);
                 }
-                std::thread::sleep(PAUSE);
             }
         }
     });
-    for _ in 0..messages * ways.len() {
+    for _ in 0..blocks * ways.len() {
         let (at, nanos) = arrived.recv_timeout(END).expect("every message");
-        ways[at].nanos.push(nanos as f64);
+        ways[at].blocks.push(nanos);
     }
     for way in &mut ways {
-        way.nanos.drain(..WARM);
+        way.blocks.drain(..WARM);
     }
     report(&ways);
 }
 
-/// Turns in an order that both ends know and that differs each time: what a path leaves behind (threads that still spin, a core
-/// in the wrong place) falls on all others alike, not on the one that always comes next.
+fn stamped() -> [u8; BYTES] {
+    let mut message = [0; BYTES];
+    message[..8].copy_from_slice(&support::nanos().to_le_bytes());
+    message
+}
+
+/// Turns in an order that both ends know and that differs each time: what a path leaves behind, such as threads that still spin,
+/// falls on all others alike, not on the one that always comes next.
 struct Order {
     turns: Vec<usize>,
     state: u64,
@@ -100,23 +111,23 @@ impl Order {
     }
 }
 
-/// All paths; and, as they come, which of them a message took and how long.
+/// All paths; and, as they come, which of them a block took and how long its messages did.
 fn connect(
     runtime: &Runtime,
     directory: &Path,
     peers: &Peers,
-) -> (Vec<Way>, mpsc::Receiver<(usize, u64)>) {
+) -> (Vec<Way>, mpsc::Receiver<(usize, Vec<f64>)>) {
     let mut ends = ours(runtime, directory);
     ends.extend(theirs(runtime, directory, peers));
     let (ways, binds) = ends
         .into_iter()
         .map(|(name, sender, bind)| {
-            let nanos = Vec::new();
+            let blocks = Vec::new();
             (
                 Way {
                     name,
                     sender,
-                    nanos,
+                    blocks,
                 },
                 bind,
             )
@@ -140,7 +151,7 @@ fn ours(runtime: &Runtime, directory: &Path) -> Vec<End> {
             ours::reader(socket("idle"), FRAMING),
         ),
         (
-            "sink, received by a source (recv)",
+            WHOLE,
             Box::new(Generated(idle_source())),
             ours::source("idle_source"),
         ),
@@ -159,18 +170,18 @@ fn theirs(runtime: &Runtime, directory: &Path, peers: &Peers) -> Vec<End> {
     #[cfg(feature = "grpc")]
     {
         let (stub, bind) = crate::grpc::connection(runtime, directory, "idle");
-        ends.push(("gRPC stream, Unix socket", Box::new(stub), bind));
+        ends.push((GRPC, Box::new(stub), bind));
     }
     #[cfg(feature = "nats")]
     if let Some(server) = &peers.nats {
         let (publisher, bind) = server.subject(runtime, "idle", 1024);
-        ends.push(("core NATS, by its server", Box::new(publisher), bind));
+        ends.push((NATS, Box::new(publisher), bind));
     }
     ends
 }
 
 /// One thread that makes every receiver, before this returns, and then serves them in turn.
-fn receive_in_turn(binds: Vec<Bind>) -> mpsc::Receiver<(usize, u64)> {
+fn receive_in_turn(binds: Vec<Bind>) -> mpsc::Receiver<(usize, Vec<f64>)> {
     let (arrived, ways) = mpsc::channel();
     let (ready, begins) = mpsc::channel();
     std::thread::Builder::new()
@@ -181,10 +192,10 @@ fn receive_in_turn(binds: Vec<Bind>) -> mpsc::Receiver<(usize, u64)> {
             let mut order = Order::of(receivers.len());
             loop {
                 for &at in order.next() {
-                    let Some(sent) = receivers[at].next() else {
+                    let Some(block) = block(&mut *receivers[at]) else {
                         return;
                     };
-                    if arrived.send((at, support::nanos() - sent)).is_err() {
+                    if arrived.send((at, block)).is_err() {
                         return;
                     }
                 }
@@ -195,16 +206,26 @@ fn receive_in_turn(binds: Vec<Bind>) -> mpsc::Receiver<(usize, u64)> {
     ways
 }
 
-/// The ratio of medians, its spread from ten blocks of neighbouring messages, as in `benches/latency.rs`.
-fn times(ours: &[f64], theirs: &[f64]) -> Spread {
-    let block = ours.len().min(theirs.len()).div_ceil(10);
-    let ratios = ours
-        .chunks(block)
-        .zip(theirs.chunks(block))
-        .map(|(ours, theirs)| {
-            Spread::of(ours.to_vec()).median / Spread::of(theirs.to_vec()).median
-        });
-    Spread::of(ratios.collect())
+/// How long the messages of one block took, those left out with which it began.
+fn block(receiver: &mut dyn Receive) -> Option<Vec<f64>> {
+    let mut nanos = Vec::with_capacity(BLOCK);
+    for _ in 0..BLOCK {
+        let sent = receiver.next()?;
+        nanos.push((support::nanos() - sent) as f64);
+    }
+    nanos.drain(..SETTLE);
+    Some(nanos)
+}
+
+/// The ratio of two blocks' medians in the same round.
+fn times(ours: &Way, theirs: &Way) -> Spread {
+    let median = |block: &Vec<f64>| Spread::of(block.clone()).median;
+    let pairs = ours.blocks.iter().zip(&theirs.blocks);
+    Spread::of(
+        pairs
+            .map(|(ours, theirs)| median(ours) / median(theirs))
+            .collect(),
+    )
 }
 
 fn report(ways: &[Way]) {
@@ -213,10 +234,10 @@ fn report(ways: &[Way]) {
         "path", "p50 µs", "p90 µs", "p99 µs", "p50, times the first"
     );
     for way in ways {
-        let mut sorted = way.nanos.clone();
+        let mut sorted = way.blocks.concat();
         sorted.sort_by(f64::total_cmp);
         let at = |share| quantile(&sorted, share) / 1e3;
-        let times = times(&way.nanos, &ways[0].nanos);
+        let times = times(way, &ways[0]);
         println!(
             "{:<40} {:>10.1} {:>10.1} {:>10.1} {:>24}",
             way.name,
@@ -235,13 +256,19 @@ fn report(ways: &[Way]) {
         table::note("peers", CASE, way.name, "p50_times_the_first", times);
     }
     let find = |name| ways.iter().find(|way| way.name == name);
-    if let (Some(sink), Some(zeromq)) = (find(SINK), find(ZEROMQ)) {
-        table::verdict(
-            "peers",
-            &format!("idle, one way: p50 of the sink, times {ZEROMQ}"),
-            times(&sink.nanos, &zeromq.nanos),
-            3,
-            Target::AtMost(0.25),
+    let (sink, whole) = find(SINK).zip(find(WHOLE)).expect("they are always there");
+    for name in [ZEROMQ, GRPC, NATS] {
+        let Some(peer) = find(name) else { continue };
+        let ratio = times(sink, peer);
+        beside(
+            "idle, one way: p50, times the peer's",
+            name,
+            ratio,
+            times(whole, peer),
         );
+        if name == ZEROMQ {
+            let what = format!("idle, one way: p50 of the sink, times {name}");
+            table::verdict("peers", &what, ratio, 3, Target::AtMost(0.25));
+        }
     }
 }

@@ -3,6 +3,12 @@
 use std::pin::Pin;
 
 use crate::support::BYTES;
+use crate::support::stats::Spread;
+use crate::support::table;
+
+pub const ZEROMQ: &str = "ZeroMQ, ipc";
+pub const GRPC: &str = "gRPC stream, Unix socket";
+pub const NATS: &str = "core NATS, by its server";
 
 /// A boxed future: one for a whole flood, or for one message of an idle link, so that its box does not show.
 pub type Doing<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
@@ -40,4 +46,15 @@ pub type Bind = Box<dyn FnOnce() -> Box<dyn Receive> + Send>;
 /// The time that the sender wrote into a message.
 pub fn stamp(message: &[u8]) -> u64 {
     u64::from_le_bytes(*message.first_chunk().expect("256 B"))
+}
+
+/// Notes how the sink stands to a peer in the same rounds: read as in the other benches, and received by our own source.
+pub fn beside(case: &str, peer: &str, sink: Spread, received: Spread) {
+    println!(
+        "       {case}: {peer}: sink {}, received by a source {}",
+        sink.show(2),
+        received.show(2)
+    );
+    table::note("peers", case, peer, "sink", sink);
+    table::note("peers", case, peer, "sink_received_by_a_source", received);
 }

@@ -3,12 +3,14 @@
 //! - PUSH/PULL is the pipeline pattern of its guide for one-way work, and the one that blocks at the mark instead of dropping.
 //! - A context for each end, as two processes have, each with the one I/O thread that the guide calls enough below a gigabyte
 //!   a second. Sharing one would make a single thread do the work of both ends.
-//! - High-water marks of 10,000 on both sides, the bound our own sink's buffer has by default (the library's own is 1,000).
+//! - High-water marks of 10,000 on both sides, the bound our own sink's buffer has by default. In one run they cost
+//!   989 ns of CPU per message, the library's own 1,000 cost 992, 100,000 cost 1,065, no mark at all 1,179.
 //! - One copy into a message of the library's per send, and one message used again for receiving, as in its own throughput test.
 
 use std::path::Path;
 
 use crate::peer::{Bind, Doing, Flood, Receive, Single, stamp};
+use crate::support::reader::ROUND;
 use crate::support::{BYTES, PAYLOAD};
 
 /// Messages that may wait on either side.
@@ -28,6 +30,10 @@ pub fn pipe(directory: &Path, name: &str) -> (Push, Bind) {
         .expect("a socket of a new context");
     socket.set_sndhwm(MARK).expect("a mark");
     socket.set_linger(0).expect("a time");
+    // Blocks the thread, so that no timer of the runtime's can bound it.
+    socket
+        .set_sndtimeo(ROUND.as_millis() as i32)
+        .expect("a time");
     socket.connect(&address).expect("an address");
     let bind = move || Box::new(Pull::bind(&address)) as Box<dyn Receive>;
     (Push(socket), Box::new(bind))
