@@ -34,6 +34,8 @@ mod service;
 mod slot;
 
 // --- the send path
+mod ages;
+mod bell;
 mod blocking;
 mod carried;
 mod driver;
@@ -41,6 +43,7 @@ mod inproc;
 mod leaf;
 mod link;
 mod outbox;
+mod told;
 mod watchdog;
 
 // --- the receiving end

@@ -27,8 +27,23 @@ struct Asked {
 }
 
 impl Watchdog {
-    /// Called by a future that is about to wait. Costs nothing where the driver is on the same runtime.
-    pub(crate) fn watch(&mut self, link: &Arc<Link>, cx: &mut Context<'_>) {
+    /// Called by a future that is about to wait and knows already where the driver runs: on the same runtime, no more is asked.
+    #[inline]
+    pub(crate) fn watch(
+        &mut self,
+        link: &Arc<Link>,
+        driver: Option<tokio::runtime::Id>,
+        cx: &mut Context<'_>,
+    ) {
+        let here = tokio::runtime::Handle::try_current().ok();
+        if driver.is_none() || driver != here.map(|here| here.id()) {
+            self.ask(link, cx);
+        }
+    }
+
+    /// Called by a future that is about to wait.
+    #[cold]
+    pub(crate) fn ask(&mut self, link: &Arc<Link>, cx: &mut Context<'_>) {
         let Ok(here) = tokio::runtime::Handle::try_current() else {
             return;
         };
