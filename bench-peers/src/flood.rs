@@ -14,7 +14,7 @@ use crate::peer::{Bind, Flood, GRPC, NATS, ZEROMQ, beside};
 use crate::service;
 use crate::support::baseline::round;
 use crate::support::flood::{COALESCED, FRAMING, RAW};
-use crate::support::reader::{Peer, Place, ROUND, Reader, Stream};
+use crate::support::reader::{Peer, Place, ROUND, Reader, Stream, Take};
 use crate::support::rounds::{Contender, Measure, Outcome, interleave};
 use crate::support::table::{self, Target};
 use crate::support::{self, BYTES};
@@ -68,7 +68,7 @@ fn ours(runtime: &Runtime, directory: &Path) -> Vec<Lane<'static>> {
     let stream = Stream::connect(&raw.place);
     let sink = Reader::unix(directory, "flooded", Peer::Sink);
     let source = Place::Unix(directory.join("received.sock"));
-    let source = Reader::source::<Message>(source, "received");
+    let source = Reader::source::<Message>(source, "received", Take::Batch);
     runtime.block_on(async {
         use sink_runtime::MessageSink;
         flooded().connect().await.expect("a reader");
