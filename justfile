@@ -28,7 +28,11 @@ update:
 bench:
     cargo bench
 
-# Writes docs/PERFORMANCE.md with its plots.
+# The sink beside ZeroMQ, gRPC and core NATS, in a crate of their own; needs libzmq3-dev, pkg-config and nats-server.
+bench-peers:
+    cargo run --release --manifest-path bench-peers/Cargo.toml
+
+# Writes docs/PERFORMANCE.md with its plots; `--peers` measures the peers too.
 bench-report:
     python3 scripts/bench-report
 
