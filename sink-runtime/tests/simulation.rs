@@ -321,7 +321,8 @@ fn run(seed: u64, more: &str) -> Outcomes {
         .tick_duration(Duration::from_millis(2))
         .min_message_latency(Duration::from_millis(1))
         .max_message_latency(Duration::from_millis(1 + dice.next() % 80))
-        .tcp_capacity(1 + (dice.next() % 64) as usize)
+        // Also the simulator's listen backlog, which must hold all attempts that a `hold` lets go at once.
+        .tcp_capacity(32 + (dice.next() % 64) as usize)
         .build();
     let taken = Shared::default();
     let sent = Rc::<RefCell<Sent>>::default();
