@@ -36,6 +36,10 @@ bench-report:
 build-cost:
     python3 scripts/build-cost.py --write
 
+# The real link under a scheduler that tries one order of events after another; SINKS_SCHEDULES sets how many each test tries.
+shuttle:
+    RUSTFLAGS="--cfg shuttle" cargo test --release --target-dir target/shuttle -p sink-runtime --lib schedules::
+
 # The long campaigns: thousands of seeds, fuzzing, many rounds.
 nightly:
     bash scripts/nightly

@@ -4,8 +4,9 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::Thread;
 use std::time::Duration;
+
+use crate::sync::{Thread, thread};
 
 /// How often a blocked thread looks at the clock itself.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -20,14 +21,14 @@ impl Wake for Unpark {
 
 /// Polls `future` on this thread until it is done.
 pub(crate) fn wait<F: Future>(future: F) -> F::Output {
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
     let mut future = pin!(future);
     loop {
         match future.as_mut().poll(&mut context) {
             Poll::Ready(output) => return output,
             // The driver keeps the time; should its runtime not be run, the future looks at the clock itself.
-            Poll::Pending => std::thread::park_timeout(LOOK_AGAIN),
+            Poll::Pending => thread::park_timeout(LOOK_AGAIN),
         }
     }
 }

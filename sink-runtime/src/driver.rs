@@ -35,18 +35,28 @@ pub(crate) fn drive(link: Arc<Link>, generation: u64) -> impl Future<Output = ()
         link,
         generation,
         dialing: None,
-        assembler: Assembler::new(frame::MAX_HELLO_BYTES),
+        last_is_first: runs_last_woken_first(),
+        parked: false,
         timer: None,
         armed: None,
         stuck_at: None,
     }
 }
 
+/// The scheduler of several workers keeps the task that was woken last for next; that of one thread takes turns.
+fn runs_last_woken_first() -> bool {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    Handle::try_current().is_ok_and(|here| here.runtime_flavor() == RuntimeFlavor::MultiThread)
+}
+
 struct Drive {
     link: Arc<Link>,
     generation: u64,
     dialing: Option<BoxFuture<'static, io::Result<Arc<dyn Wire>>>>,
-    assembler: Assembler,
+    /// Its runtime runs first what was woken last.
+    last_is_first: bool,
+    /// It waits, with its timer armed and its wakers where they belong.
+    parked: bool,
     timer: Option<Pin<Box<dyn Timer>>>,
     armed: Option<Instant>,
     /// When a peer that takes nothing counts as stuck.
@@ -99,6 +109,18 @@ impl Drive {
             return Poll::Ready(Round::Done);
         }
         core.answers += 1;
+        if std::mem::take(&mut core.heard_meanwhile) {
+            core.life.heard(now);
+        }
+        if std::mem::take(&mut self.parked) && self.is_calm(&core, now, cx) {
+            let wire = core.wire.clone();
+            drop(core);
+            if self.was_only_rung(wire) {
+                self.parked = true;
+                return Poll::Pending;
+            }
+            core = link.lock();
+        }
         core.expire(&link, now, &mut wakers);
         if core.moved {
             self.turn(&mut core, now);
@@ -120,6 +142,7 @@ impl Drive {
             }
             park(&mut core, cx);
             let deadline = core.next_deadline();
+            core.alarm = deadline;
             drop(core);
             wake(wakers);
             return self.arm(deadline, now, cx);
@@ -142,6 +165,7 @@ impl Drive {
                 }
                 link.publish(&core);
                 let deadline = core.next_deadline();
+                core.alarm = deadline;
                 park(&mut core, cx);
                 drop(core);
                 wake(wakers);
@@ -155,7 +179,7 @@ impl Drive {
                     wake(wakers);
                     return Poll::Ready(Round::Done);
                 }
-                let deadline = core.next_deadline().map_or(until, |other| other.min(until));
+                let deadline = set_alarm(&mut core, until);
                 park_flushing(&mut core, cx);
                 drop(core);
                 wake(wakers);
@@ -183,7 +207,7 @@ impl Drive {
                 Poll::Ready(Round::Again)
             }
             Step::Continue { until } => {
-                let deadline = core.next_deadline().map_or(until, |other| other.min(until));
+                let deadline = set_alarm(&mut core, until);
                 if self.dialing.is_some() {
                     park_flushing(&mut core, cx);
                     drop(core);
@@ -228,8 +252,10 @@ impl Drive {
                     && core.control.is_empty()
                 {
                     frame::control(&mut core.control, Kind::Bye, |_| {});
+                    core.ready = false;
+                    core.leaving = true;
                 }
-                let deadline = core.next_deadline().map_or(until, |other| other.min(until));
+                let deadline = set_alarm(&mut core, until);
                 drop(core);
                 wake(wakers);
                 self.talk(now, deadline, cx)
@@ -298,8 +324,13 @@ impl Drive {
     /// The stream is there: our hello is the first thing on it.
     fn greet(&mut self, now: Instant, wire: Arc<dyn Wire>) {
         let link = &self.link;
-        self.assembler = Assembler::new(frame::MAX_HELLO_BYTES);
+        let mut ears = link.ears();
+        *ears = Assembler::new(frame::MAX_HELLO_BYTES);
         let mut core = link.lock();
+        if core.closed {
+            // It was closed while we dialed: nobody would ever hang up.
+            return;
+        }
         let hello = Hello {
             service: link.service(),
             role: PeerRole::Producer,
@@ -337,7 +368,9 @@ impl Drive {
         match outcome {
             Talk::Parked => {
                 let until = self.stuck_at.map_or(deadline, |at| at.min(deadline));
-                self.arm(Some(until), now, cx)
+                let armed = self.arm(Some(until), now, cx);
+                self.parked = armed.is_pending();
+                armed
             }
             Talk::Again => {
                 cx.waker().wake_by_ref();
@@ -351,7 +384,12 @@ impl Drive {
                 let mut wakers = Vec::new();
                 let link = Arc::clone(&self.link);
                 let mut core = link.lock();
+                // What came while we said goodbye goes on a connection of its own, before a close is done.
+                let owed = !core.outbox.is_settled() || !core.queue.is_empty();
+                let draining = core.draining && owed;
+                core.draining &= !owed;
                 self.finish(&mut core, &mut wakers);
+                core.draining |= draining;
                 drop(core);
                 wake(wakers);
                 Poll::Ready(Round::Again)
@@ -363,24 +401,50 @@ impl Drive {
         }
     }
 
-    fn read(&mut self, now: Instant, cx: &mut Context<'_>) -> Talk {
-        let Some(wire) = self.link.lock().wire.clone() else {
+    /// Whether nobody has asked anything of the driver since it parked, and its timer is not due: only the bell can have woken it.
+    fn is_calm(&self, core: &Core, now: Instant, cx: &Context<'_>) -> bool {
+        let parked = |waker: &Waker| waker.will_wake(cx.waker());
+        self.link.bell.rang()
+            && core.ready
+            && !core.flushing
+            && self.armed.is_some_and(|armed| now < armed)
+            && core.driver_waker.as_ref().is_some_and(parked)
+    }
+
+    /// Whether the bell rang for bytes that a sender has read since: then all stands as it stood, and the bell is hung again.
+    fn was_only_rung(&self, wire: Option<Arc<dyn Wire>>) -> bool {
+        let link = &self.link;
+        let all_heard = matches!(link.ears().peek(), Ok(None));
+        let ringer = &mut Context::from_waker(&link.ringer);
+        all_heard && wire.is_some_and(|wire| wire.poll_readable(ringer).is_pending())
+    }
+
+    fn read(&self, now: Instant, cx: &mut Context<'_>) -> Talk {
+        let link = &self.link;
+        let mut ears = link.ears();
+        let Some(wire) = link.lock().wire.clone() else {
             return Talk::PeerClosed("stream vanished");
         };
+        link.bell.driver_listens(cx.waker(), self.last_is_first);
+        // A sender that read an ack of its own leaves what is not his.
+        match self.heard(&mut ears, now) {
+            Talk::Parked => {}
+            other => return other,
+        }
         for _ in 0..READS_PER_POLL {
-            match wire.poll_readable(cx) {
+            match wire.poll_readable(&mut Context::from_waker(&link.ringer)) {
                 Poll::Pending => return Talk::Parked,
                 Poll::Ready(Err(_)) => return Talk::PeerClosed("stream failed"),
                 Poll::Ready(Ok(())) => {}
             }
-            match wire.try_read(self.assembler.room()) {
+            match wire.try_read(ears.room()) {
                 Ok(0) => return Talk::PeerClosed("peer closed it"),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(_) => return Talk::PeerClosed("peer reset it"),
             }
-            match self.heard(now) {
+            match self.heard(&mut ears, now) {
                 Talk::Parked => {}
                 other => return other,
             }
@@ -388,25 +452,47 @@ impl Drive {
         Talk::Again
     }
 
-    /// Acts on the frames that have arrived.
-    fn heard(&mut self, now: Instant) -> Talk {
+    /// Acts on the frames that have arrived; of acks only the last one matters.
+    fn heard(&self, ears: &mut Assembler, now: Instant) -> Talk {
+        if ears.is_empty() {
+            return Talk::Parked;
+        }
+        let mut acked = None;
+        let mut ends = None;
         loop {
-            let frame = match self.assembler.take_one() {
-                Ok(Some(frame)) => frame,
+            let (total, heard) = match ears.peek() {
+                Ok(Some(frame)) => (frame.len(), self.heard_one(now, frame)),
                 Ok(None) => break,
-                Err(error) => return Talk::Broken(self.nonsense(&error)),
+                Err(error) => {
+                    ends = Some(Talk::Broken(self.nonsense(&error)));
+                    break;
+                }
             };
-            if let Err(talk) = self.heard_one(now, &frame) {
-                return talk;
+            ears.advance(total);
+            match heard {
+                Ok(ack) => acked = ack.or(acked),
+                Err(talk) => {
+                    ends = Some(talk);
+                    break;
+                }
             }
         }
+        let mut wakers = Vec::new();
         let mut core = self.link.lock();
         core.life.heard(now);
-        Talk::Parked
+        if let Some(sequence) = acked {
+            core.outbox.ack(sequence);
+            core.admit(&self.link, &mut wakers);
+            core.wake_waits(&mut wakers);
+        }
+        drop(core);
+        wake(wakers);
+        ends.unwrap_or(Talk::Parked)
     }
 
-    fn heard_one(&mut self, now: Instant, bytes: &[u8]) -> Result<(), Talk> {
-        let link = Arc::clone(&self.link);
+    /// Acts on one frame; of an ack it gives the number.
+    fn heard_one(&self, now: Instant, bytes: &[u8]) -> Result<Option<u64>, Talk> {
+        let link = &self.link;
         let nonsense = |error: FrameError| Talk::Broken(self.nonsense(&error));
         match Kind::from_u8(bytes[4]) {
             Some(Kind::Welcome) => {
@@ -430,26 +516,17 @@ impl Drive {
                     }
                 }));
             }
-            Some(Kind::Ack) => {
-                let sequence = frame::number(bytes).map_err(nonsense)?;
-                let mut wakers = Vec::new();
-                let mut core = link.lock();
-                core.outbox.ack(sequence);
-                core.admit(&link, &mut wakers);
-                core.wake_waits(&mut wakers);
-                drop(core);
-                wake(wakers);
-            }
+            Some(Kind::Ack) => return Ok(Some(frame::number(bytes).map_err(nonsense)?)),
             Some(Kind::Heartbeat) => {}
             Some(Kind::Bye) => return Err(Talk::PeerClosed("peer said goodbye")),
             // Later versions may say more; what we do not know we pass over.
             None => {}
             Some(kind) => return Err(Talk::Broken(self.nonsense(&FrameError::Unexpected(kind)))),
         }
-        Ok(())
+        Ok(None)
     }
 
-    fn welcomed(&mut self, now: Instant, welcome: &Welcome) {
+    fn welcomed(&self, now: Instant, welcome: &Welcome) {
         let link = &self.link;
         let mut wakers = Vec::new();
         let mut core = link.lock();
@@ -507,11 +584,7 @@ impl Drive {
                         },
                         Err(_) => break 'writing Talk::PeerClosed("writing failed"),
                     }
-                    if (core.draining || core.disconnecting)
-                        && core.ready
-                        && core.outbox.is_settled()
-                        && core.queue.is_empty()
-                    {
+                    if core.leaving {
                         break 'writing Talk::Finished;
                     }
                 }
@@ -531,7 +604,9 @@ impl Drive {
                         if core.outbox.unwritten() > 0 && core.ready {
                             continue;
                         }
-                        core.wake_waits(&mut wakers);
+                        if last_write.is_some() {
+                            core.wake_waits(&mut wakers);
+                        }
                         if (core.draining || core.disconnecting)
                             && core.ready
                             && core.outbox.is_settled()
@@ -593,7 +668,9 @@ impl Drive {
                         Poll::Pending => {
                             core.life.blocked(now);
                             self.stuck_at = core.life.stuck_at();
-                            core.wake_waits(&mut wakers);
+                            if last_write.is_some() {
+                                core.wake_waits(&mut wakers);
+                            }
                             park_flushing(&mut core, cx);
                             break 'writing Talk::Parked;
                         }
@@ -612,7 +689,7 @@ impl Drive {
     fn lost(&mut self, now: Instant, how: &'static str) {
         let link = Arc::clone(&self.link);
         let core = link.lock();
-        let established = core.ready;
+        let established = core.ready || core.leaving;
         let owed =
             core.outbox.unwritten() > 0 || core.outbox.in_flight() > 0 || !core.queue.is_empty();
         drop(core);
@@ -777,6 +854,7 @@ pub(crate) fn let_go(core: &mut Core) {
     core.driver = Driver::None;
     core.driver_waker = None;
     core.driver_runtime = None;
+    core.alarm = None;
     core.flushing = false;
 }
 
@@ -784,6 +862,7 @@ pub(crate) fn let_go(core: &mut Core) {
 fn hang_up(core: &mut Core) {
     core.wire = None;
     core.ready = false;
+    core.leaving = false;
     core.control.clear();
     core.control_written = 0;
     core.outbox.rewind();
@@ -805,6 +884,13 @@ fn write_control(core: &mut Core, wire: &dyn Wire) -> io::Result<bool> {
     core.control.clear();
     core.control_written = 0;
     Ok(true)
+}
+
+/// When to look at the time next: at `until`, or sooner if anyone waits for less.
+fn set_alarm(core: &mut Core, until: Instant) -> Instant {
+    let deadline = core.next_deadline().map_or(until, |other| other.min(until));
+    core.alarm = Some(deadline);
+    deadline
 }
 
 /// The next sender wakes us.

@@ -1009,6 +1009,35 @@ impl Assembler {
         }
     }
 
+    /// The first whole frame, left where it is: control frames are read and passed over, nobody keeps them.
+    ///
+    /// # Errors
+    /// If its head is impossible or over the limit.
+    #[inline]
+    pub fn peek(&mut self) -> Result<Option<&[u8]>, FrameError> {
+        if !self.pieces.is_empty() {
+            let Some((_, missing)) = self.missing()? else {
+                return Ok(None);
+            };
+            let mut whole = BytesMut::from(&self.join(missing)[..]);
+            whole.extend_from_slice(&self.arrived);
+            self.arrived = whole;
+        }
+        Ok(head(&self.arrived, self.limit)?.and_then(|head| self.arrived.get(..head.total)))
+    }
+
+    /// Passes over `count` bytes, as many as [`peek`](Self::peek) showed.
+    #[inline]
+    pub fn advance(&mut self, count: usize) {
+        self.arrived.advance(count);
+    }
+
+    /// Whether nothing is left of what has arrived.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.arrived.is_empty() && self.pieces.is_empty()
+    }
+
     /// Whether what has arrived is a part of one frame, and no whole one was left lying before it.
     fn begins_unfinished(&self) -> bool {
         matches!(head(&self.arrived, usize::MAX), Ok(Some(head)) if head.total > self.arrived.len())

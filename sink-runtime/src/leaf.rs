@@ -19,6 +19,7 @@ use crate::link::{Core, Driver, Link, Offer, WhenFull};
 use crate::message::MessageType;
 use crate::receipt::{DropCause, Level, Lost, Receipt};
 use crate::report::{DrainReport, UndeliveredMessage};
+use crate::sync::yield_now;
 use crate::watchdog::Watchdog;
 
 /// The handles on a link; the last one to go abandons it.
@@ -166,9 +167,14 @@ impl<M: MessageType> Leaf<M> {
 
     pub(crate) async fn flush(&self) -> Result<(), Lost> {
         let link = self.link();
-        let (upto, unknown) = {
+        let (from, upto, unknown) = {
             let core = link.lock();
-            (core.outbox.last_sequence(), core.outbox.unknown())
+            let outbox = &core.outbox;
+            (
+                outbox.first_owed(),
+                outbox.last_sequence(),
+                outbox.unknown(),
+            )
         };
         let deadline = link
             .config
@@ -179,7 +185,8 @@ impl<M: MessageType> Leaf<M> {
             sequence: upto,
         };
         let done = WaitFor::new(link, deadline, |_, core| {
-            if core.outbox.unknown() > unknown {
+            // A close that could not wait leaves nothing owed, and yet not all of it arrived.
+            if core.outbox.unknown() > unknown || core.outbox.was_closed_over(from, upto) {
                 return Some(Err(lost.clone()));
             }
             if core.outbox.is_done_to(upto) {
@@ -318,7 +325,7 @@ impl<M: MessageType> Leaf<M> {
                 return report;
             }
             // Only for as long as one write that does not block.
-            tokio::task::yield_now().await;
+            yield_now().await;
         }
     }
 
@@ -410,7 +417,8 @@ enum For {
         receipt: Receipt,
         level: Level,
         ticket: Option<u64>,
-        since: Instant,
+        /// When the call began, as far as its deadline counts it.
+        since: Option<Instant>,
     },
 }
 
@@ -542,7 +550,6 @@ impl<'a> LinkSend<'a> {
                 message,
             ),
             Some(level) => {
-                let since = since.unwrap_or_else(|| self.link.surroundings.clock.now());
                 self.stage = Stage::waiting(For::Level {
                     receipt,
                     level,
@@ -567,7 +574,7 @@ impl<'a> LinkSend<'a> {
         match wait {
             For::Room { ticket, since } => match self.link.poll_queued(*ticket, cx.waker()) {
                 None => {
-                    watchdog.watch(self.link, cx);
+                    watchdog.ask(self.link, cx);
                     Poll::Pending
                 }
                 Some(Ok(receipt)) => {
@@ -583,43 +590,50 @@ impl<'a> LinkSend<'a> {
                 since,
             } => {
                 let link = self.link;
-                let (sequence, level, since) = (receipt.sequence(), *level, *since);
+                let (receipt, level) = (*receipt, *level);
                 let mut core = link.lock();
-                if let Some(answer) = link.look(&core, sequence, level) {
-                    let receipt = *receipt;
+                if let (Some(ticket), true) = (*ticket, level != Level::Written) {
+                    core = link.listen(core, ticket);
+                }
+                if let Some(answer) = link.look(&core, receipt.sequence(), level) {
                     if let Some(ticket) = ticket.take() {
                         core.end_wait(ticket);
                     }
                     drop(core);
-                    return self.confirmed(receipt, level, since, answer, message);
+                    return self.confirmed(receipt, level, answer, message);
                 }
-                let now = link.surroundings.clock.now();
-                if link
-                    .config
-                    .send_timeout
-                    .is_some_and(|timeout| now >= since + timeout)
-                {
-                    if let Some(ticket) = ticket.take() {
-                        core.end_wait(ticket);
-                    }
-                    drop(core);
-                    let kind = link.withdraw(sequence, level, now.saturating_duration_since(since));
-                    if kind.outcome() == Outcome::Unknown {
-                        *message = None;
-                    }
-                    return self.fail(kind, message);
-                }
-                let deadline = link.config.send_timeout.map(|timeout| since + timeout);
-                let known = ticket.is_some();
-                *ticket = Some(core.wait(*ticket, cx.waker(), deadline));
-                // The driver keeps the time: it must hear of a new deadline, and one must exist.
-                if !known || core.driver == Driver::None {
+                let begun = *since.get_or_insert_with(|| link.accepted_at(&core, receipt));
+                let deadline = link.config.send_timeout.map(|timeout| begun + timeout);
+                let first = ticket.is_none();
+                let known = core.wait(*ticket, cx.waker(), deadline);
+                *ticket = Some(known);
+                let driver_runtime = core.driver_runtime;
+                if core.must_hear_of(deadline) {
+                    // The driver keeps the time: it must hear of a new deadline, and one must exist.
                     link.poke(core);
                 } else {
                     drop(core);
                 }
-                watchdog.watch(link, cx);
-                Poll::Pending
+                // The clock is read last: an answer that is there needs none.
+                if first || !link.is_past(deadline) {
+                    if level != Level::Written {
+                        link.bell.sender_listens(cx.waker());
+                    }
+                    watchdog.watch(link, driver_runtime, cx);
+                    return Poll::Pending;
+                }
+                let waited = link
+                    .surroundings
+                    .clock
+                    .now()
+                    .saturating_duration_since(begun);
+                link.lock().end_wait(known);
+                *ticket = None;
+                let kind = link.withdraw(receipt.sequence(), level, waited);
+                if kind.outcome() == Outcome::Unknown {
+                    *message = None;
+                }
+                self.fail(kind, message)
             }
         }
     }
@@ -628,7 +642,6 @@ impl<'a> LinkSend<'a> {
         &mut self,
         receipt: Receipt,
         wanted: Level,
-        since: Instant,
         answer: Result<Level, Lost>,
         message: &mut Option<M>,
     ) -> Poll<Result<Receipt, SendError<M>>> {
@@ -648,11 +661,16 @@ impl<'a> LinkSend<'a> {
             Err(_) => {
                 *message = None;
                 let link = self.link;
-                let waited = link
-                    .surroundings
-                    .clock
-                    .now()
-                    .saturating_duration_since(since);
+                let since = match &self.stage {
+                    Stage::Waiting(waiting) => match waiting.wait {
+                        For::Level { since, .. } => since,
+                        For::Room { since, .. } => Some(since),
+                    },
+                    _ => None,
+                };
+                let now = link.surroundings.clock.now();
+                let waited =
+                    since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
                 let last = link.lock().life.last_error().cloned();
                 self.fail(
                     SendErrorKind::Unconfirmed {
@@ -738,16 +756,15 @@ impl<R, F: FnMut(&Link, &mut Core) -> Option<R>> Future for WaitFor<'_, F> {
         {
             return Poll::Ready(Err(Ended::TimedOut));
         }
-        let known = this.ticket.is_some();
         this.ticket = Some(core.wait(this.ticket, cx.waker(), this.deadline));
-        if !known || core.driver == Driver::None {
+        if core.must_hear_of(this.deadline) {
             if !this.link.poke(core) {
                 return Poll::Ready(Err(Ended::NoRuntime));
             }
         } else {
             drop(core);
         }
-        this.watchdog.watch(this.link, cx);
+        this.watchdog.ask(this.link, cx);
         Poll::Pending
     }
 }

@@ -35,6 +35,7 @@ mod slot;
 
 // --- the send path
 mod ages;
+mod bell;
 mod blocking;
 mod carried;
 mod driver;
@@ -42,6 +43,7 @@ mod inproc;
 mod leaf;
 mod link;
 mod outbox;
+mod sync;
 mod told;
 mod watchdog;
 
@@ -65,6 +67,9 @@ mod error;
 mod ledger;
 mod receipt;
 mod report;
+
+#[cfg(all(shuttle, test))]
+mod schedules;
 
 #[doc(hidden)]
 #[path = "private.rs"]

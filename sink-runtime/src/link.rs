@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -10,15 +10,17 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::ages::Ages;
+use crate::bell::Bell;
 use crate::clock::{Instant, Surroundings};
 use crate::codec::Codec;
 use crate::error::{ConnectError, EncodeError, Outcome, SendErrorKind};
-use crate::frame::{self, FLAG_IDENTITY, FLAG_METADATA, ProducerId};
+use crate::frame::{self, Assembler, FLAG_IDENTITY, FLAG_METADATA, Kind, ProducerId};
 use crate::ledger::{Dropped, Ledger, Returned};
 use crate::life::{Life, LifePolicy, SinkState};
 use crate::message::{MessageType, Metadata};
 use crate::outbox::{AROUND, Fate, Outbox, Undelivered};
 use crate::receipt::{DropCause, Level, Lost, Receipt};
+use crate::sync::{Handle, Id, Mutex, MutexGuard};
 use crate::told::Told;
 use crate::transport::{Target, Wire};
 
@@ -92,6 +94,11 @@ pub(crate) struct Link {
     pub(crate) surroundings: Surroundings,
     pub(crate) producer: ProducerId,
     pub(crate) states: watch::Sender<SinkState>,
+    /// What was read and not yet heard. Locked before `core`, or tried.
+    ears: Mutex<Assembler>,
+    pub(crate) bell: Arc<Bell>,
+    /// The bell, as a wire knows it.
+    pub(crate) ringer: Waker,
     /// Where to dial; the registry may move a service while its link lives.
     target: Mutex<Arc<Target>>,
     told: Mutex<Told>,
@@ -114,13 +121,15 @@ pub(crate) struct Core {
     pub(crate) wire: Option<Arc<dyn Wire>>,
     /// The other end has welcomed us: data may be written.
     pub(crate) ready: bool,
+    /// Our goodbye is written, or about to be: nothing may follow it, so `ready` is over.
+    pub(crate) leaving: bool,
     /// Control bytes to write before the next frame.
     pub(crate) control: Vec<u8>,
     pub(crate) control_written: usize,
     pub(crate) driver: Driver,
     pub(crate) driver_waker: Option<Waker>,
     /// Where the driver runs.
-    pub(crate) driver_runtime: Option<tokio::runtime::Id>,
+    pub(crate) driver_runtime: Option<Id>,
     /// Which driver it is: one that was replaced must not touch anything any more.
     pub(crate) generation: u64,
     /// How often the driver was polled: its signs of life.
@@ -133,6 +142,10 @@ pub(crate) struct Core {
     /// Settled tickets of the queue, until their futures look.
     admitted: Vec<(u64, Admission)>,
     pub(crate) waits: Vec<Wait>,
+    /// When the driver will look at the time next, whatever happens; a wait that ends earlier must wake it.
+    pub(crate) alarm: Option<Instant>,
+    /// A sender read from the wire; the driver, whose turn comes too, notes the time of it.
+    pub(crate) heard_meanwhile: bool,
     next_ticket: u64,
     /// `connect()` was called: a connection is wanted though nothing is buffered.
     pub(crate) connect_wanted: bool,
@@ -241,6 +254,7 @@ impl Link {
             life: Life::new(config.life.clone()),
             wire: None,
             ready: false,
+            leaving: false,
             control: Vec::new(),
             control_written: 0,
             driver: Driver::None,
@@ -253,6 +267,8 @@ impl Link {
             queue: VecDeque::new(),
             admitted: Vec::new(),
             waits: Vec::new(),
+            alarm: None,
+            heard_meanwhile: false,
             next_ticket: 0,
             connect_wanted: false,
             disconnecting: false,
@@ -269,6 +285,7 @@ impl Link {
             reserved_messages: 0,
             reserved_bytes: 0,
         };
+        let bell = Arc::new(Bell::default());
         let target = Mutex::new(Arc::new(config.target.clone()));
         Arc::new(Self {
             id: NEXT_LINK.fetch_add(1, Ordering::Relaxed),
@@ -276,11 +293,18 @@ impl Link {
             surroundings,
             producer,
             states: watch::Sender::new(SinkState::Idle),
+            ears: Mutex::new(Assembler::new(frame::MAX_HELLO_BYTES)),
+            ringer: Waker::from(Arc::clone(&bell)),
+            bell,
             target,
             told: Mutex::default(),
             news: AtomicBool::new(false),
             core: Mutex::new(core),
         })
+    }
+
+    pub(crate) fn ears(&self) -> MutexGuard<'_, Assembler> {
+        self.ears.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[inline]
@@ -395,7 +419,7 @@ impl Link {
                 source,
             }));
         }
-        if tokio::runtime::Handle::try_current().is_err() {
+        if Handle::try_current().is_err() {
             core.attempted += 1;
             core.returned.closed += 1;
             return Err(Offer::Refused(SendErrorKind::NoRuntime {
@@ -533,6 +557,7 @@ impl Link {
                 .last_write
                 .is_none_or(|last| now.saturating_duration_since(last) >= SPOT_AFTER);
             if idle && core.write_here(now) {
+                Self::leave(core);
                 return Level::Written;
             }
         }
@@ -547,12 +572,24 @@ impl Link {
         Level::Accepted
     }
 
+    /// Ends the critical section of a write on the spot; hardly ever does anyone wait for it.
+    #[inline]
+    fn leave(mut core: MutexGuard<'_, Core>) {
+        if core.waits.is_empty() {
+            return;
+        }
+        let mut wakers = Vec::new();
+        core.wake_waits(&mut wakers);
+        drop(core);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
     /// Starts the driver on the caller's runtime; never spawns with the lock held.
     pub(crate) fn start(self: &Arc<Self>, mut core: MutexGuard<'_, Core>) -> bool {
         if core.driver == Driver::Running {
             return true;
         }
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+        let Ok(runtime) = Handle::try_current() else {
             return false;
         };
         core.driver = Driver::Running;
@@ -672,6 +709,13 @@ impl Link {
             core.returned.refused += 1;
             return Err(kind);
         }
+        if core.closed || core.draining {
+            // Since the offer that found no room: who waits now was not there to be turned away.
+            core.returned.closed += 1;
+            return Err(SendErrorKind::Closed {
+                service: self.service(),
+            });
+        }
         let now = self.surroundings.clock.now();
         let deadline = self.config.send_timeout.map(|timeout| now + timeout);
         core.next_ticket += 1;
@@ -737,7 +781,7 @@ impl Link {
         if core.forget(ticket) {
             core.returned.cancelled += 1;
             let mut wakers = Vec::new();
-            core.admit(self, &mut wakers);
+            core.made_room(self, &mut wakers);
             drop(core);
             wakers.into_iter().for_each(Waker::wake);
         }
@@ -809,6 +853,63 @@ impl Link {
         None
     }
 
+    /// When a message was accepted, for one that was accepted just now: a write on the spot has read the clock already.
+    pub(crate) fn accepted_at(&self, core: &Core, receipt: Receipt) -> Instant {
+        match core.last_write {
+            Some(at) if receipt.level() == Level::Written => at,
+            _ => self.surroundings.clock.now(),
+        }
+    }
+
+    pub(crate) fn is_past(&self, deadline: Option<Instant>) -> bool {
+        deadline.is_some_and(|deadline| self.surroundings.clock.now() >= deadline)
+    }
+
+    /// Reads what has come, for a sender that waits for an ack and was woken: the driver's turn is spared, and a second wake.
+    ///
+    /// Acks and heartbeats only; all else, and the end of the stream, is left where it is for the driver, who was told too.
+    pub(crate) fn listen<'a>(
+        self: &'a Arc<Self>,
+        core: MutexGuard<'a, Core>,
+        ticket: u64,
+    ) -> MutexGuard<'a, Core> {
+        // Tried, not locked: who holds it reads already, and tells us what he hears.
+        let (Ok(mut ears), Some(wire), true) =
+            (self.ears.try_lock(), core.wire.clone(), core.ready)
+        else {
+            return core;
+        };
+        drop(core);
+        let read = wire.try_read(ears.room());
+        let acked = if matches!(read, Ok(1..)) {
+            heed(&mut ears)
+        } else {
+            None
+        };
+        let mut wakers = Vec::new();
+        let mut core = self.lock();
+        // The driver may have hung up meanwhile, and what was in flight is settled.
+        let same = core
+            .wire
+            .as_ref()
+            .is_some_and(|now| Arc::ptr_eq(now, &wire));
+        if !same || read.is_err() {
+            return core;
+        }
+        core.heard_meanwhile = true;
+        if let Some(sequence) = acked {
+            core.outbox.ack(sequence);
+            core.admit(self, &mut wakers);
+            core.wake_other_waits(ticket, &mut wakers);
+        }
+        if wakers.is_empty() {
+            return core;
+        }
+        drop(core);
+        wakers.into_iter().for_each(Waker::wake);
+        self.lock()
+    }
+
     /// At its deadline a confirming send takes its message back if no byte of it left.
     pub(crate) fn withdraw(
         self: &Arc<Self>,
@@ -821,7 +922,7 @@ impl Link {
         let mut wakers = Vec::new();
         if withdrawn {
             core.returned.withdrawn += 1;
-            core.admit(self, &mut wakers);
+            core.made_room(self, &mut wakers);
         }
         let kind = SendErrorKind::Unconfirmed {
             service: self.service(),
@@ -868,7 +969,7 @@ impl Link {
         core.reserved_messages -= 1;
         core.reserved_bytes -= bytes as u64;
         let mut wakers = Vec::new();
-        core.admit(self, &mut wakers);
+        core.made_room(self, &mut wakers);
         drop(core);
         wakers.into_iter().for_each(Waker::wake);
     }
@@ -1013,6 +1114,21 @@ impl std::fmt::Debug for Link {
     }
 }
 
+/// Takes acks and heartbeats off what was read: the last ack's number.
+fn heed(ears: &mut Assembler) -> Option<u64> {
+    let mut acked = None;
+    while let Ok(Some(frame)) = ears.peek() {
+        match (Kind::from_u8(frame[4]), frame::number(frame)) {
+            (Some(Kind::Ack), Ok(sequence)) => acked = Some(sequence),
+            (Some(Kind::Heartbeat), _) => {}
+            _ => break,
+        }
+        let total = frame.len();
+        ears.advance(total);
+    }
+    acked
+}
+
 // === impl Core ===
 
 impl Core {
@@ -1035,6 +1151,12 @@ impl Core {
         self.life.spoke(now);
         self.outbox.wrote(count);
         self.outbox.unwritten() == 0
+    }
+
+    /// Room came about otherwise than by writing: those in the queue get it first, then those who only wait for room look.
+    fn made_room(&mut self, link: &Link, wakers: &mut Vec<Waker>) {
+        self.admit(link, wakers);
+        self.wake_waits(wakers);
     }
 
     #[cold]
@@ -1117,9 +1239,11 @@ impl Core {
                 .push((queued.ticket, Admission::Refused(kind)));
             wakers.push(queued.waker);
         }
-        for wait in &self.waits {
+        for wait in &mut self.waits {
             if wait.deadline.is_some_and(|deadline| now >= deadline) {
                 wakers.push(wait.waker.clone());
+                // It is told once: one that is not polled must not keep the driver awake.
+                wait.deadline = None;
             }
         }
     }
@@ -1148,6 +1272,12 @@ impl Core {
     /// Wakes everyone who waits for something other than room.
     pub(crate) fn wake_waits(&mut self, wakers: &mut Vec<Waker>) {
         wakers.extend(self.waits.iter().map(|wait| wait.waker.clone()));
+    }
+
+    /// As [`wake_waits`](Self::wake_waits), but for the one who is awake already.
+    fn wake_other_waits(&mut self, ticket: u64, wakers: &mut Vec<Waker>) {
+        let others = self.waits.iter().filter(|wait| wait.ticket != ticket);
+        wakers.extend(others.map(|wait| wait.waker.clone()));
     }
 
     /// Wakes everyone: the driver is gone.
@@ -1185,6 +1315,12 @@ impl Core {
             deadline,
         });
         self.next_ticket
+    }
+
+    /// Whether a wait until `deadline` needs the driver woken: to keep its time, or because there is none.
+    pub(crate) fn must_hear_of(&self, deadline: Option<Instant>) -> bool {
+        let in_time = |deadline| self.alarm.is_some_and(|alarm| alarm <= deadline);
+        self.driver == Driver::None || deadline.is_some_and(|deadline| !in_time(deadline))
     }
 
     /// Ends a wait.

@@ -719,6 +719,15 @@ impl Outbox {
 
     // --- questions
 
+    /// Whether a close dropped any of the sequences from `from` to `upto`.
+    pub(crate) fn was_closed_over(&self, from: u64, upto: u64) -> bool {
+        self.skipped
+            .range(..=upto)
+            .rev()
+            .take_while(|(_, (to, _))| *to >= from)
+            .any(|(_, (_, cause))| *cause == DropCause::Closed)
+    }
+
     /// What became of a message.
     pub(crate) fn fate(&self, sequence: u64) -> Fate {
         if let Some((_, &(to, cause))) = self.skipped.range(..=sequence).next_back()

@@ -2,12 +2,13 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, BytesMut};
 
 use super::{Endpoint, Listen, Wire};
+use crate::sync::{Mutex, MutexGuard};
 
 /// What one direction holds before a writer must wait, as a socket buffer would.
 pub const CAPACITY: usize = 256 * 1024;
