@@ -4,7 +4,7 @@ use sink_runtime::{Message, MessageSink};
 
 mod support;
 use support::flood::{COALESCED, FRAMING, flood};
-use support::reader::{Peer, Place, Reader};
+use support::reader::{Peer, Place, Reader, Take};
 use support::rounds::{Contender, interleave};
 use support::service::{self, Block, entry};
 use support::table::{self, Target};
@@ -23,8 +23,8 @@ fn main() {
             + &entry("untyped", &place("untyped.sock").endpoint(), None, "")
             + &entry("typed", &place("typed.sock").endpoint(), Some("Block"), ""),
     );
-    let messages = Reader::source::<Message>(place("untyped.sock"), "untyped");
-    let blocks = Reader::source::<Block<BYTES>>(place("typed.sock"), "typed");
+    let messages = Reader::source::<Message>(place("untyped.sock"), "untyped", Take::Batch);
+    let blocks = Reader::source::<Block<BYTES>>(place("typed.sock"), "typed", Take::Batch);
     let runtime = support::current_thread();
     runtime.block_on(async {
         raw().connect().await.expect("a reader");

@@ -6,36 +6,48 @@ mod support;
 use support::BYTES;
 use support::baseline::round;
 use support::flood::flood;
-use support::reader::{Place, Reader};
+use support::reader::{Place, Reader, Take};
 use support::rounds::{Contender, interleave};
 use support::service::{self, Block, entry};
 use support::table::{self, Target};
 
 service!(typed, Typed, Block<BYTES>);
 service!(word, Word, Block<8>);
+service!(typed_many, TypedMany, Block<BYTES>);
+service!(word_many, WordMany, Block<8>);
 
 const MESSAGES: u64 = 200_000;
 
 fn main() {
     service::compile(
         entry("typed", "inproc://bench-typed", Some("Block"), "")
-            + &entry("word", "inproc://bench-word", Some("Block"), ""),
+            + &entry("word", "inproc://bench-word", Some("Block"), "")
+            + &entry("typed_many", "inproc://bench-typed-many", Some("Block"), "")
+            + &entry("word_many", "inproc://bench-word-many", Some("Block"), ""),
     );
     let nowhere = || Place::Unix(std::path::PathBuf::new());
-    let blocks = Reader::source::<Block<BYTES>>(nowhere(), "typed");
-    let words = Reader::source::<Block<8>>(nowhere(), "word");
+    let blocks = [
+        Reader::source::<Block<BYTES>>(nowhere(), "typed", Take::Batch),
+        Reader::source::<Block<BYTES>>(nowhere(), "typed_many", Take::Many),
+    ];
+    let words = [
+        Reader::source::<Block<8>>(nowhere(), "word", Take::Batch),
+        Reader::source::<Block<8>>(nowhere(), "word_many", Take::Many),
+    ];
     let runtime = support::current_thread();
     runtime.block_on(async {
         typed().connect().await.expect("a source");
         word().connect().await.expect("a source");
+        typed_many().connect().await.expect("a source");
+        word_many().connect().await.expect("a source");
     });
     table::question("inproc against tokio's mpsc, typed, two threads");
     macro_rules! case {
-        ($name:literal, $size:expr, $sink:ident, $reader:ident) => {{
+        ($name:literal, $size:expr, $sink:ident, $many_sink:ident, $readers:ident) => {{
             let (one_by_one, one_reader) = channel::<$size>(1);
             let (many, many_reader) = channel::<$size>(1024);
-            let mut sent = [0u64; 3];
-            let [one_sent, many_sent, sink_sent] = &mut sent;
+            let mut sent = [0u64; 4];
+            let [one_sent, many_sent, sink_sent, sink_many_sent] = &mut sent;
             let through = |reader: &Reader,
                            sender: &tokio::sync::mpsc::Sender<Block<$size>>,
                            sent: &mut u64| {
@@ -64,12 +76,27 @@ fn main() {
                         run: Box::new(|| {
                             flood(
                                 &runtime,
-                                &$reader,
+                                &$readers[0],
                                 sink_sent,
                                 MESSAGES,
                                 1,
                                 1,
                                 $sink(),
+                                || Block([0x5a; $size]),
+                            )
+                        }),
+                    },
+                    Contender {
+                        name: "sink into recv_many",
+                        run: Box::new(|| {
+                            flood(
+                                &runtime,
+                                &$readers[1],
+                                sink_many_sent,
+                                MESSAGES,
+                                1,
+                                1,
+                                $many_sink(),
                                 || Block([0x5a; $size]),
                             )
                         }),
@@ -80,8 +107,8 @@ fn main() {
             outcomes[2].ratio
         }};
     }
-    let small = case!("8 B", 8, word, words);
-    case!("256 B", BYTES, typed, blocks);
+    let small = case!("8 B", 8, word, word_many, words);
+    case!("256 B", BYTES, typed, typed_many, blocks);
     table::verdict(
         "inproc",
         "inproc, 8 B, times tokio's mpsc",

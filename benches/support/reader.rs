@@ -157,6 +157,15 @@ pub struct Done {
     pub cpu: Duration,
 }
 
+/// How a source is asked.
+#[derive(Clone, Copy, Debug)]
+pub enum Take {
+    /// `recv_batch`: a vector of its own each time.
+    Batch,
+    /// `recv_many`: into one vector.
+    Many,
+}
+
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
@@ -221,7 +230,11 @@ impl Reader {
     }
 
     /// Receives through the library instead: a source of its own on a thread of its own, in batches; counts messages.
-    pub fn source<M: sink_runtime::MessageType>(place: Place, service: &'static str) -> Self {
+    pub fn source<M: sink_runtime::MessageType>(
+        place: Place,
+        service: &'static str,
+        take: Take,
+    ) -> Self {
         let shared = Shared::new();
         let theirs = Arc::clone(&shared);
         let (started, starts) = std::sync::mpsc::channel();
@@ -234,9 +247,15 @@ impl Reader {
                         .expect("it is registered");
                     source.start().await.expect("a free path");
                     started.send(()).expect("a bench that waits");
-                    let mut total = 0;
+                    let (mut batch, mut total) = (Vec::new(), 0);
                     loop {
-                        let batch = source.recv_batch(1024).await;
+                        match take {
+                            Take::Batch => batch = source.recv_batch(1024).await,
+                            Take::Many => {
+                                batch.clear();
+                                source.recv_many(&mut batch, 1024).await;
+                            }
+                        }
                         total += batch.iter().filter(|one| one.is_ok()).count() as u64;
                         theirs.reached(total);
                     }

@@ -15,7 +15,7 @@ use crate::error::{ConnectError, SendErrorKind};
 use crate::frame::{
     self, Assembler, FrameError, Hello, Kind, PeerRole, Refuse, RefuseCode, Welcome,
 };
-use crate::life::{Beat, SinkState, Step};
+use crate::life::{Beat, HELLO_TIMEOUT, SinkState, Step};
 use crate::link::{Core, Driver, Link};
 use crate::outbox::Next;
 use crate::transport::{BoxFuture, Wire};
@@ -35,19 +35,32 @@ pub(crate) fn drive(link: Arc<Link>, generation: u64) -> impl Future<Output = ()
         link,
         generation,
         dialing: None,
-        assembler: Assembler::new(frame::MAX_HELLO_BYTES),
+        last_is_first: runs_last_woken_first(),
+        parked: false,
         timer: None,
         armed: None,
+        stuck_at: None,
     }
+}
+
+/// The scheduler of several workers keeps the task that was woken last for next; that of one thread takes turns.
+fn runs_last_woken_first() -> bool {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    Handle::try_current().is_ok_and(|here| here.runtime_flavor() == RuntimeFlavor::MultiThread)
 }
 
 struct Drive {
     link: Arc<Link>,
     generation: u64,
     dialing: Option<BoxFuture<'static, io::Result<Arc<dyn Wire>>>>,
-    assembler: Assembler,
+    /// Its runtime runs first what was woken last.
+    last_is_first: bool,
+    /// It waits, with its timer armed and its wakers where they belong.
+    parked: bool,
     timer: Option<Pin<Box<dyn Timer>>>,
     armed: Option<Instant>,
+    /// When a peer that takes nothing counts as stuck.
+    stuck_at: Option<Instant>,
 }
 
 /// How one round of talking ended.
@@ -70,7 +83,9 @@ impl Future for Drive {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         loop {
-            match this.round(cx) {
+            let round = this.round(cx);
+            this.link.tell();
+            match round {
                 Poll::Ready(Round::Again) => {}
                 Poll::Ready(Round::Done) => return Poll::Ready(()),
                 Poll::Pending => return Poll::Pending,
@@ -94,7 +109,23 @@ impl Drive {
             return Poll::Ready(Round::Done);
         }
         core.answers += 1;
+        if std::mem::take(&mut core.heard_meanwhile) {
+            core.life.heard(now);
+        }
+        if std::mem::take(&mut self.parked) && self.is_calm(&core, now, cx) {
+            let wire = core.wire.clone();
+            drop(core);
+            if self.was_only_rung(wire) {
+                self.parked = true;
+                return Poll::Pending;
+            }
+            core = link.lock();
+        }
         core.expire(&link, now, &mut wakers);
+        if core.moved {
+            self.turn(&mut core, now);
+            core.wake_waits(&mut wakers);
+        }
         if core.abandoned && !core.closed {
             core.draining = true;
             let until = *core.abandon_at.get_or_insert(now + ABANDON_GRACE);
@@ -111,6 +142,7 @@ impl Drive {
             }
             park(&mut core, cx);
             let deadline = core.next_deadline();
+            core.alarm = deadline;
             drop(core);
             wake(wakers);
             return self.arm(deadline, now, cx);
@@ -133,6 +165,7 @@ impl Drive {
                 }
                 link.publish(&core);
                 let deadline = core.next_deadline();
+                core.alarm = deadline;
                 park(&mut core, cx);
                 drop(core);
                 wake(wakers);
@@ -146,7 +179,7 @@ impl Drive {
                     wake(wakers);
                     return Poll::Ready(Round::Done);
                 }
-                let deadline = core.next_deadline().map_or(until, |other| other.min(until));
+                let deadline = set_alarm(&mut core, until);
                 park_flushing(&mut core, cx);
                 drop(core);
                 wake(wakers);
@@ -155,17 +188,14 @@ impl Drive {
             Step::Dial { .. } => {
                 drop(core);
                 wake(wakers);
-                let (dial, target) = (
-                    Arc::clone(&link.surroundings.dial),
-                    link.config.target.clone(),
-                );
+                let (dial, target) = (Arc::clone(&link.surroundings.dial), link.target());
                 self.dialing = Some(Box::pin(async move { dial.dial(&target).await }));
                 Poll::Ready(Round::Again)
             }
             Step::Continue { until } if now >= until => {
                 drop(core);
                 wake(wakers);
-                let waited = link.config.life.connect_timeout;
+                let waited = self.patience();
                 self.failed(
                     now,
                     ConnectError::TimedOut {
@@ -177,7 +207,7 @@ impl Drive {
                 Poll::Ready(Round::Again)
             }
             Step::Continue { until } => {
-                let deadline = core.next_deadline().map_or(until, |other| other.min(until));
+                let deadline = set_alarm(&mut core, until);
                 if self.dialing.is_some() {
                     park_flushing(&mut core, cx);
                     drop(core);
@@ -209,6 +239,12 @@ impl Drive {
                         self.lost(now, "no heartbeat came");
                         return Poll::Ready(Round::Again);
                     }
+                    Beat::PeerIsStuck => {
+                        drop(core);
+                        wake(wakers);
+                        self.lost(now, "the peer took no byte for 10 s");
+                        return Poll::Ready(Round::Again);
+                    }
                 };
                 if (core.draining || core.disconnecting)
                     && core.outbox.is_settled()
@@ -219,7 +255,7 @@ impl Drive {
                     core.ready = false;
                     core.leaving = true;
                 }
-                let deadline = core.next_deadline().map_or(until, |other| other.min(until));
+                let deadline = set_alarm(&mut core, until);
                 drop(core);
                 wake(wakers);
                 self.talk(now, deadline, cx)
@@ -227,8 +263,36 @@ impl Drive {
         }
     }
 
+    /// The service is elsewhere: what was for the old endpoint ends here.
+    fn turn(&mut self, core: &mut Core, now: Instant) {
+        core.moved = false;
+        self.dialing = None;
+        if core.ready && !core.outbox.is_torn() && core.control_written == 0 {
+            core.control.clear();
+            frame::control(&mut core.control, Kind::Bye, |_| {});
+            if let Some(wire) = core.wire.clone() {
+                // Best effort: the peer also understands a stream that ends.
+                let _written = write_control(core, &*wire);
+            }
+        }
+        hang_up(core);
+        core.life.moved(now, &*self.link.surroundings.chance);
+        self.link
+            .publish_because(core, Some("the registry names another endpoint"));
+    }
+
+    /// How long the attempt's present step may last.
+    fn patience(&self) -> Duration {
+        let whole = self.link.config.life.connect_timeout;
+        if self.dialing.is_some() {
+            whole
+        } else {
+            whole.min(HELLO_TIMEOUT)
+        }
+    }
+
     fn endpoint(&self) -> Arc<str> {
-        Arc::from(self.link.config.target.endpoint.to_string())
+        self.link.endpoint()
     }
 
     fn poll_dial(&mut self, now: Instant, deadline: Instant, cx: &mut Context<'_>) -> Poll<Round> {
@@ -260,7 +324,8 @@ impl Drive {
     /// The stream is there: our hello is the first thing on it.
     fn greet(&mut self, now: Instant, wire: Arc<dyn Wire>) {
         let link = &self.link;
-        self.assembler = Assembler::new(frame::MAX_HELLO_BYTES);
+        let mut ears = link.ears();
+        *ears = Assembler::new(frame::MAX_HELLO_BYTES);
         let mut core = link.lock();
         if core.closed {
             // It was closed while we dialed: nobody would ever hang up.
@@ -293,15 +358,20 @@ impl Drive {
     /// Reads and writes all that can be read and written now.
     fn talk(&mut self, now: Instant, deadline: Instant, cx: &mut Context<'_>) -> Poll<Round> {
         let outcome = match self.read(now, cx) {
-            Talk::Parked => self.write(cx),
-            Talk::Again => match self.write(cx) {
+            Talk::Parked => self.write(now, cx),
+            Talk::Again => match self.write(now, cx) {
                 Talk::Parked => Talk::Again,
                 other => other,
             },
             other => other,
         };
         match outcome {
-            Talk::Parked => self.arm(Some(deadline), now, cx),
+            Talk::Parked => {
+                let until = self.stuck_at.map_or(deadline, |at| at.min(deadline));
+                let armed = self.arm(Some(until), now, cx);
+                self.parked = armed.is_pending();
+                armed
+            }
             Talk::Again => {
                 cx.waker().wake_by_ref();
                 Poll::Pending
@@ -331,24 +401,50 @@ impl Drive {
         }
     }
 
-    fn read(&mut self, now: Instant, cx: &mut Context<'_>) -> Talk {
-        let Some(wire) = self.link.lock().wire.clone() else {
+    /// Whether nobody has asked anything of the driver since it parked, and its timer is not due: only the bell can have woken it.
+    fn is_calm(&self, core: &Core, now: Instant, cx: &Context<'_>) -> bool {
+        let parked = |waker: &Waker| waker.will_wake(cx.waker());
+        self.link.bell.rang()
+            && core.ready
+            && !core.flushing
+            && self.armed.is_some_and(|armed| now < armed)
+            && core.driver_waker.as_ref().is_some_and(parked)
+    }
+
+    /// Whether the bell rang for bytes that a sender has read since: then all stands as it stood, and the bell is hung again.
+    fn was_only_rung(&self, wire: Option<Arc<dyn Wire>>) -> bool {
+        let link = &self.link;
+        let all_heard = matches!(link.ears().peek(), Ok(None));
+        let ringer = &mut Context::from_waker(&link.ringer);
+        all_heard && wire.is_some_and(|wire| wire.poll_readable(ringer).is_pending())
+    }
+
+    fn read(&self, now: Instant, cx: &mut Context<'_>) -> Talk {
+        let link = &self.link;
+        let mut ears = link.ears();
+        let Some(wire) = link.lock().wire.clone() else {
             return Talk::PeerClosed("stream vanished");
         };
+        link.bell.driver_listens(cx.waker(), self.last_is_first);
+        // A sender that read an ack of its own leaves what is not his.
+        match self.heard(&mut ears, now) {
+            Talk::Parked => {}
+            other => return other,
+        }
         for _ in 0..READS_PER_POLL {
-            match wire.poll_readable(cx) {
+            match wire.poll_readable(&mut Context::from_waker(&link.ringer)) {
                 Poll::Pending => return Talk::Parked,
                 Poll::Ready(Err(_)) => return Talk::PeerClosed("stream failed"),
                 Poll::Ready(Ok(())) => {}
             }
-            match wire.try_read(self.assembler.room()) {
+            match wire.try_read(ears.room()) {
                 Ok(0) => return Talk::PeerClosed("peer closed it"),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(_) => return Talk::PeerClosed("peer reset it"),
             }
-            match self.heard(now) {
+            match self.heard(&mut ears, now) {
                 Talk::Parked => {}
                 other => return other,
             }
@@ -356,25 +452,47 @@ impl Drive {
         Talk::Again
     }
 
-    /// Acts on the frames that have arrived.
-    fn heard(&mut self, now: Instant) -> Talk {
+    /// Acts on the frames that have arrived; of acks only the last one matters.
+    fn heard(&self, ears: &mut Assembler, now: Instant) -> Talk {
+        if ears.is_empty() {
+            return Talk::Parked;
+        }
+        let mut acked = None;
+        let mut ends = None;
         loop {
-            let frame = match self.assembler.take_one() {
-                Ok(Some(frame)) => frame,
+            let (total, heard) = match ears.peek() {
+                Ok(Some(frame)) => (frame.len(), self.heard_one(now, frame)),
                 Ok(None) => break,
-                Err(error) => return Talk::Broken(self.nonsense(&error)),
+                Err(error) => {
+                    ends = Some(Talk::Broken(self.nonsense(&error)));
+                    break;
+                }
             };
-            if let Err(talk) = self.heard_one(now, &frame) {
-                return talk;
+            ears.advance(total);
+            match heard {
+                Ok(ack) => acked = ack.or(acked),
+                Err(talk) => {
+                    ends = Some(talk);
+                    break;
+                }
             }
         }
+        let mut wakers = Vec::new();
         let mut core = self.link.lock();
         core.life.heard(now);
-        Talk::Parked
+        if let Some(sequence) = acked {
+            core.outbox.ack(sequence);
+            core.admit(&self.link, &mut wakers);
+            core.wake_waits(&mut wakers);
+        }
+        drop(core);
+        wake(wakers);
+        ends.unwrap_or(Talk::Parked)
     }
 
-    fn heard_one(&mut self, now: Instant, bytes: &[u8]) -> Result<(), Talk> {
-        let link = Arc::clone(&self.link);
+    /// Acts on one frame; of an ack it gives the number.
+    fn heard_one(&self, now: Instant, bytes: &[u8]) -> Result<Option<u64>, Talk> {
+        let link = &self.link;
         let nonsense = |error: FrameError| Talk::Broken(self.nonsense(&error));
         match Kind::from_u8(bytes[4]) {
             Some(Kind::Welcome) => {
@@ -398,26 +516,17 @@ impl Drive {
                     }
                 }));
             }
-            Some(Kind::Ack) => {
-                let sequence = frame::number(bytes).map_err(nonsense)?;
-                let mut wakers = Vec::new();
-                let mut core = link.lock();
-                core.outbox.ack(sequence);
-                core.admit(&link, &mut wakers);
-                core.wake_waits(&mut wakers);
-                drop(core);
-                wake(wakers);
-            }
+            Some(Kind::Ack) => return Ok(Some(frame::number(bytes).map_err(nonsense)?)),
             Some(Kind::Heartbeat) => {}
             Some(Kind::Bye) => return Err(Talk::PeerClosed("peer said goodbye")),
             // Later versions may say more; what we do not know we pass over.
             None => {}
             Some(kind) => return Err(Talk::Broken(self.nonsense(&FrameError::Unexpected(kind)))),
         }
-        Ok(())
+        Ok(None)
     }
 
-    fn welcomed(&mut self, now: Instant, welcome: &Welcome) {
+    fn welcomed(&self, now: Instant, welcome: &Welcome) {
         let link = &self.link;
         let mut wakers = Vec::new();
         let mut core = link.lock();
@@ -436,7 +545,6 @@ impl Drive {
         link.publish(&core);
         drop(core);
         wake(wakers);
-        tracing::info!(service = &*link.config.service, endpoint = %link.config.target.endpoint, "connected");
     }
 
     fn nonsense(&self, error: &FrameError) -> ConnectError {
@@ -448,8 +556,9 @@ impl Drive {
     }
 
     /// Writes control bytes, then frames, until nothing is left or nothing fits.
-    fn write(&mut self, cx: &mut Context<'_>) -> Talk {
+    fn write(&mut self, now: Instant, cx: &mut Context<'_>) -> Talk {
         let link = Arc::clone(&self.link);
+        self.stuck_at = None;
         let mut wakers = Vec::new();
         let mut last_write = None;
         let outcome = 'writing: {
@@ -467,6 +576,8 @@ impl Drive {
                                 break 'writing Talk::PeerClosed("stream failed");
                             }
                             Poll::Pending => {
+                                core.life.blocked(now);
+                                self.stuck_at = core.life.stuck_at();
                                 park_flushing(&mut core, cx);
                                 break 'writing Talk::Parked;
                             }
@@ -478,6 +589,7 @@ impl Drive {
                     }
                 }
                 let next = if core.ready {
+                    core.drop_aged(now);
                     core.outbox.next()
                 } else {
                     Next::Nothing
@@ -492,7 +604,9 @@ impl Drive {
                         if core.outbox.unwritten() > 0 && core.ready {
                             continue;
                         }
-                        core.wake_waits(&mut wakers);
+                        if last_write.is_some() {
+                            core.wake_waits(&mut wakers);
+                        }
                         if (core.draining || core.disconnecting)
                             && core.ready
                             && core.outbox.is_settled()
@@ -539,6 +653,7 @@ impl Drive {
                 match written {
                     Ok(count) => {
                         core.outbox.wrote(count);
+                        core.life.unblocked();
                         // Writing took its time: were it counted as silence, the next message would go alone.
                         last_write = Some(link.surroundings.clock.now());
                         if !core.queue.is_empty() {
@@ -551,7 +666,11 @@ impl Drive {
                         Poll::Ready(Ok(())) => {}
                         Poll::Ready(Err(_)) => break 'writing Talk::PeerClosed("stream failed"),
                         Poll::Pending => {
-                            core.wake_waits(&mut wakers);
+                            core.life.blocked(now);
+                            self.stuck_at = core.life.stuck_at();
+                            if last_write.is_some() {
+                                core.wake_waits(&mut wakers);
+                            }
                             park_flushing(&mut core, cx);
                             break 'writing Talk::Parked;
                         }
@@ -580,10 +699,9 @@ impl Drive {
             core.life.rest();
             hang_up(&mut core);
             core.wake_waits(&mut wakers);
-            link.publish(&core);
+            link.publish_because(&core, Some(how));
             drop(core);
             wake(wakers);
-            tracing::info!(service = &*link.config.service, endpoint = %link.config.target.endpoint, cause = how, "idle connection ended");
             return;
         }
         self.failed(
@@ -603,12 +721,10 @@ impl Drive {
         let mut wakers = Vec::new();
         let mut core = link.lock();
         hang_up(&mut core);
-        let error = core.life.failed(now, error, &*link.surroundings.chance);
+        core.life.failed(now, error, &*link.surroundings.chance);
         core.connect_wanted = false;
-        let repeats = match core.life.state() {
-            SinkState::Backoff { attempt, .. } => attempt,
-            _ => 1,
-        };
+        // With nothing left to flush there is no need of another attempt to end what did not begin.
+        core.disconnecting &= core.wants_connection();
         if let Some(error) = core.life.gave_up().cloned() {
             core.turn_away(
                 &SendErrorKind::Connect {
@@ -622,16 +738,6 @@ impl Drive {
         link.publish(&core);
         drop(core);
         wake(wakers);
-        // Repeats are counted, not logged (PROMISES 2.8): each power of two speaks for those before it.
-        if repeats == 0 || repeats.is_power_of_two() {
-            let (service, endpoint) = (&*link.config.service, &link.config.target.endpoint);
-            let cause = crate::error::chain(&*error);
-            if error.is_permanent() {
-                tracing::warn!(service, %endpoint, attempt = repeats, cause, "misconfigured");
-            } else {
-                tracing::info!(service, %endpoint, attempt = repeats, cause, "not connected");
-            }
-        }
     }
 
     /// Ends a drain or a disconnect.
@@ -727,9 +833,10 @@ impl Drop for Drive {
         let_go(&mut core);
         let unwritten = core.outbox.unwritten();
         core.wake_all(&mut wakers);
-        link.publish(&core);
+        link.publish_because(&core, Some("the runtime that drove it ended"));
         drop(core);
         wake(wakers);
+        link.tell();
         if unwritten > 0 {
             tracing::warn!(
                 service = &*link.config.service,
@@ -747,6 +854,7 @@ pub(crate) fn let_go(core: &mut Core) {
     core.driver = Driver::None;
     core.driver_waker = None;
     core.driver_runtime = None;
+    core.alarm = None;
     core.flushing = false;
 }
 
@@ -764,7 +872,10 @@ fn hang_up(core: &mut Core) {
 fn write_control(core: &mut Core, wire: &dyn Wire) -> io::Result<bool> {
     while core.control_written < core.control.len() {
         match wire.try_write(&core.control[core.control_written..]) {
-            Ok(count) => core.control_written += count,
+            Ok(count) => {
+                core.control_written += count;
+                core.life.unblocked();
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
@@ -773,6 +884,13 @@ fn write_control(core: &mut Core, wire: &dyn Wire) -> io::Result<bool> {
     core.control.clear();
     core.control_written = 0;
     Ok(true)
+}
+
+/// When to look at the time next: at `until`, or sooner if anyone waits for less.
+fn set_alarm(core: &mut Core, until: Instant) -> Instant {
+    let deadline = core.next_deadline().map_or(until, |other| other.min(until));
+    core.alarm = Some(deadline);
+    deadline
 }
 
 /// The next sender wakes us.

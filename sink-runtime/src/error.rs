@@ -89,8 +89,8 @@ pub enum SendErrorKind {
         /// Whether the bytes may have arrived.
         outcome: Outcome,
     },
-    /// A `drop_*` policy dropped it while its sender waited for confirmation.
-    #[error("`{service}`: dropped while the buffer was full (when_full)")]
+    /// A `drop_*` policy or its age dropped it while its sender waited for confirmation.
+    #[error("`{service}`: dropped while it waited to be written (when_full, max_age_ms)")]
     Dropped {
         /// The service.
         service: Arc<str>,

@@ -135,14 +135,24 @@ pub fn head(bytes: &[u8], limit: usize) -> Result<Option<Head>, FrameError> {
     }))
 }
 
-/// How many bytes at the start of `bytes` are whole frames, and how many frames; stops at the first frame for which `stop` holds.
+/// How many bytes at the start of `bytes` are whole frames, and how many frames.
 ///
 /// # Errors
 /// If a head is impossible or over `limit`.
 pub fn whole_frames(bytes: &[u8], limit: usize) -> Result<(usize, usize), FrameError> {
+    whole_frames_where(bytes, limit, |_| true)
+}
+
+/// The same, up to the first frame that is not `wanted`.
+#[inline]
+fn whole_frames_where(
+    bytes: &[u8],
+    limit: usize,
+    mut wanted: impl FnMut(&Head) -> bool,
+) -> Result<(usize, usize), FrameError> {
     let (mut at, mut count) = (0, 0);
     while let Some(head) = head(&bytes[at..], limit)? {
-        if bytes.len() - at < head.total {
+        if bytes.len() - at < head.total || !wanted(&head) {
             break;
         }
         at += head.total;
@@ -882,8 +892,14 @@ fn text(value: &[u8]) -> Option<Arc<str>> {
 }
 
 /// Collects bytes as they arrive and gives out chunks of whole frames; a frame is never cut.
+///
+/// Bytes are read into pieces of [`READ_CHUNK`]. A frame longer than one piece is put together once all of it has come:
+/// growing one buffer instead would double it, and so run ahead of a peer that only told a length (PROMISES 4.6).
 #[derive(Debug, Default)]
 pub struct Assembler {
+    /// Full pieces of a frame that is longer than one; the frame's head is at the start of the first.
+    pieces: Vec<BytesMut>,
+    pieces_bytes: usize,
     arrived: BytesMut,
     limit: usize,
 }
@@ -896,8 +912,8 @@ impl Assembler {
     #[must_use]
     pub fn new(limit: usize) -> Self {
         Self {
-            arrived: BytesMut::new(),
             limit,
+            ..Self::default()
         }
     }
 
@@ -906,26 +922,40 @@ impl Assembler {
         self.limit = limit;
     }
 
-    /// Where to read into: room for at least half of [`READ_CHUNK`].
+    /// Where to read into, once [`take`](Self::take) has nothing more to give: never more room than [`READ_CHUNK`], and
+    /// within a long frame only what is left of a piece.
     pub fn room(&mut self) -> &mut BytesMut {
-        if self.arrived.capacity() - self.arrived.len() < READ_CHUNK / 2 {
+        let free = self.arrived.capacity() - self.arrived.len();
+        let enough = if self.pieces.is_empty() {
+            READ_CHUNK / 2
+        } else {
+            1
+        };
+        if free < enough {
             self.make_room();
         }
         &mut self.arrived
     }
 
-    /// Doubling is for what has arrived already: nothing is allocated for a length that was only told.
     fn make_room(&mut self) {
-        if self.arrived.try_reclaim(READ_CHUNK) {
+        let held = self.arrived.len();
+        if !self.pieces.is_empty() || (held >= READ_CHUNK / 2 && self.begins_unfinished()) {
+            // So much of one frame that its rest would not fit behind it.
+            let piece = std::mem::replace(&mut self.arrived, BytesMut::with_capacity(READ_CHUNK));
+            self.pieces_bytes += held;
+            self.pieces.push(if piece.capacity() == held {
+                piece
+            } else {
+                BytesMut::from(&piece[..])
+            });
             return;
         }
-        if self.arrived.len() >= READ_CHUNK {
-            self.arrived.reserve(READ_CHUNK);
+        if held < READ_CHUNK / 2 && self.arrived.try_reclaim(READ_CHUNK - held) {
             return;
         }
-        let mut larger = BytesMut::with_capacity(self.arrived.len() + READ_CHUNK);
-        larger.extend_from_slice(&self.arrived);
-        self.arrived = larger;
+        let mut other = BytesMut::with_capacity(READ_CHUNK.max(held + READ_CHUNK / 2));
+        other.extend_from_slice(&self.arrived);
+        self.arrived = other;
     }
 
     /// Takes the whole frames that have arrived, and how many they are.
@@ -933,7 +963,28 @@ impl Assembler {
     /// # Errors
     /// If a head is impossible or over the limit.
     pub fn take(&mut self) -> Result<Option<(Bytes, usize)>, FrameError> {
-        let (end, count) = whole_frames(&self.arrived, self.limit)?;
+        self.take_where(|_| true)
+    }
+
+    /// The same, up to the first frame that is not `wanted`, which stays with all that is behind it.
+    ///
+    /// # Errors
+    /// If a head is impossible or over the limit.
+    pub fn take_where(
+        &mut self,
+        mut wanted: impl FnMut(&Head) -> bool,
+    ) -> Result<Option<(Bytes, usize)>, FrameError> {
+        if !self.pieces.is_empty() {
+            let Some((first, missing)) = self.missing()? else {
+                return Ok(None);
+            };
+            if !wanted(&first) {
+                return Ok(None);
+            }
+            let (end, count) = whole_frames_where(&self.arrived[missing..], self.limit, wanted)?;
+            return Ok(Some((self.join(missing + end), 1 + count)));
+        }
+        let (end, count) = whole_frames_where(&self.arrived, self.limit, wanted)?;
         Ok(if end == 0 {
             None
         } else {
@@ -946,6 +997,10 @@ impl Assembler {
     /// # Errors
     /// If its head is impossible or over the limit.
     pub fn take_one(&mut self) -> Result<Option<Bytes>, FrameError> {
+        if !self.pieces.is_empty() {
+            let missing = self.missing()?;
+            return Ok(missing.map(|(_, missing)| self.join(missing)));
+        }
         match head(&self.arrived, self.limit)? {
             Some(head) if self.arrived.len() >= head.total => {
                 Ok(Some(self.arrived.split_to(head.total).freeze()))
@@ -954,9 +1009,63 @@ impl Assembler {
         }
     }
 
+    /// The first whole frame, left where it is: control frames are read and passed over, nobody keeps them.
+    ///
+    /// # Errors
+    /// If its head is impossible or over the limit.
+    #[inline]
+    pub fn peek(&mut self) -> Result<Option<&[u8]>, FrameError> {
+        if !self.pieces.is_empty() {
+            let Some((_, missing)) = self.missing()? else {
+                return Ok(None);
+            };
+            let mut whole = BytesMut::from(&self.join(missing)[..]);
+            whole.extend_from_slice(&self.arrived);
+            self.arrived = whole;
+        }
+        Ok(head(&self.arrived, self.limit)?.and_then(|head| self.arrived.get(..head.total)))
+    }
+
+    /// Passes over `count` bytes, as many as [`peek`](Self::peek) showed.
+    #[inline]
+    pub fn advance(&mut self, count: usize) {
+        self.arrived.advance(count);
+    }
+
+    /// Whether nothing is left of what has arrived.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.arrived.is_empty() && self.pieces.is_empty()
+    }
+
+    /// Whether what has arrived is a part of one frame, and no whole one was left lying before it.
+    fn begins_unfinished(&self) -> bool {
+        matches!(head(&self.arrived, usize::MAX), Ok(Some(head)) if head.total > self.arrived.len())
+    }
+
+    /// The frame in pieces, and how many of the bytes behind them end it; `None` while some are still to come.
+    fn missing(&self) -> Result<Option<(Head, usize)>, FrameError> {
+        let Some(head) = head(&self.pieces[0], self.limit)? else {
+            return Ok(None);
+        };
+        let missing = head.total.saturating_sub(self.pieces_bytes);
+        Ok((missing <= self.arrived.len()).then_some((head, missing)))
+    }
+
+    /// The pieces and the first `end` bytes behind them, as one.
+    fn join(&mut self, end: usize) -> Bytes {
+        let mut whole = BytesMut::with_capacity(std::mem::take(&mut self.pieces_bytes) + end);
+        for piece in std::mem::take(&mut self.pieces) {
+            whole.extend_from_slice(&piece);
+        }
+        whole.extend_from_slice(&self.arrived[..end]);
+        self.arrived.advance(end);
+        whole.freeze()
+    }
+
     /// Whether a part of a frame is waiting for its rest.
     #[must_use]
     pub fn is_torn(&self) -> bool {
-        !self.arrived.is_empty()
+        !self.arrived.is_empty() || !self.pieces.is_empty()
     }
 }

@@ -41,11 +41,17 @@ struct Channel<M> {
 struct Core<M> {
     queue: VecDeque<Item<M>>,
     /// Whose messages the queue holds, by the index an item carries: no reference count is touched per message.
-    senders: Vec<Arc<Sender>>,
+    senders: Vec<Seat>,
     receiver: Option<Waker>,
     bound: bool,
     /// Those who wait for a source to be bound.
     callers: Vec<Waker>,
+}
+
+/// One sink in the channel: its counts lie under the channel's lock, so that a send takes one lock and not two.
+struct Seat {
+    sender: Arc<Sender>,
+    books: Books,
 }
 
 struct Item<M> {
@@ -112,6 +118,34 @@ fn channel<M: Send + 'static>(
     Ok(channel)
 }
 
+/// The channel's lock, held for one sink.
+struct Held<'a, M> {
+    core: MutexGuard<'a, Core<M>>,
+    seat: usize,
+}
+
+impl<M> Held<'_, M> {
+    /// Drops this sink's oldest message that the receiving end has not taken.
+    fn drop_oldest(&mut self) -> bool {
+        let seat = self.seat;
+        let Some(at) = self.core.queue.iter().position(|item| item.from == seat) else {
+            return false;
+        };
+        let Some(item) = self.core.queue.remove(at) else {
+            return false;
+        };
+        let books = self.books();
+        books.dropped.oldest += 1;
+        books.skip(item.sequence, DropCause::Oldest);
+        true
+    }
+
+    #[inline]
+    fn books(&mut self) -> &mut Books {
+        &mut self.core.senders[self.seat].books
+    }
+}
+
 impl<M> Channel<M> {
     fn lock(&self) -> MutexGuard<'_, Core<M>> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
@@ -170,12 +204,11 @@ pub(crate) struct Inproc<M> {
     sender: Arc<Sender>,
     /// The sender's place in the channel.
     index: usize,
-    books: Mutex<Books>,
     states: watch::Sender<SinkState>,
 }
 
-/// The sending end's own counts; only senders touch them.
-#[derive(Default)]
+/// The sending end's own counts.
+#[derive(Clone, Default)]
 struct Books {
     last: u64,
     accepted: u64,
@@ -199,6 +232,24 @@ enum Offered<M> {
     Closed(M),
 }
 
+impl<M> Inproc<M> {
+    #[inline]
+    fn hold<'a>(&self, channel: &'a Channel<M>) -> Held<'a, M> {
+        Held {
+            core: channel.lock(),
+            seat: self.index,
+        }
+    }
+
+    /// Does something with the counts; a sink whose name carries another type in this process has none.
+    fn with_books<R>(&self, does: impl FnOnce(&mut Books) -> R) -> R {
+        match &self.channel {
+            Ok(channel) => does(self.hold(channel).books()),
+            Err(_) => does(&mut Books::default()),
+        }
+    }
+}
+
 impl<M: Send + 'static> Inproc<M> {
     pub(crate) fn new(
         config: InprocConfig,
@@ -219,7 +270,10 @@ impl<M: Send + 'static> Inproc<M> {
         let channel = channel::<M>(&config.name, message);
         let index = channel.as_ref().map_or(0, |channel| {
             let mut core = channel.lock();
-            core.senders.push(Arc::clone(&sender));
+            core.senders.push(Seat {
+                sender: Arc::clone(&sender),
+                books: Books::default(),
+            });
             core.senders.len() - 1
         });
         Self {
@@ -229,13 +283,8 @@ impl<M: Send + 'static> Inproc<M> {
             config,
             surroundings,
             sender,
-            books: Mutex::default(),
             states: watch::Sender::new(SinkState::Idle),
         }
-    }
-
-    fn books(&self) -> MutexGuard<'_, Books> {
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn service(&self) -> Arc<str> {
@@ -285,16 +334,17 @@ impl<M: Send + 'static> Inproc<M> {
                 ));
             }
         };
-        let mut books = self.books();
-        if books.closed {
+        let mut held = self.hold(channel);
+        if held.books().closed {
             return Ok(Offered::Closed(message));
         }
         let others_wait = !may_overtake
             && self.sender.watched.load(Ordering::Acquire)
             && !self.sender.waiting().room.is_empty();
-        if others_wait || self.is_full(&mut books) {
+        if others_wait || self.is_full(held.books()) {
             match self.config.when_full {
                 WhenFull::DropNewest => {
+                    let books = held.books();
                     books.last += 1;
                     books.attempted += 1;
                     books.dropped.newest += 1;
@@ -306,45 +356,32 @@ impl<M: Send + 'static> Inproc<M> {
                         Level::Dropped,
                     )));
                 }
-                WhenFull::DropOldest if self.drop_oldest(channel, &mut books) => {}
+                WhenFull::DropOldest if held.drop_oldest() => {}
                 _ => return Ok(Offered::Full(message)),
             }
         }
-        books.attempted += 1;
-        Ok(Offered::Accepted(self.put(channel, &mut books, message)))
+        held.books().attempted += 1;
+        Ok(Offered::Accepted(self.put(held, message)))
     }
 
-    /// Appends under both locks, so that sequence and queue agree.
+    /// Appends; sequence and queue agree because one lock is around both.
     #[inline]
-    fn put(&self, channel: &Channel<M>, books: &mut Books, message: M) -> Receipt {
+    fn put(&self, mut held: Held<'_, M>, message: M) -> Receipt {
+        let books = held.books();
         books.last += 1;
         books.accepted += 1;
         let sequence = books.last;
-        let mut core = channel.lock();
-        core.queue.push_back(Item {
+        held.core.queue.push_back(Item {
             from: self.index,
             sequence,
             message,
         });
-        let receiver = core.receiver.take();
-        drop(core);
+        let receiver = held.core.receiver.take();
+        drop(held);
         if let Some(receiver) = receiver {
             receiver.wake();
         }
         Receipt::new(self.id, sequence, Level::Accepted)
-    }
-
-    fn drop_oldest(&self, channel: &Channel<M>, books: &mut Books) -> bool {
-        let mut core = channel.lock();
-        let Some(at) = core.queue.iter().position(|item| item.from == self.index) else {
-            return false;
-        };
-        let Some(item) = core.queue.remove(at) else {
-            return false;
-        };
-        books.dropped.oldest += 1;
-        books.skip(item.sequence, DropCause::Oldest);
-        true
     }
 
     pub(crate) fn send(self: &Arc<Self>) -> InprocSend<'_, M> {
@@ -378,11 +415,11 @@ impl<M: Send + 'static> Inproc<M> {
     }
 
     fn give_back_full(&self, message: M, waited: Duration) -> SendError<M> {
-        let mut books = self.books();
-        books.attempted += 1;
-        books.returned.full += 1;
-        let held_messages = self.held(&books);
-        drop(books);
+        let held_messages = self.with_books(|books| {
+            books.attempted += 1;
+            books.returned.full += 1;
+            self.held(books)
+        });
         SendError::new(self.full(held_messages, waited), Some(message))
     }
 
@@ -399,10 +436,10 @@ impl<M: Send + 'static> Inproc<M> {
     }
 
     fn give_back_closed(&self, message: M) -> SendError<M> {
-        let mut books = self.books();
-        books.attempted += 1;
-        books.returned.closed += 1;
-        drop(books);
+        self.with_books(|books| {
+            books.attempted += 1;
+            books.returned.closed += 1;
+        });
         SendError::new(
             SendErrorKind::Closed {
                 service: self.service(),
@@ -412,8 +449,9 @@ impl<M: Send + 'static> Inproc<M> {
     }
 
     fn has_room(&self) -> bool {
-        let books = self.books();
-        books.closed || self.held(&books) + books.reserved < u64::from(self.config.buffer_size)
+        self.with_books(|books| {
+            books.closed || self.held(books) + books.reserved < u64::from(self.config.buffer_size)
+        })
     }
 
     /// Waits for room; first come, first served.
@@ -443,42 +481,42 @@ impl<M: Send + 'static> Inproc<M> {
                 highest: Level::Acked,
             }));
         }
-        let books = self.books();
-        if let Some(&(_, cause)) = books
-            .skipped
-            .iter()
-            .find(|(skipped, _)| *skipped == sequence)
-        {
-            return Some(Err(Lost::Dropped {
-                service: service(),
-                sequence,
-                cause,
-            }));
-        }
-        if sequence > books.last
-            || books.skipped.len() >= HORIZON
+        self.with_books(|books| {
+            if let Some(&(_, cause)) = books
+                .skipped
+                .iter()
+                .find(|(skipped, _)| *skipped == sequence)
+            {
+                return Some(Err(Lost::Dropped {
+                    service: service(),
+                    sequence,
+                    cause,
+                }));
+            }
+            let is_forgotten = books.skipped.len() >= HORIZON
                 && books
                     .skipped
                     .front()
-                    .is_some_and(|(oldest, _)| sequence < *oldest)
-        {
-            return Some(Err(Lost::Unknown {
-                service: service(),
-                sequence,
-            }));
-        }
-        if self.sender.progress.handed.load(Ordering::Acquire) >= sequence {
-            return Some(Ok(Level::Acked));
-        }
-        match wanted {
-            // Nothing is written to a kernel here: what is in the queue is as good as written.
-            Level::Accepted | Level::Written => Some(Ok(Level::Written)),
-            _ if books.closed => Some(Err(Lost::Unknown {
-                service: service(),
-                sequence,
-            })),
-            _ => None,
-        }
+                    .is_some_and(|(oldest, _)| sequence < *oldest);
+            let unknown = || {
+                Some(Err(Lost::Unknown {
+                    service: service(),
+                    sequence,
+                }))
+            };
+            if sequence > books.last || is_forgotten {
+                return unknown();
+            }
+            if self.sender.progress.handed.load(Ordering::Acquire) >= sequence {
+                return Some(Ok(Level::Acked));
+            }
+            match wanted {
+                // Nothing is written to a kernel here: what is in the queue is as good as written.
+                Level::Accepted | Level::Written => Some(Ok(Level::Written)),
+                _ if books.closed => unknown(),
+                _ => None,
+            }
+        })
     }
 
     fn poll_level(
@@ -565,7 +603,7 @@ impl<M: Send + 'static> Inproc<M> {
     }
 
     pub(crate) async fn flush(&self) -> Result<(), Lost> {
-        let last = self.books().last;
+        let last = self.with_books(|books| books.last);
         if last == 0 {
             return Ok(());
         }
@@ -587,7 +625,7 @@ impl<M: Send + 'static> Inproc<M> {
             Ok(channel) => channel,
             Err(carried) => return Err(self.mismatch(carried)),
         };
-        self.books().closed = false;
+        self.with_books(|books| books.closed = false);
         let clock = &self.surroundings.clock;
         let mut timer = tokio::runtime::Handle::try_current()
             .is_ok()
@@ -619,20 +657,22 @@ impl<M: Send + 'static> Inproc<M> {
 
     /// Refuses new sends, waits until all is handed up, then takes back what nobody took, oldest first.
     pub(crate) async fn close(&self, deadline: Duration) -> Vec<(u64, M)> {
-        self.books().closed = true;
+        let last = self.with_books(|books| {
+            books.closed = true;
+            books.last
+        });
         self.sender.wake(true);
-        let last = self.books().last;
         let clock = &self.surroundings.clock;
         let mut timer = clock_timer(&self.surroundings, clock.now() + deadline);
         let drained = std::future::poll_fn(|cx| {
-            if self.held(&self.books()) == 0 {
+            if self.with_books(|books| self.held(books)) == 0 {
                 return Poll::Ready(());
             }
             let mut waiting = self.sender.waiting();
             waiting.levels.push((last, cx.waker().clone()));
             self.sender.watched.store(true, Ordering::Release);
             drop(waiting);
-            if self.held(&self.books()) == 0 {
+            if self.with_books(|books| self.held(books)) == 0 {
                 return Poll::Ready(());
             }
             match &mut timer {
@@ -644,16 +684,16 @@ impl<M: Send + 'static> Inproc<M> {
         let Ok(channel) = &self.channel else {
             return Vec::new();
         };
-        let mut books = self.books();
-        let mut core = channel.lock();
+        let mut held = self.hold(channel);
         let mut left = Vec::new();
-        for item in std::mem::take(&mut core.queue) {
+        for item in std::mem::take(&mut held.core.queue) {
             if item.from == self.index {
+                let books = held.books();
                 books.dropped.closed += 1;
                 books.skip(item.sequence, DropCause::Closed);
                 left.push((item.sequence, item.message));
             } else {
-                core.queue.push_back(item);
+                held.core.queue.push_back(item);
             }
         }
         left
@@ -661,16 +701,17 @@ impl<M: Send + 'static> Inproc<M> {
 
     /// Counts a copy that a full optional branch does not get; it takes a sequence, so that the receiver sees the gap.
     pub(crate) fn drop_optional(&self) {
-        let mut books = self.books();
-        books.last += 1;
-        books.attempted += 1;
-        books.dropped.optional += 1;
-        let sequence = books.last;
-        books.skip(sequence, DropCause::Optional);
+        self.with_books(|books| {
+            books.last += 1;
+            books.attempted += 1;
+            books.dropped.optional += 1;
+            let sequence = books.last;
+            books.skip(sequence, DropCause::Optional);
+        });
     }
 
     pub(crate) fn state(&self) -> SinkState {
-        if self.books().closed {
+        if self.with_books(|books| books.closed) {
             return SinkState::Closed;
         }
         match &self.channel {
@@ -685,7 +726,7 @@ impl<M: Send + 'static> Inproc<M> {
     }
 
     pub(crate) fn ledger(&self) -> Ledger {
-        let books = self.books();
+        let books = self.with_books(|books| books.clone());
         let waiting = self.sender.waiting().room.len() as u64;
         let done = self.sender.progress.received.load(Ordering::Acquire);
         Ledger {
@@ -702,24 +743,23 @@ impl<M: Send + 'static> Inproc<M> {
     // --- for composites
 
     pub(crate) fn reserve(&self) -> Result<(), Option<SendErrorKind>> {
-        let mut books = self.books();
-        if books.closed {
-            return Err(Some(SendErrorKind::Closed {
-                service: self.service(),
-            }));
-        }
-        if self.held(&books) + books.reserved >= u64::from(self.config.buffer_size) {
-            return Err((self.config.when_full == WhenFull::Reject)
-                .then(|| self.full(self.held(&books), Duration::ZERO)));
-        }
-        books.reserved += 1;
-        Ok(())
+        self.with_books(|books| {
+            if books.closed {
+                return Err(Some(SendErrorKind::Closed {
+                    service: self.service(),
+                }));
+            }
+            if self.held(books) + books.reserved >= u64::from(self.config.buffer_size) {
+                return Err((self.config.when_full == WhenFull::Reject)
+                    .then(|| self.full(self.held(books), Duration::ZERO)));
+            }
+            books.reserved += 1;
+            Ok(())
+        })
     }
 
     pub(crate) fn release(&self) {
-        let mut books = self.books();
-        books.reserved = books.reserved.saturating_sub(1);
-        drop(books);
+        self.with_books(|books| books.reserved = books.reserved.saturating_sub(1));
         self.sender.wake(false);
     }
 
@@ -733,10 +773,11 @@ impl<M: Send + 'static> Inproc<M> {
                 });
             }
         };
-        let mut books = self.books();
+        let mut held = self.hold(channel);
+        let books = held.books();
         books.reserved = books.reserved.saturating_sub(1);
         books.attempted += 1;
-        Ok(self.put(channel, &mut books, message))
+        Ok(self.put(held, message))
     }
 }
 
@@ -1007,13 +1048,10 @@ impl<M> Drop for InprocSend<'_, M> {
         if let Stage::Waiting(waiting) = &self.stage
             && matches!(waiting.wait, For::Room { .. })
         {
-            let mut books = self
-                .sink
-                .books
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            books.attempted += 1;
-            books.returned.cancelled += 1;
+            self.sink.with_books(|books| {
+                books.attempted += 1;
+                books.returned.cancelled += 1;
+            });
         }
     }
 }
@@ -1023,7 +1061,15 @@ pub(crate) struct Receiver<M> {
     channel: Arc<Channel<M>>,
     batch: VecDeque<Item<M>>,
     senders: Vec<Arc<Sender>>,
+    /// Messages taken out of the queue since it was last found empty.
+    taken: usize,
+    /// Turns waited for more, since then.
+    lingered: u32,
 }
+
+/// While messages come in a stream, the receiving end comes back this often before it sleeps: waking it costs the sender a
+/// system call, and a turn of the scheduler brings a batch.
+const LINGER: u32 = 3;
 
 /// A message taken out of the queue.
 pub(crate) struct Taken<M> {
@@ -1058,6 +1104,8 @@ impl<M: Send + 'static> Receiver<M> {
             channel,
             batch: VecDeque::new(),
             senders: Vec::new(),
+            taken: 0,
+            lingered: 0,
         })
     }
 
@@ -1067,6 +1115,7 @@ impl<M: Send + 'static> Receiver<M> {
         if self.batch.is_empty() {
             // All that is there, at the price of one lock.
             std::mem::swap(&mut self.batch, &mut self.channel.lock().queue);
+            self.taken = self.taken.saturating_add(self.batch.len());
         }
         let Item {
             from,
@@ -1074,7 +1123,9 @@ impl<M: Send + 'static> Receiver<M> {
             message,
         } = self.batch.pop_front()?;
         if from >= self.senders.len() {
-            self.senders.clone_from(&self.channel.lock().senders);
+            let core = self.channel.lock();
+            let known = core.senders.iter().map(|seat| Arc::clone(&seat.sender));
+            self.senders = known.collect();
         }
         let sender = &self.senders[from];
         let producer = sender.producer;
@@ -1090,11 +1141,25 @@ impl<M: Send + 'static> Receiver<M> {
         })
     }
 
+    /// How many need no waiting, those in other threads' hands aside.
+    pub(crate) fn at_hand(&self) -> usize {
+        self.batch.len()
+    }
+
     pub(crate) fn poll_filled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut core = self.channel.lock();
         if !core.queue.is_empty() {
+            self.lingered = 0;
             return Poll::Ready(());
         }
+        if self.taken > 1 && self.lingered < LINGER {
+            self.lingered += 1;
+            drop(core);
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.taken = 0;
+        self.lingered = 0;
         match &mut core.receiver {
             Some(waker) => waker.clone_from(cx.waker()),
             slot => *slot = Some(cx.waker().clone()),

@@ -260,7 +260,8 @@ impl<M: MessageType> Leaf<M> {
         let link = self.link();
         {
             let mut core = link.lock();
-            if core.wire.is_none() && core.outbox.is_settled() {
+            let connecting = matches!(core.life.state(), SinkState::Connecting { .. });
+            if core.wire.is_none() && core.outbox.is_settled() && !connecting {
                 return Ok(());
             }
             core.disconnecting = true;
@@ -314,6 +315,7 @@ impl<M: MessageType> Leaf<M> {
             }
         };
         wakers.into_iter().for_each(std::task::Waker::wake);
+        link.tell();
         if wait {
             let until = link.surroundings.clock.now() + deadline;
             let _ = WaitFor::new(link, Some(until), |_, core| core.closed.then_some(())).await;
@@ -356,6 +358,7 @@ impl<M: MessageType> Leaf<M> {
             drop(core);
         }
         wakers.into_iter().for_each(std::task::Waker::wake);
+        link.tell();
         let undelivered = undelivered
             .into_iter()
             .map(|one| UndeliveredMessage {
@@ -414,7 +417,8 @@ enum For {
         receipt: Receipt,
         level: Level,
         ticket: Option<u64>,
-        since: Instant,
+        /// When the call began, as far as its deadline counts it.
+        since: Option<Instant>,
     },
 }
 
@@ -546,7 +550,6 @@ impl<'a> LinkSend<'a> {
                 message,
             ),
             Some(level) => {
-                let since = since.unwrap_or_else(|| self.link.surroundings.clock.now());
                 self.stage = Stage::waiting(For::Level {
                     receipt,
                     level,
@@ -571,7 +574,7 @@ impl<'a> LinkSend<'a> {
         match wait {
             For::Room { ticket, since } => match self.link.poll_queued(*ticket, cx.waker()) {
                 None => {
-                    watchdog.watch(self.link, cx);
+                    watchdog.ask(self.link, cx);
                     Poll::Pending
                 }
                 Some(Ok(receipt)) => {
@@ -587,43 +590,50 @@ impl<'a> LinkSend<'a> {
                 since,
             } => {
                 let link = self.link;
-                let (sequence, level, since) = (receipt.sequence(), *level, *since);
+                let (receipt, level) = (*receipt, *level);
                 let mut core = link.lock();
-                if let Some(answer) = link.look(&core, sequence, level) {
-                    let receipt = *receipt;
+                if let (Some(ticket), true) = (*ticket, level != Level::Written) {
+                    core = link.listen(core, ticket);
+                }
+                if let Some(answer) = link.look(&core, receipt.sequence(), level) {
                     if let Some(ticket) = ticket.take() {
                         core.end_wait(ticket);
                     }
                     drop(core);
-                    return self.confirmed(receipt, level, since, answer, message);
+                    return self.confirmed(receipt, level, answer, message);
                 }
-                let now = link.surroundings.clock.now();
-                if link
-                    .config
-                    .send_timeout
-                    .is_some_and(|timeout| now >= since + timeout)
-                {
-                    if let Some(ticket) = ticket.take() {
-                        core.end_wait(ticket);
-                    }
-                    drop(core);
-                    let kind = link.withdraw(sequence, level, now.saturating_duration_since(since));
-                    if kind.outcome() == Outcome::Unknown {
-                        *message = None;
-                    }
-                    return self.fail(kind, message);
-                }
-                let deadline = link.config.send_timeout.map(|timeout| since + timeout);
-                let known = ticket.is_some();
-                *ticket = Some(core.wait(*ticket, cx.waker(), deadline));
-                // The driver keeps the time: it must hear of a new deadline, and one must exist.
-                if !known || core.driver == Driver::None {
+                let begun = *since.get_or_insert_with(|| link.accepted_at(&core, receipt));
+                let deadline = link.config.send_timeout.map(|timeout| begun + timeout);
+                let first = ticket.is_none();
+                let known = core.wait(*ticket, cx.waker(), deadline);
+                *ticket = Some(known);
+                let driver_runtime = core.driver_runtime;
+                if core.must_hear_of(deadline) {
+                    // The driver keeps the time: it must hear of a new deadline, and one must exist.
                     link.poke(core);
                 } else {
                     drop(core);
                 }
-                watchdog.watch(link, cx);
-                Poll::Pending
+                // The clock is read last: an answer that is there needs none.
+                if first || !link.is_past(deadline) {
+                    if level != Level::Written {
+                        link.bell.sender_listens(cx.waker());
+                    }
+                    watchdog.watch(link, driver_runtime, cx);
+                    return Poll::Pending;
+                }
+                let waited = link
+                    .surroundings
+                    .clock
+                    .now()
+                    .saturating_duration_since(begun);
+                link.lock().end_wait(known);
+                *ticket = None;
+                let kind = link.withdraw(receipt.sequence(), level, waited);
+                if kind.outcome() == Outcome::Unknown {
+                    *message = None;
+                }
+                self.fail(kind, message)
             }
         }
     }
@@ -632,7 +642,6 @@ impl<'a> LinkSend<'a> {
         &mut self,
         receipt: Receipt,
         wanted: Level,
-        since: Instant,
         answer: Result<Level, Lost>,
         message: &mut Option<M>,
     ) -> Poll<Result<Receipt, SendError<M>>> {
@@ -652,11 +661,16 @@ impl<'a> LinkSend<'a> {
             Err(_) => {
                 *message = None;
                 let link = self.link;
-                let waited = link
-                    .surroundings
-                    .clock
-                    .now()
-                    .saturating_duration_since(since);
+                let since = match &self.stage {
+                    Stage::Waiting(waiting) => match waiting.wait {
+                        For::Level { since, .. } => since,
+                        For::Room { since, .. } => Some(since),
+                    },
+                    _ => None,
+                };
+                let now = link.surroundings.clock.now();
+                let waited =
+                    since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
                 let last = link.lock().life.last_error().cloned();
                 self.fail(
                     SendErrorKind::Unconfirmed {
@@ -742,16 +756,15 @@ impl<R, F: FnMut(&Link, &mut Core) -> Option<R>> Future for WaitFor<'_, F> {
         {
             return Poll::Ready(Err(Ended::TimedOut));
         }
-        let known = this.ticket.is_some();
         this.ticket = Some(core.wait(this.ticket, cx.waker(), this.deadline));
-        if !known || core.driver == Driver::None {
+        if core.must_hear_of(this.deadline) {
             if !this.link.poke(core) {
                 return Poll::Ready(Err(Ended::NoRuntime));
             }
         } else {
             drop(core);
         }
-        this.watchdog.watch(this.link, cx);
+        this.watchdog.ask(this.link, cx);
         Poll::Pending
     }
 }

@@ -56,6 +56,8 @@ pub struct Dropped {
     pub closed: u64,
     /// The copy for a full optional branch.
     pub optional: u64,
+    /// It waited longer than `max_age_ms`.
+    pub expired: u64,
 }
 
 impl Returned {
@@ -70,7 +72,7 @@ impl Dropped {
     /// All causes.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.newest + self.oldest + self.closed + self.optional
+        self.newest + self.oldest + self.closed + self.optional + self.expired
     }
 }
 

@@ -34,6 +34,8 @@ mod service;
 mod slot;
 
 // --- the send path
+mod ages;
+mod bell;
 mod blocking;
 mod carried;
 mod driver;
@@ -42,6 +44,7 @@ mod leaf;
 mod link;
 mod outbox;
 mod sync;
+mod told;
 mod watchdog;
 
 // --- the receiving end

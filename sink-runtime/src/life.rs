@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::{Chance, Instant};
+use crate::clock::{Chance, Instant, uniform};
 use crate::error::ConnectError;
 use crate::policy::backoff::Backoff;
 
@@ -11,8 +11,19 @@ use crate::policy::backoff::Backoff;
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
 /// How many heartbeats may be missing before the peer counts as lost.
 pub const MISSED_HEARTBEATS: u32 = 3;
-/// Longest that bytes may wait for a peer that accepts none.
+/// Longest that bytes may wait for a peer that takes none and says nothing. One that only waits for its caller to read goes
+/// on speaking, and is waited for as long as `send_timeout_ms` says.
 pub const WRITE_STALL: Duration = Duration::from_secs(10);
+/// A frame that has begun has this long, and the time its size takes at [`FRAME_BYTES_PER_SECOND`], to arrive whole.
+pub const FRAME_GRACE: Duration = Duration::from_secs(10);
+/// The least progress a frame must make: far below any network, far above who trickles bytes to hold a place.
+pub const FRAME_BYTES_PER_SECOND: u64 = 64 * 1024;
+
+/// How long a frame of at most `limit` bytes may take to arrive whole, once it has begun.
+#[must_use]
+pub fn frame_time(limit: usize) -> Duration {
+    FRAME_GRACE + Duration::from_millis(limit as u64 * 1000 / FRAME_BYTES_PER_SECOND)
+}
 
 /// Where a link stands; one model for all carriers (PROMISES §1).
 #[derive(Clone, Debug, Default)]
@@ -82,6 +93,8 @@ enum Phase {
     },
     GaveUp {
         error: Arc<ConnectError>,
+        /// When the next slot would begin: asking again does not shorten it.
+        until: Instant,
     },
 }
 
@@ -121,6 +134,8 @@ pub enum Beat {
     Send,
     /// Nothing came for too long.
     PeerIsGone,
+    /// The peer took no byte for too long.
+    PeerIsStuck,
 }
 
 /// How often and how long a link tries.
@@ -150,6 +165,10 @@ pub struct Life {
     last_error: Option<Arc<ConnectError>>,
     heard: Option<Instant>,
     spoke: Option<Instant>,
+    /// Since when bytes wait for the peer to take any.
+    blocked: Option<Instant>,
+    /// Another endpoint was given: no attempt begins before this instant.
+    moved: Option<Instant>,
     peer_heartbeat: Duration,
 }
 
@@ -168,6 +187,8 @@ impl Life {
             last_error: None,
             heard: None,
             spoke: None,
+            blocked: None,
+            moved: None,
             peer_heartbeat,
         }
     }
@@ -181,7 +202,11 @@ impl Life {
             }
             Phase::Waiting { until, .. } if now < *until => Step::Wait { until: *until },
             Phase::GaveUp { .. } => Step::Rest,
+            Phase::Idle if wanted && self.moved.is_some_and(|moved| now < moved) => Step::Wait {
+                until: self.moved.unwrap_or(now),
+            },
             Phase::Idle | Phase::Waiting { .. } if wanted => {
+                self.moved = None;
                 let until = now + self.policy.connect_timeout;
                 self.phase = Phase::Dialing { until };
                 self.started += 1;
@@ -201,10 +226,11 @@ impl Life {
             _ => now + self.policy.connect_timeout,
         };
         self.phase = Phase::Greeting {
-            until: attempt_ends.min(now + HELLO_TIMEOUT.max(self.policy.connect_timeout)),
+            until: attempt_ends.min(now + HELLO_TIMEOUT),
         };
         self.heard = Some(now);
         self.spoke = Some(now);
+        self.blocked = None;
     }
 
     /// The other end answered our hello; it beats every `peer_heartbeat`, or never where that is zero.
@@ -233,6 +259,7 @@ impl Life {
         self.ended = self.started;
         self.phase = match self.policy.max_attempts {
             Some(most) if !established && self.backoff.failures() >= most => Phase::GaveUp {
+                until: now + delay,
                 error: Arc::new(ConnectError::GaveUp {
                     service: service_of(&error),
                     attempts: most,
@@ -247,6 +274,7 @@ impl Life {
         self.last_error = Some(Arc::clone(&error));
         self.heard = None;
         self.spoke = None;
+        self.blocked = None;
         error
     }
 
@@ -257,6 +285,7 @@ impl Life {
         }
         self.phase = Phase::Idle;
         self.last_error = None;
+        self.blocked = None;
     }
 
     /// The runtime that drove it is gone: the attempt or connection with it, without blame.
@@ -270,12 +299,27 @@ impl Life {
         }
     }
 
-    /// A person asked again after `max_attempts`, or the resolver gave a new endpoint: start over at once.
+    /// A person asked again after `max_attempts`: the count starts over, the slot stays.
     pub fn renew(&mut self) {
         self.backoff.reset();
-        if matches!(self.phase, Phase::GaveUp { .. } | Phase::Waiting { .. }) {
-            self.phase = Phase::Idle;
+        if let Phase::GaveUp { error, until } = &self.phase {
+            self.phase = Phase::Waiting {
+                until: *until,
+                error: Arc::clone(error),
+            };
         }
+    }
+
+    /// The resolver gave another endpoint: the count starts over, and what is wanted is dialed at once, jittered. An attempt
+    /// or connection that was for the old one ends without blame.
+    pub fn moved(&mut self, now: Instant, chance: &dyn Chance) {
+        self.backoff.reset();
+        self.ended = self.started;
+        self.last_error = None;
+        self.blocked = None;
+        self.phase = Phase::Idle;
+        let most = self.policy.reconnect_delay;
+        self.moved = Some(now + uniform(chance, Duration::ZERO, most));
     }
 
     /// Bytes came.
@@ -288,8 +332,31 @@ impl Life {
         self.spoke = Some(now);
     }
 
+    /// Bytes wait, and the peer takes none.
+    pub fn blocked(&mut self, now: Instant) {
+        self.blocked.get_or_insert(now);
+    }
+
+    /// The peer took some.
+    pub fn unblocked(&mut self) {
+        self.blocked = None;
+    }
+
+    /// When the peer counts as stuck, should it go on as it does.
+    #[must_use]
+    pub fn stuck_at(&self) -> Option<Instant> {
+        self.blocked
+            .map(|since| self.heard.map_or(since, |heard| heard.max(since)) + WRITE_STALL)
+    }
+
     /// What silence calls for at `now`; meaningful while [`Step::Talk`].
     pub fn beat(&mut self, now: Instant) -> Beat {
+        if let Phase::Ready { since } = self.phase {
+            self.backoff.lasted(since, now);
+        }
+        if self.stuck_at().is_some_and(|at| now >= at) {
+            return Beat::PeerIsStuck;
+        }
         let patience = self.peer_heartbeat * MISSED_HEARTBEATS;
         let gone_at = (!patience.is_zero()).then(|| self.heard.unwrap_or(now) + patience);
         if gone_at.is_some_and(|gone_at| now >= gone_at) {
@@ -300,8 +367,9 @@ impl Life {
             self.spoke = Some(now);
             return Beat::Send;
         }
+        let ends = [gone_at, self.stuck_at()];
         Beat::Quiet {
-            until: gone_at.map_or(speak_at, |gone_at| gone_at.min(speak_at)),
+            until: ends.into_iter().flatten().fold(speak_at, Instant::min),
         }
     }
 
@@ -315,7 +383,7 @@ impl Life {
     #[must_use]
     pub fn last_error(&self) -> Option<&Arc<ConnectError>> {
         match &self.phase {
-            Phase::GaveUp { error } => Some(error),
+            Phase::GaveUp { error, .. } => Some(error),
             _ => self.last_error.as_ref(),
         }
     }
@@ -324,7 +392,7 @@ impl Life {
     #[must_use]
     pub fn gave_up(&self) -> Option<&Arc<ConnectError>> {
         match &self.phase {
-            Phase::GaveUp { error } => Some(error),
+            Phase::GaveUp { error, .. } => Some(error),
             _ => None,
         }
     }

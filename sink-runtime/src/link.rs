@@ -9,16 +9,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use crate::ages::Ages;
+use crate::bell::Bell;
 use crate::clock::{Instant, Surroundings};
 use crate::codec::Codec;
 use crate::error::{ConnectError, EncodeError, Outcome, SendErrorKind};
-use crate::frame::{self, FLAG_IDENTITY, FLAG_METADATA, ProducerId};
+use crate::frame::{self, Assembler, FLAG_IDENTITY, FLAG_METADATA, Kind, ProducerId};
 use crate::ledger::{Dropped, Ledger, Returned};
 use crate::life::{Life, LifePolicy, SinkState};
 use crate::message::{MessageType, Metadata};
 use crate::outbox::{AROUND, Fate, Outbox, Undelivered};
 use crate::receipt::{DropCause, Level, Lost, Receipt};
-use crate::sync::{Handle, Id, Mutex, MutexGuard};
+use crate::sync::{AtomicBool, Handle, Id, Mutex, MutexGuard};
+use crate::told::Told;
 use crate::transport::{Target, Wire};
 
 pub(crate) use sink_schema::WhenFull;
@@ -42,6 +45,7 @@ pub(crate) struct LinkConfig {
     pub(crate) confirm: Option<Level>,
     pub(crate) keep: bool,
     pub(crate) send_timeout: Option<Duration>,
+    pub(crate) max_age: Option<Duration>,
     pub(crate) codec: Codec,
     pub(crate) message: MessageIdentity,
 }
@@ -90,6 +94,16 @@ pub(crate) struct Link {
     pub(crate) surroundings: Surroundings,
     pub(crate) producer: ProducerId,
     pub(crate) states: watch::Sender<SinkState>,
+    /// What was read and not yet heard. Locked before `core`, or tried.
+    ears: Mutex<Assembler>,
+    pub(crate) bell: Arc<Bell>,
+    /// The bell, as a wire knows it.
+    pub(crate) ringer: Waker,
+    /// Where to dial; the registry may move a service while its link lives.
+    target: Mutex<Arc<Target>>,
+    told: Mutex<Told>,
+    /// There are events to tell.
+    news: AtomicBool,
     core: Mutex<Core>,
 }
 
@@ -128,16 +142,24 @@ pub(crate) struct Core {
     /// Settled tickets of the queue, until their futures look.
     admitted: Vec<(u64, Admission)>,
     pub(crate) waits: Vec<Wait>,
+    /// When the driver will look at the time next, whatever happens; a wait that ends earlier must wake it.
+    pub(crate) alarm: Option<Instant>,
+    /// A sender read from the wire; the driver, whose turn comes too, notes the time of it.
+    pub(crate) heard_meanwhile: bool,
     next_ticket: u64,
     /// `connect()` was called: a connection is wanted though nothing is buffered.
     pub(crate) connect_wanted: bool,
     pub(crate) disconnecting: bool,
+    /// Another endpoint was given, and the driver has not turned to it yet.
+    pub(crate) moved: bool,
     pub(crate) draining: bool,
     pub(crate) closed: bool,
     /// All handles are gone.
     pub(crate) abandoned: bool,
     /// When an abandoned link stops trying.
     pub(crate) abandon_at: Option<Instant>,
+    /// When what is buffered was accepted, where that counts.
+    ages: Option<Ages>,
     attempted: u64,
     returned: Returned,
     dropped: Dropped,
@@ -245,13 +267,17 @@ impl Link {
             queue: VecDeque::new(),
             admitted: Vec::new(),
             waits: Vec::new(),
+            alarm: None,
+            heard_meanwhile: false,
             next_ticket: 0,
             connect_wanted: false,
             disconnecting: false,
+            moved: false,
             draining: false,
             closed: false,
             abandoned: false,
             abandon_at: None,
+            ages: config.max_age.map(Ages::new),
             attempted: 0,
             returned: Returned::default(),
             dropped: Dropped::default(),
@@ -259,14 +285,26 @@ impl Link {
             reserved_messages: 0,
             reserved_bytes: 0,
         };
+        let bell = Arc::new(Bell::default());
+        let target = Mutex::new(Arc::new(config.target.clone()));
         Arc::new(Self {
             id: NEXT_LINK.fetch_add(1, Ordering::Relaxed),
             config,
             surroundings,
             producer,
             states: watch::Sender::new(SinkState::Idle),
+            ears: Mutex::new(Assembler::new(frame::MAX_HELLO_BYTES)),
+            ringer: Waker::from(Arc::clone(&bell)),
+            bell,
+            target,
+            told: Mutex::default(),
+            news: AtomicBool::new(false),
             core: Mutex::new(core),
         })
+    }
+
+    pub(crate) fn ears(&self) -> MutexGuard<'_, Assembler> {
+        self.ears.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[inline]
@@ -500,6 +538,9 @@ impl Link {
     fn accepted(self: &Arc<Self>, mut core: MutexGuard<'_, Core>, sequence: u64) -> Offer {
         core.attempted += 1;
         core.refused_bytes = 0;
+        if core.ages.is_some() {
+            core.note_age(self, sequence);
+        }
         let receipt = Receipt::new(self.id, sequence, Level::Accepted);
         if core.flushing {
             return Offer::Accepted(receipt);
@@ -516,6 +557,7 @@ impl Link {
                 .last_write
                 .is_none_or(|last| now.saturating_duration_since(last) >= SPOT_AFTER);
             if idle && core.write_here(now) {
+                Self::leave(core);
                 return Level::Written;
             }
         }
@@ -528,6 +570,18 @@ impl Link {
             waker.into_iter().for_each(Waker::wake);
         }
         Level::Accepted
+    }
+
+    /// Ends the critical section of a write on the spot; hardly ever does anyone wait for it.
+    #[inline]
+    fn leave(mut core: MutexGuard<'_, Core>) {
+        if core.waits.is_empty() {
+            return;
+        }
+        let mut wakers = Vec::new();
+        core.wake_waits(&mut wakers);
+        drop(core);
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     /// Starts the driver on the caller's runtime; never spawns with the lock held.
@@ -727,7 +781,7 @@ impl Link {
         if core.forget(ticket) {
             core.returned.cancelled += 1;
             let mut wakers = Vec::new();
-            core.admit(self, &mut wakers);
+            core.made_room(self, &mut wakers);
             drop(core);
             wakers.into_iter().for_each(Waker::wake);
         }
@@ -799,6 +853,63 @@ impl Link {
         None
     }
 
+    /// When a message was accepted, for one that was accepted just now: a write on the spot has read the clock already.
+    pub(crate) fn accepted_at(&self, core: &Core, receipt: Receipt) -> Instant {
+        match core.last_write {
+            Some(at) if receipt.level() == Level::Written => at,
+            _ => self.surroundings.clock.now(),
+        }
+    }
+
+    pub(crate) fn is_past(&self, deadline: Option<Instant>) -> bool {
+        deadline.is_some_and(|deadline| self.surroundings.clock.now() >= deadline)
+    }
+
+    /// Reads what has come, for a sender that waits for an ack and was woken: the driver's turn is spared, and a second wake.
+    ///
+    /// Acks and heartbeats only; all else, and the end of the stream, is left where it is for the driver, who was told too.
+    pub(crate) fn listen<'a>(
+        self: &'a Arc<Self>,
+        core: MutexGuard<'a, Core>,
+        ticket: u64,
+    ) -> MutexGuard<'a, Core> {
+        // Tried, not locked: who holds it reads already, and tells us what he hears.
+        let (Ok(mut ears), Some(wire), true) =
+            (self.ears.try_lock(), core.wire.clone(), core.ready)
+        else {
+            return core;
+        };
+        drop(core);
+        let read = wire.try_read(ears.room());
+        let acked = if matches!(read, Ok(1..)) {
+            heed(&mut ears)
+        } else {
+            None
+        };
+        let mut wakers = Vec::new();
+        let mut core = self.lock();
+        // The driver may have hung up meanwhile, and what was in flight is settled.
+        let same = core
+            .wire
+            .as_ref()
+            .is_some_and(|now| Arc::ptr_eq(now, &wire));
+        if !same || read.is_err() {
+            return core;
+        }
+        core.heard_meanwhile = true;
+        if let Some(sequence) = acked {
+            core.outbox.ack(sequence);
+            core.admit(self, &mut wakers);
+            core.wake_other_waits(ticket, &mut wakers);
+        }
+        if wakers.is_empty() {
+            return core;
+        }
+        drop(core);
+        wakers.into_iter().for_each(Waker::wake);
+        self.lock()
+    }
+
     /// At its deadline a confirming send takes its message back if no byte of it left.
     pub(crate) fn withdraw(
         self: &Arc<Self>,
@@ -811,7 +922,7 @@ impl Link {
         let mut wakers = Vec::new();
         if withdrawn {
             core.returned.withdrawn += 1;
-            core.admit(self, &mut wakers);
+            core.made_room(self, &mut wakers);
         }
         let kind = SendErrorKind::Unconfirmed {
             service: self.service(),
@@ -858,7 +969,7 @@ impl Link {
         core.reserved_messages -= 1;
         core.reserved_bytes -= bytes as u64;
         let mut wakers = Vec::new();
-        core.admit(self, &mut wakers);
+        core.made_room(self, &mut wakers);
         drop(core);
         wakers.into_iter().for_each(Waker::wake);
     }
@@ -907,21 +1018,73 @@ impl Link {
 
     /// Notes that the state may have changed.
     pub(crate) fn publish(&self, core: &Core) {
+        self.publish_because(core, None);
+    }
+
+    /// The same, where the state alone does not say why. Events are told by [`Link::tell`], without the lock.
+    pub(crate) fn publish_because(&self, core: &Core, cause: Option<&'static str>) {
         let state = Self::state_of(core);
+        let mut is_other = false;
         self.states.send_if_modified(|before| {
-            let changed = before.name() != state.name()
+            is_other = before.name() != state.name();
+            let changed = is_other
                 || !matches!(
                     (&*before, &state),
                     (SinkState::Idle, SinkState::Idle) | (SinkState::Ready, SinkState::Ready)
                 );
-            *before = state;
+            before.clone_from(&state);
             changed
         });
+        if is_other {
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            if told.note(&state, &self.endpoint(), cause) {
+                self.news.store(true, Ordering::Release);
+            }
+        }
+    }
+
+    /// Tells what changed, now that no lock is held: a subscriber may itself send through this sink.
+    pub(crate) fn tell(&self) {
+        if self.news.swap(false, Ordering::AcqRel) {
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            let events = told.take();
+            drop(told);
+            for event in events {
+                event.tell(&self.config.service);
+            }
+        }
+    }
+
+    /// Where it dials now.
+    pub(crate) fn target(&self) -> Arc<Target> {
+        Arc::clone(&self.target.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn endpoint(&self) -> Arc<str> {
+        Arc::from(self.target().endpoint.to_string())
+    }
+
+    /// The service is elsewhere now (PROMISES 3.3): what was accepted and is not on the wire goes there, redialed at once
+    /// with jitter and a count that starts over; what is on the wire fares as behind a connection that was lost.
+    pub(crate) fn reprovision(self: &Arc<Self>, target: Target) {
+        let mut core = self.lock();
+        {
+            let mut current = self.target.lock().unwrap_or_else(PoisonError::into_inner);
+            if **current == target {
+                return;
+            }
+            *current = Arc::new(target);
+        }
+        core.moved = true;
+        // Without a driver there is no attempt and no connection; the next one looks first.
+        if core.driver == Driver::Running {
+            self.poke(core);
+        }
     }
 
     pub(crate) fn error_io(&self, error: std::io::Error, attempt: u32) -> ConnectError {
         let service = self.service();
-        let endpoint: Arc<str> = Arc::from(self.config.target.endpoint.to_string());
+        let endpoint = self.endpoint();
         let source = Arc::new(error);
         match source.kind() {
             std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
@@ -951,6 +1114,21 @@ impl std::fmt::Debug for Link {
     }
 }
 
+/// Takes acks and heartbeats off what was read: the last ack's number.
+fn heed(ears: &mut Assembler) -> Option<u64> {
+    let mut acked = None;
+    while let Ok(Some(frame)) = ears.peek() {
+        match (Kind::from_u8(frame[4]), frame::number(frame)) {
+            (Some(Kind::Ack), Ok(sequence)) => acked = Some(sequence),
+            (Some(Kind::Heartbeat), _) => {}
+            _ => break,
+        }
+        let total = frame.len();
+        ears.advance(total);
+    }
+    acked
+}
+
 // === impl Core ===
 
 impl Core {
@@ -973,6 +1151,26 @@ impl Core {
         self.life.spoke(now);
         self.outbox.wrote(count);
         self.outbox.unwritten() == 0
+    }
+
+    /// Room came about otherwise than by writing: those in the queue get it first, then those who only wait for room look.
+    fn made_room(&mut self, link: &Link, wakers: &mut Vec<Waker>) {
+        self.admit(link, wakers);
+        self.wake_waits(wakers);
+    }
+
+    #[cold]
+    fn note_age(&mut self, link: &Link, sequence: u64) {
+        if let Some(ages) = &mut self.ages {
+            ages.note(sequence, link.surroundings.clock.now());
+        }
+    }
+
+    /// Drops what has waited too long; called before anything is written.
+    pub(crate) fn drop_aged(&mut self, now: Instant) {
+        if let Some(upto) = self.ages.as_mut().and_then(|ages| ages.expired(now)) {
+            self.dropped.expired += self.outbox.drop_aged(upto);
+        }
     }
 
     /// Lets waiting senders in, oldest first, as far as there is room.
@@ -1016,6 +1214,7 @@ impl Core {
         out.extend_from_slice(&queued.frame);
         out[at + frame::HEAD..at + frame::DATA_HEAD].copy_from_slice(&sequence.to_le_bytes());
         self.outbox.commit(at, queued.beyond);
+        self.note_age(link, sequence);
         self.admitted.push((
             queued.ticket,
             Admission::Accepted(Receipt::new(link.id, sequence, Level::Accepted)),
@@ -1075,6 +1274,12 @@ impl Core {
         wakers.extend(self.waits.iter().map(|wait| wait.waker.clone()));
     }
 
+    /// As [`wake_waits`](Self::wake_waits), but for the one who is awake already.
+    fn wake_other_waits(&mut self, ticket: u64, wakers: &mut Vec<Waker>) {
+        let others = self.waits.iter().filter(|wait| wait.ticket != ticket);
+        wakers.extend(others.map(|wait| wait.waker.clone()));
+    }
+
     /// Wakes everyone: the driver is gone.
     pub(crate) fn wake_all(&mut self, wakers: &mut Vec<Waker>) {
         self.wake_waits(wakers);
@@ -1110,6 +1315,12 @@ impl Core {
             deadline,
         });
         self.next_ticket
+    }
+
+    /// Whether a wait until `deadline` needs the driver woken: to keep its time, or because there is none.
+    pub(crate) fn must_hear_of(&self, deadline: Option<Instant>) -> bool {
+        let in_time = |deadline| self.alarm.is_some_and(|alarm| alarm <= deadline);
+        self.driver == Driver::None || deadline.is_some_and(|deadline| !in_time(deadline))
     }
 
     /// Ends a wait.

@@ -608,6 +608,19 @@ impl Outbox {
 
     /// Drops the oldest message that no byte of was written and that the flusher does not hold.
     pub(crate) fn drop_oldest(&mut self) -> bool {
+        self.drop_first(u64::MAX, DropCause::Oldest)
+    }
+
+    /// Drops such messages up to `sequence`, which have waited too long; how many.
+    pub(crate) fn drop_aged(&mut self, sequence: u64) -> u64 {
+        let mut count = 0;
+        while self.drop_first(sequence, DropCause::Expired) {
+            count += 1;
+        }
+        count
+    }
+
+    fn drop_first(&mut self, upto: u64, cause: DropCause) -> bool {
         self.rescind_begun();
         let from = self.current + usize::from(self.lent.is_some());
         for index in from..self.segments.len() {
@@ -620,6 +633,9 @@ impl Outbox {
                 continue;
             };
             let sequence = sequence_at(&segment.bytes, at);
+            if sequence > upto {
+                return false;
+            }
             if at == segment.mark && segment.mark == segment.start {
                 segment.start += total;
                 segment.mark = segment.start;
@@ -633,7 +649,7 @@ impl Outbox {
             self.unwritten -= 1;
             self.held_messages -= 1;
             self.held_bytes -= total as u64;
-            self.except(sequence, DropCause::Oldest);
+            self.except(sequence, cause);
             return true;
         }
         false

@@ -181,6 +181,8 @@ pub enum DropCause {
     Closed,
     /// The copy for a full optional branch.
     Optional,
+    /// It waited longer than `max_age_ms`.
+    Expired,
 }
 
 impl fmt::Display for DropCause {
@@ -191,6 +193,7 @@ impl fmt::Display for DropCause {
             Self::Withdrawn => "withdrawn",
             Self::Closed => "closed",
             Self::Optional => "optional branch full",
+            Self::Expired => "expired",
         })
     }
 }

@@ -246,17 +246,25 @@ pub struct ServiceRegistry {
 struct Made {
     leaf: Box<dyn std::any::Any + Send + Sync>,
     message: &'static str,
-    close: Arc<dyn Closes>,
+    any: Arc<dyn AnyLeaf>,
 }
 
-/// A leaf of any message type, as closing sees it.
-trait Closes: Send + Sync {
+/// A leaf of any message type, as the registry sees it.
+trait AnyLeaf: Send + Sync {
     fn close(&self, deadline: Duration) -> crate::transport::BoxFuture<'_, DrainReport>;
+    fn reprovision(&self, target: Target);
 }
 
-impl<M: MessageType> Closes for Carried<M> {
+impl<M: MessageType> AnyLeaf for Carried<M> {
     fn close(&self, deadline: Duration) -> crate::transport::BoxFuture<'_, DrainReport> {
         Box::pin(Carried::close(self, deadline))
+    }
+
+    fn reprovision(&self, target: Target) {
+        // A queue of this process is where its name is.
+        if let Self::Link(leaf) = self {
+            leaf.link().reprovision(target);
+        }
     }
 }
 
@@ -469,6 +477,7 @@ impl ServiceRegistry {
             codec: plan.codec,
             message: MessageIdentity::of::<M>(),
             buffer_size: plan.buffer_size,
+            buffer_bytes: plan.buffer_bytes,
             max_frame_bytes: plan.max_frame_bytes,
             max_connections: plan.max_connections,
             life: life_policy(plan),
@@ -515,6 +524,16 @@ impl ServiceRegistry {
                 });
         }
         let leaf = match &plan.endpoint {
+            crate::transport::Endpoint::Inproc(_)
+                if plan.role == Role::Direct && plan.max_age.is_some() =>
+            {
+                return Err(RegistryError::Unsupported {
+                    service: Arc::from(service.name.as_str()),
+                    text: Arc::from(
+                        "max_age_ms is not built for a direct inproc service: remove it",
+                    ),
+                });
+            }
             crate::transport::Endpoint::Inproc(name) if plan.role == Role::Direct => {
                 Carried::Inproc(Arc::new(self.inproc::<M>(service, plan, name)))
             }
@@ -523,7 +542,7 @@ impl ServiceRegistry {
         let made = Made {
             leaf: Box::new(leaf.clone()),
             message: M::NAME,
-            close: Arc::new(leaf.clone()),
+            any: Arc::new(leaf.clone()),
         };
         leaves.insert(service.name.clone(), made);
         Ok(leaf)
@@ -558,22 +577,51 @@ impl ServiceRegistry {
             confirm: plan.confirm.map(level),
             keep: plan.delivery == Delivery::AtLeastOnce,
             send_timeout: plan.send_timeout,
+            max_age: plan.max_age,
             codec: plan.codec,
             message: MessageIdentity::of::<M>(),
         };
         Leaf::new(Link::new(config, self.surroundings.clone()))
     }
 
+    /// Turns the link of a leaf to another endpoint, if it was made already (PROMISES 3.3): what a control plane's change
+    /// comes to. Links made later still follow the registry that was read.
+    ///
+    /// # Errors
+    /// If there is no such leaf.
+    #[doc(hidden)]
+    pub fn reprovision(
+        &self,
+        name: &str,
+        endpoint: crate::transport::Endpoint,
+    ) -> Result<(), RegistryError> {
+        let service = self.find(name)?;
+        let Some(plan) = service.leaf() else {
+            return Err(RegistryError::Unsupported {
+                service: Arc::from(name),
+                text: Arc::from("a composite has no endpoint"),
+            });
+        };
+        let made = {
+            let leaves = self.leaves.lock().unwrap_or_else(PoisonError::into_inner);
+            leaves.get(name).map(|made| Arc::clone(&made.any))
+        };
+        if let Some(leaf) = made {
+            leaf.reprovision(target(plan, endpoint));
+        }
+        Ok(())
+    }
+
     /// Closes every link made so far, all at once.
     pub async fn close_all(&self, deadline: Duration) -> Vec<DrainReport> {
-        let links: Vec<Arc<dyn Closes>> = {
+        let links: Vec<Arc<dyn AnyLeaf>> = {
             let leaves = self.leaves.lock().unwrap_or_else(PoisonError::into_inner);
             let mut named: Vec<_> = leaves
                 .iter()
-                .map(|(name, made)| (name.clone(), Arc::clone(&made.close)))
+                .map(|(name, made)| (name.clone(), Arc::clone(&made.any)))
                 .collect();
             named.sort_by(|left, right| left.0.cmp(&right.0));
-            named.into_iter().map(|(_, close)| close).collect()
+            named.into_iter().map(|(_, any)| any).collect()
         };
         let mut closing: Vec<_> = links
             .iter()

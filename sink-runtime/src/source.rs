@@ -297,18 +297,31 @@ impl<M: MessageType> Source<M> {
     /// the batch is that error alone.
     pub async fn recv_batch(&mut self, max: usize) -> Vec<Result<Delivery<M>, SourceError>> {
         let mut batch = Vec::new();
+        self.recv_many(&mut batch, max).await;
+        batch
+    }
+
+    /// As [`recv_batch`](Self::recv_batch), appended to a vector of the caller's, so that a loop allocates nothing; how many.
+    ///
+    /// Cancel-safe: a dropped future has taken nothing. 0 only where [`recv`](Self::recv) would answer `None`, or for `max` = 0.
+    pub async fn recv_many(
+        &mut self,
+        batch: &mut Vec<Result<Delivery<M>, SourceError>>,
+        max: usize,
+    ) -> usize {
+        let before = batch.len();
         if max == 0 {
-            return batch;
+            return 0;
         }
         poll_fn(|cx| {
-            let first = ready!(self.poll_recv(cx));
-            let Some(first) = first else {
+            let Some(first) = ready!(self.poll_recv(cx)) else {
                 return Poll::Ready(());
             };
-            batch.reserve(max.min(1024));
+            // What is at hand and no more: a batch of one must not pay for a thousand.
+            batch.reserve(max.min(1 + self.at_hand()));
             let mut failed = first.is_err();
             batch.push(first);
-            while batch.len() < max && !failed {
+            while batch.len() - before < max && !failed {
                 match self.take_ready() {
                     Some(next) => {
                         failed = next.is_err();
@@ -321,7 +334,16 @@ impl<M: MessageType> Source<M> {
         })
         .await;
         self.ack();
-        batch
+        batch.len() - before
+    }
+
+    /// How many messages of the open chunk or the process's own queue need no waiting, about.
+    fn at_hand(&self) -> usize {
+        match (&self.queue, &self.chunk) {
+            (Some(queue), _) => queue.at_hand(),
+            (None, Some(chunk)) => chunk.left as usize,
+            (None, None) => 0,
+        }
     }
 
     /// As [`recv`](Self::recv), for hand-written futures.
@@ -426,7 +448,7 @@ impl<M: MessageType> Source<M> {
                 start == Start::Retained && settings.role == Role::Subscribe;
             let (inbox, failures) = (Arc::clone(&self.inbox), self.failures);
             self.starting = Some(Box::pin(async move {
-                inbox.set_limit(settings.buffer_size);
+                inbox.set_limit(settings.buffer_size, settings.buffer_bytes);
                 match settings.role {
                     Role::Listen => listen::start(settings, inbox, failures).await,
                     Role::Subscribe => Ok(subscribe::start(settings, inbox, start)),
@@ -578,6 +600,8 @@ impl<M: MessageType> Source<M> {
         let chunk = self.chunk.as_ref()?;
         let frame = &chunk.bytes[from..from + total];
         let Ok(parts) = frame::data(frame) else {
+            // The reading side has looked already; it held a place all the same.
+            self.inbox.took_one();
             return None;
         };
         let seen = self
@@ -709,7 +733,9 @@ impl<M: MessageType> Source<M> {
     }
 
     fn close_chunk(&mut self) {
-        self.chunk = None;
+        if let Some(chunk) = self.chunk.take() {
+            self.inbox.took_chunk(chunk.bytes.len());
+        }
     }
 }
 

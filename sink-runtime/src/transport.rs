@@ -11,6 +11,61 @@ use bytes::BytesMut;
 
 pub use sink_schema::Endpoint;
 
+/// Makes a wire of a newtype around one of tokio's streams.
+///
+/// A read that leaves room has emptied the socket, since readiness is told by edges here: it is noted as `WouldBlock` would be,
+/// without the system call that only says so. tokio's `poll_read` does the same (tokio issue 5866).
+#[cfg(any(feature = "unix", feature = "tcp"))]
+macro_rules! socket_wire {
+    ($wire:ident) => {
+        impl $crate::transport::Wire for $wire {
+            fn try_read(&self, buffer: &mut bytes::BytesMut) -> std::io::Result<usize> {
+                let would_block = std::io::ErrorKind::WouldBlock;
+                let room = buffer.capacity() - buffer.len();
+                let mut read = 0;
+                let outcome = self.0.try_io(tokio::io::Interest::READABLE, || {
+                    read = self.0.try_read_buf(buffer)?;
+                    let emptied = cfg!(unix) && 0 < read && read < room;
+                    if emptied {
+                        Err(would_block.into())
+                    } else {
+                        Ok(())
+                    }
+                });
+                match outcome {
+                    Err(error) if read == 0 || error.kind() != would_block => Err(error),
+                    _ => Ok(read),
+                }
+            }
+
+            fn try_write(&self, bytes: &[u8]) -> std::io::Result<usize> {
+                self.0.try_write(bytes)
+            }
+
+            fn try_write_vectored(
+                &self,
+                slices: &[std::io::IoSlice<'_>],
+            ) -> std::io::Result<usize> {
+                self.0.try_write_vectored(slices)
+            }
+
+            fn poll_readable(
+                &self,
+                cx: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<std::io::Result<()>> {
+                self.0.poll_read_ready(cx)
+            }
+
+            fn poll_writable(
+                &self,
+                cx: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<std::io::Result<()>> {
+                self.0.poll_write_ready(cx)
+            }
+        }
+    };
+}
+
 pub mod memory;
 #[cfg(feature = "tcp")]
 pub mod tcp;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::clock::Timer;
 use crate::link::{Driver, Link};
-use crate::sync::Handle;
+use crate::sync::{Handle, Id};
 
 /// How long a driver may take to answer. A live runtime polls a woken task within milliseconds; a false alarm costs one
 /// reconnect and loses nothing.
@@ -28,8 +28,18 @@ struct Asked {
 }
 
 impl Watchdog {
-    /// Called by a future that is about to wait. Costs nothing where the driver is on the same runtime.
-    pub(crate) fn watch(&mut self, link: &Arc<Link>, cx: &mut Context<'_>) {
+    /// Called by a future that is about to wait and knows already where the driver runs: on the same runtime, no more is asked.
+    #[inline]
+    pub(crate) fn watch(&mut self, link: &Arc<Link>, driver: Option<Id>, cx: &mut Context<'_>) {
+        let here = Handle::try_current().ok();
+        if driver.is_none() || driver != here.map(|here| here.id()) {
+            self.ask(link, cx);
+        }
+    }
+
+    /// Called by a future that is about to wait.
+    #[cold]
+    pub(crate) fn ask(&mut self, link: &Arc<Link>, cx: &mut Context<'_>) {
         let Ok(here) = Handle::try_current() else {
             return;
         };

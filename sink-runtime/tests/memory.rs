@@ -158,3 +158,44 @@ fn a_small_bound_is_kept_too_5_4() {
         }
     }
 }
+
+#[test]
+fn a_receiver_allocates_at_most_64_kib_ahead_of_what_arrived_4_6() {
+    use sink_runtime::frame::{Assembler, DATA_HEAD, MAX_FRAME_LIMIT, OVERHEAD};
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let frame = {
+        let mut frame = vec![7; 20 * MIB];
+        let length = frame.len() as u32 - 4;
+        frame[..4].copy_from_slice(&length.to_le_bytes());
+        frame[4..DATA_HEAD].fill(0);
+        frame[4] = 4;
+        frame
+    };
+    for piece in [1000, 65_536, 1_000_000] {
+        let before = held_bytes();
+        let mut assembler = Assembler::new(MAX_FRAME_LIMIT as usize + OVERHEAD);
+        let mut at = 0;
+        while at < frame.len() {
+            let room = assembler.room();
+            let count = (room.capacity() - room.len())
+                .min(piece)
+                .min(frame.len() - at);
+            room.extend_from_slice(&frame[at..at + count]);
+            at += count;
+            let held = held_bytes() - before;
+            // The list of the pieces is some bytes for each 64 KiB.
+            assert!(
+                held <= at + 64 * 1024 + at / 1000 + 1024,
+                "{held} bytes held of {at} arrived"
+            );
+            if at < frame.len() {
+                assert!(assembler.take().unwrap().is_none());
+            }
+        }
+        let (whole, count) = assembler.take().unwrap().expect("all of it came");
+        assert!(whole == frame && count == 1);
+        drop(whole);
+        // The memory of a large frame goes with it.
+        assert!(held_bytes() - before <= 64 * 1024 + 1024);
+    }
+}

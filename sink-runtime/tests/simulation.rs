@@ -1,6 +1,6 @@
 //! The real link over a simulated network and clock: delays, held packets, partitions, crashes and restarts, all from a seed.
 //!
-//! A failure prints its seed; `SINKS_SIMULATIONS` sets how many are run, `SINKS_SEED` runs one.
+//! A failure prints its seed; `SINKS_SIMULATIONS` and `SINKS_REPLAYS` set how many are run, once and twice, `SINKS_SEED` runs one.
 #![allow(
     clippy::unwrap_used,
     clippy::await_holding_refcell_ref,
@@ -240,7 +240,7 @@ async fn next_frame(wire: &SimulatedWire, assembler: &mut Assembler) -> Option<b
 }
 
 /// What the producer saw.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Sent {
     accepted: Vec<u64>,
     not_sent: Vec<u64>,
@@ -285,15 +285,35 @@ async fn produce(sink: DynSink, seed: u64, sent: Rc<RefCell<Sent>>) -> turmoil::
     Ok(())
 }
 
+/// All that a seed decides: two runs of one seed agree in every part of it.
+#[derive(Debug, PartialEq)]
 struct Outcomes {
     sent: Sent,
     taken: Vec<(u64, Duration)>,
+    torn: u64,
+    /// What was done to the network, and when.
+    faults: Vec<(&'static str, Duration)>,
+}
+
+/// Says which seed it was, however a run fails.
+struct Named<'a>(u64, &'a str);
+
+impl Drop for Named<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!(
+                "failed with SINKS_SEED={} ({:?}); run it alone with that variable",
+                self.0, self.1
+            );
+        }
+    }
 }
 
 /// Faults end here; from then on everything must come right by itself.
 const CALM: Duration = Duration::from_secs(4);
 
 fn run(seed: u64, more: &str) -> Outcomes {
+    let _named = Named(seed, more);
     let dice = SplitMix::new(seed ^ 0xFA17);
     let mut sim = turmoil::Builder::new()
         .rng_seed(seed)
@@ -330,26 +350,11 @@ fn run(seed: u64, more: &str) -> Outcomes {
         }
     });
     let (mut down, mut calmed, mut next) = (false, false, Duration::ZERO);
+    let mut faults = Vec::new();
     loop {
         if sim.elapsed() >= next && sim.elapsed() < CALM {
             next = sim.elapsed() + Duration::from_millis(dice.next() % 400);
-            match dice.next() % 8 {
-                0 => sim.partition("producer", "server"),
-                1 => sim.partition_oneway("producer", "server"),
-                2 => sim.partition_oneway("server", "producer"),
-                3 => sim.hold("producer", "server"),
-                4 => sim.release("producer", "server"),
-                5 if down => {
-                    sim.bounce("server");
-                    down = false;
-                }
-                5 => {
-                    sim.crash("server");
-                    down = true;
-                }
-                6 if !down => sim.bounce("server"),
-                _ => sim.repair("producer", "server"),
-            }
+            faults.push((inflict(&mut sim, dice.next() % 8, &mut down), sim.elapsed()));
         }
         if sim.elapsed() >= CALM && !calmed {
             calmed = true;
@@ -369,9 +374,51 @@ fn run(seed: u64, more: &str) -> Outcomes {
     let outcomes = Outcomes {
         sent: sent.borrow().clone(),
         taken: taken.borrow().numbers.clone(),
+        torn: taken.borrow().torn,
+        faults,
     };
     check(seed, more, &outcomes);
     outcomes
+}
+
+/// Does one thing to the network or the server; its name.
+fn inflict(sim: &mut turmoil::Sim<'_>, which: u64, down: &mut bool) -> &'static str {
+    match which {
+        0 => {
+            sim.partition("producer", "server");
+            "partition"
+        }
+        1 => {
+            sim.partition_oneway("producer", "server");
+            "partition there"
+        }
+        2 => {
+            sim.partition_oneway("server", "producer");
+            "partition back"
+        }
+        3 => {
+            sim.hold("producer", "server");
+            "hold"
+        }
+        4 => {
+            sim.release("producer", "server");
+            "release"
+        }
+        5 if !*down => {
+            sim.crash("server");
+            *down = true;
+            "crash"
+        }
+        5 | 6 => {
+            sim.bounce("server");
+            *down = false;
+            "bounce"
+        }
+        _ => {
+            sim.repair("producer", "server");
+            "repair"
+        }
+    }
 }
 
 fn check(seed: u64, more: &str, outcomes: &Outcomes) {
@@ -414,7 +461,9 @@ fn check(seed: u64, more: &str, outcomes: &Outcomes) {
     }
 }
 
-const KINDS: [&str; 5] = [
+const KINDS: [&str; 7] = [
+    "when_full = \"drop_oldest\"",
+    "when_full = \"drop_newest\"",
     "",
     "delivery = \"at_least_once\"",
     "confirm = \"acked\"",
@@ -433,23 +482,27 @@ fn from_environment(name: &str, default: u64) -> u64 {
 fn nothing_is_lost_doubled_or_hung_whatever_the_network_does() {
     if let Ok(seed) = std::env::var("SINKS_SEED") {
         let seed = seed.parse().unwrap();
-        run(seed, KINDS[(seed % 5) as usize]);
+        run(seed, KINDS[(seed % 7) as usize]);
         return;
     }
     let mut arrived = 0;
     for seed in 0..from_environment("SINKS_SIMULATIONS", 40) {
-        arrived += run(seed, KINDS[(seed % 5) as usize]).taken.len();
+        arrived += run(seed, KINDS[(seed % 7) as usize]).taken.len();
     }
     assert!(arrived > 0);
 }
 
 #[test]
 fn the_same_seed_gives_the_same_trace() {
-    for seed in 0..from_environment("SINKS_SIMULATIONS", 40) / 20 {
-        let (one, two) = (
-            run(seed, KINDS[(seed % 5) as usize]),
-            run(seed, KINDS[(seed % 5) as usize]),
-        );
-        assert_eq!(one.taken, two.taken, "seed {seed}");
+    let seeds = from_environment("SINKS_REPLAYS", 10);
+    let mut seen = std::collections::BTreeSet::new();
+    for seed in 0..seeds {
+        let kind = KINDS[(seed % 7) as usize];
+        let (one, two) = (run(seed, kind), run(seed, kind));
+        assert_eq!(one, two, "seed {seed}");
+        seen.extend(one.faults.into_iter().map(|(name, _)| name));
+    }
+    for fault in ["partition", "hold", "crash", "bounce", "repair"] {
+        assert!(seeds < 10 || seen.contains(fault), "no seed had a {fault}");
     }
 }

@@ -235,22 +235,133 @@ fn max_attempts_ends_it_and_asking_again_starts_over_3_2() {
 
 #[test]
 fn a_new_endpoint_redials_at_once_and_starts_the_count_over_3_3() {
-    let mut life = Life::new(policy());
-    let mut now = Instant::now();
-    for _ in 0..5 {
-        now += 60 * SECOND;
-        life.step(now, true);
-        life.failed(now, not_there(), &HIGH);
+    for (dice, jitter) in [(0, Duration::ZERO), (u64::MAX, 100 * MS)] {
+        let mut life = Life::new(policy());
+        let mut now = Instant::now();
+        for _ in 0..5 {
+            now += 60 * SECOND;
+            life.step(now, true);
+            life.failed(now, not_there(), &HIGH);
+        }
+        assert!(matches!(life.step(now, true), Step::Wait { .. }));
+        life.moved(now, &Always(dice));
+        let at = now + jitter;
+        if !jitter.is_zero() {
+            assert_eq!(life.step(now, true), Step::Wait { until: at });
+        }
+        assert!(matches!(life.step(at, true), Step::Dial { .. }));
+        life.failed(at, not_there(), &HIGH);
+        assert_eq!(
+            life.step(at, true),
+            Step::Wait {
+                until: at + 100 * MS
+            }
+        );
     }
-    life.renew();
+}
+
+#[test]
+fn an_attempt_at_the_old_endpoint_ends_without_blame_3_3() {
+    let mut life = Life::new(policy());
+    let now = Instant::now();
+    life.step(now, true);
+    let joined = life.joins();
+    life.moved(now, &Always(0));
+    assert!(life.has_ended(joined) && life.last_error().is_none());
+    assert_eq!(life.state().name(), "idle");
+    assert_eq!(life.step(now, false), Step::Rest);
     assert!(matches!(life.step(now, true), Step::Dial { .. }));
+}
+
+#[test]
+fn a_connection_that_lasted_and_rests_starts_the_count_over_3_2() {
+    let now = Instant::now();
+    let next_delay = |up: Duration| {
+        let mut life = Life::new(policy());
+        for _ in 0..3 {
+            life.step(now + 3600 * SECOND, true);
+            life.failed(now, not_there(), &HIGH);
+        }
+        let up_at = now + 3600 * SECOND;
+        ready(&mut life, up_at);
+        // The driver looks at the time before it acts on what it read.
+        life.beat(up_at + up);
+        life.rest();
+        life.step(up_at + up, true);
+        life.failed(up_at + up, not_there(), &HIGH);
+        match life.step(up_at + up, true) {
+            Step::Wait { until } => until - (up_at + up),
+            step => panic!("{step:?}"),
+        }
+    };
+    assert_eq!(next_delay(5 * SECOND - Duration::from_nanos(1)), 800 * MS);
+    assert_eq!(next_delay(5 * SECOND), 100 * MS);
+}
+
+#[test]
+fn asking_again_after_max_attempts_does_not_shorten_the_slot_2_4() {
+    let mut life = Life::new(LifePolicy {
+        max_attempts: Some(1),
+        ..policy()
+    });
+    let now = Instant::now();
+    life.step(now, true);
     life.failed(now, not_there(), &HIGH);
+    for _ in 0..100 {
+        life.renew();
+        assert_eq!(
+            life.step(now, true),
+            Step::Wait {
+                until: now + 100 * MS
+            }
+        );
+    }
+    assert_eq!(life.attempts(), 1);
+    assert!(matches!(life.step(now + 100 * MS, true), Step::Dial { .. }));
+}
+
+#[test]
+fn the_other_ends_first_frame_is_waited_for_two_seconds_10_5() {
+    let mut life = Life::new(policy());
+    let now = Instant::now();
+    life.step(now, true);
+    life.dialed(now + SECOND);
     assert_eq!(
-        life.step(now, true),
-        Step::Wait {
-            until: now + 100 * MS
+        life.step(now + SECOND, true),
+        Step::Continue {
+            until: now + 3 * SECOND
         }
     );
+}
+
+#[test]
+fn a_peer_that_takes_no_byte_and_says_nothing_is_stuck_after_ten_seconds_10_5() {
+    let mut life = Life::new(policy());
+    let start = Instant::now();
+    ready(&mut life, start);
+    let since = start + 3 * SECOND;
+    life.blocked(since);
+    life.blocked(since + SECOND);
+    assert_eq!(
+        life.beat(since),
+        Beat::Quiet {
+            until: start + 10 * SECOND
+        }
+    );
+    assert_eq!(life.beat(start + 10 * SECOND), Beat::Send);
+    assert_eq!(
+        life.beat(start + 10 * SECOND),
+        Beat::Quiet {
+            until: start + 13 * SECOND
+        }
+    );
+    assert_eq!(life.beat(start + 13 * SECOND), Beat::PeerIsStuck);
+    // A byte it takes, or a word it says, begins the ten seconds anew.
+    life.heard(start + 12 * SECOND);
+    assert_ne!(life.beat(start + 13 * SECOND), Beat::PeerIsStuck);
+    assert_eq!(life.beat(start + 22 * SECOND), Beat::PeerIsStuck);
+    life.unblocked();
+    assert_ne!(life.beat(start + 22 * SECOND), Beat::PeerIsStuck);
 }
 
 #[test]

@@ -49,10 +49,15 @@ impl Backoff {
     ///
     /// A connection that did not last leaves the count as it was, so that the next failed attempt waits longer.
     pub fn lost(&mut self, since: Instant, now: Instant, chance: &dyn Chance) -> Duration {
+        self.lasted(since, now);
+        uniform(chance, Duration::ZERO, self.base)
+    }
+
+    /// A connection has been up since `since`: once that is long enough, the count starts over.
+    pub fn lasted(&mut self, since: Instant, now: Instant) {
         if now.saturating_duration_since(since) >= self.ceiling().max(STABLE_AFTER) {
             self.failures = 0;
         }
-        uniform(chance, Duration::ZERO, self.base)
     }
 
     /// Starts over: the resolver gave a new endpoint.

@@ -704,6 +704,7 @@ fn config(shape: &Shape) -> LinkConfig {
         when_full: shape.when_full,
         confirm: shape.confirm,
         keep: shape.keep,
+        max_age: None,
         send_timeout: shape.send_timeout,
         codec: Codec::Postcard,
         message: MessageIdentity::of::<Message>(),

@@ -1,7 +1,7 @@
 //! Between the tasks that read sockets and the caller of `recv`: a bounded queue of chunks, and the acks that go back.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::task::AbortHandle;
 
 use crate::error::SourceError;
-use crate::frame;
+use crate::frame::{self, Assembler, FrameError, Kind};
 use crate::transport::Wire;
 
 /// What a reading task hands to `recv`.
@@ -42,6 +42,9 @@ struct State {
     /// Messages queued, those of the chunk being handed up included.
     messages: u64,
     limit: u64,
+    /// Bytes of the chunks queued and of the one being handed up.
+    bytes: u64,
+    byte_limit: u64,
     receiver: Option<Waker>,
     /// Readers that wait for room.
     readers: Vec<Waker>,
@@ -57,8 +60,10 @@ impl Inbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn set_limit(&self, messages: u32) {
-        self.lock().limit = u64::from(messages);
+    pub(super) fn set_limit(&self, messages: u32, bytes: u64) {
+        let mut state = self.lock();
+        state.limit = u64::from(messages);
+        state.byte_limit = bytes;
     }
 
     /// Adds a task to those that end with the source.
@@ -72,10 +77,60 @@ impl Inbox {
         }
     }
 
+    /// Queues the whole frames that have arrived, as many messages of them as there is room for, up to one that is malformed.
+    pub(super) fn fill(
+        &self,
+        connection: &Arc<Connection>,
+        assembler: &mut Assembler,
+    ) -> Result<Filled, FrameError> {
+        let mut state = self.lock();
+        let room = state.limit.saturating_sub(state.messages);
+        let (mut messages, mut left_some) = (0, false);
+        let taken = assembler.take_where(|head| {
+            if head.kind != Kind::Data as u8 {
+                return true;
+            }
+            left_some = u64::from(messages) >= room;
+            messages += u32::from(!left_some);
+            !left_some
+        })?;
+        let Some((mut bytes, _)) = taken else {
+            return Ok(Filled {
+                left_some,
+                ..Filled::default()
+            });
+        };
+        let Survey {
+            sound,
+            bye,
+            mistake,
+        } = survey(&bytes);
+        if mistake.is_some() {
+            bytes.truncate(sound.bytes);
+            messages = sound.messages;
+        }
+        state.messages += u64::from(messages);
+        state.bytes += bytes.len() as u64;
+        state.items.push_back(Item::Chunk {
+            bytes: bytes.clone(),
+            connection: Arc::clone(connection),
+            messages,
+        });
+        let receiver = state.receiver.take();
+        drop(state);
+        receiver.into_iter().for_each(Waker::wake);
+        Ok(Filled {
+            bytes,
+            left_some,
+            bye,
+            mistake,
+        })
+    }
+
+    /// Queues what is no message.
     pub(super) fn push(&self, item: Item) {
         let mut state = self.lock();
         match &item {
-            Item::Chunk { messages, .. } => state.messages += u64::from(*messages),
             Item::Error(_) => {
                 let errors = state
                     .items
@@ -91,7 +146,7 @@ impl Inbox {
                     state.items.remove(oldest);
                 }
             }
-            Item::Resumed { .. } => {}
+            Item::Chunk { .. } | Item::Resumed { .. } => {}
         }
         state.items.push_back(item);
         let receiver = state.receiver.take();
@@ -119,7 +174,7 @@ impl Inbox {
     /// Whether a reader may read on; registers its waker if not.
     pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.lock();
-        if state.messages < state.limit {
+        if state.messages < state.limit && state.bytes < state.byte_limit {
             return Poll::Ready(());
         }
         if !state
@@ -137,12 +192,18 @@ impl Inbox {
     pub(super) fn took_one(&self) {
         let mut state = self.lock();
         state.messages = state.messages.saturating_sub(1);
-        if state.readers.is_empty() || state.messages > state.limit / 2 {
-            return;
+        if !state.readers.is_empty() {
+            wake_readers(state);
         }
-        let readers = std::mem::take(&mut state.readers);
-        drop(state);
-        readers.into_iter().for_each(Waker::wake);
+    }
+
+    /// A chunk of so many bytes was handed up.
+    pub(super) fn took_chunk(&self, bytes: usize) {
+        let mut state = self.lock();
+        state.bytes = state.bytes.saturating_sub(bytes as u64);
+        if !state.readers.is_empty() {
+            wake_readers(state);
+        }
     }
 
     /// Ends all tasks.
@@ -157,6 +218,62 @@ impl Inbox {
     }
 }
 
+/// Readers go on once half of it is free: a wake for each message would cost more than it gains.
+fn wake_readers(mut state: MutexGuard<'_, State>) {
+    if state.messages > state.limit / 2 || state.bytes > state.byte_limit / 2 {
+        return;
+    }
+    let readers = std::mem::take(&mut state.readers);
+    drop(state);
+    readers.into_iter().for_each(Waker::wake);
+}
+
+/// What [`Inbox::fill`] took.
+#[derive(Default)]
+pub(super) struct Filled {
+    pub(super) bytes: Bytes,
+    /// Whole frames were left where they are, for want of room.
+    pub(super) left_some: bool,
+    /// A goodbye was among them.
+    pub(super) bye: bool,
+    /// What stood behind them is malformed.
+    pub(super) mistake: Option<FrameError>,
+}
+
+#[derive(Default)]
+struct Survey {
+    sound: Sound,
+    bye: bool,
+    mistake: Option<FrameError>,
+}
+
+/// Frames before the first that is malformed.
+#[derive(Default)]
+struct Sound {
+    bytes: usize,
+    messages: u32,
+}
+
+/// Looks through whole frames. Most messages have nothing besides their payload, and need no look within.
+fn survey(bytes: &[u8]) -> Survey {
+    let mut seen = Survey::default();
+    let mut at = 0;
+    while let Ok(Some(head)) = frame::head(&bytes[at..], usize::MAX) {
+        let is_data = head.kind == Kind::Data as u8;
+        if is_data && (head.flags != 0 || head.total < frame::DATA_HEAD) {
+            seen.mistake = frame::data(&bytes[at..at + head.total]).err();
+            if seen.mistake.is_some() {
+                break;
+            }
+        }
+        seen.bye |= head.kind == Kind::Bye as u8;
+        at += head.total;
+        seen.sound.messages += u32::from(is_data);
+        seen.sound.bytes = at;
+    }
+    seen
+}
+
 /// One connection, as the handing-up side knows it.
 pub(super) struct Connection {
     /// Unique within the source.
@@ -167,16 +284,33 @@ pub(super) struct Connection {
     /// A relay is at the other end.
     pub(super) relayed: bool,
     acks: bool,
-    wire: Arc<dyn Wire>,
     handed: AtomicU64,
     /// Shared with later connections of the same producer.
     acked: Arc<AtomicU64>,
     /// The highest sequence that this connection's peer was told of.
     told: AtomicU64,
-    /// Control bytes on their way out.
-    out: Mutex<Vec<u8>>,
+    out: Mutex<Outgoing>,
     /// The task that writes what `say` could not.
     pub(super) task: Mutex<Option<Waker>>,
+    /// The connection that its producer came from before: what lies in that one is read first.
+    before: Mutex<Option<Arc<Connection>>>,
+    /// Its producer has come back on another connection.
+    superseded: AtomicBool,
+    end: Mutex<Ended>,
+}
+
+/// Control bytes on their way out, and where to. An ended connection has let go of its stream: what it brought may lie here
+/// for long, and must hold no descriptor.
+struct Outgoing {
+    bytes: Vec<u8>,
+    wire: Option<Arc<dyn Wire>>,
+}
+
+/// Whether a connection has ended, and who waits for that.
+#[derive(Default)]
+struct Ended {
+    has_ended: bool,
+    waiting: Option<Waker>,
 }
 
 impl Connection {
@@ -189,7 +323,11 @@ impl Connection {
         wire: Arc<dyn Wire>,
         acked: Arc<AtomicU64>,
     ) -> Arc<Self> {
-        let (handed, out, task) = (AtomicU64::new(0), Mutex::default(), Mutex::default());
+        let (handed, task) = (AtomicU64::new(0), Mutex::default());
+        let out = Mutex::new(Outgoing {
+            bytes: Vec::new(),
+            wire: Some(wire),
+        });
         let told = AtomicU64::new(acked.load(Ordering::Acquire));
         Arc::new(Self {
             id,
@@ -197,13 +335,53 @@ impl Connection {
             first,
             relayed,
             acks,
-            wire,
             handed,
             acked,
             told,
             out,
             task,
+            before: Mutex::default(),
+            superseded: AtomicBool::new(false),
+            end: Mutex::default(),
         })
+    }
+
+    /// Its producer came from `before` until now, and reads nothing there any more.
+    pub(super) fn follow(&self, before: Arc<Connection>) {
+        before.superseded.store(true, Ordering::Release);
+        before.nudge();
+        *self.before.lock().unwrap_or_else(PoisonError::into_inner) = Some(before);
+    }
+
+    pub(super) fn is_superseded(&self) -> bool {
+        self.superseded.load(Ordering::Acquire)
+    }
+
+    /// Waits until the connection before it has been read to its end.
+    pub(super) fn poll_turn(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut slot = self.before.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(before) = &*slot {
+            let mut end = before.end.lock().unwrap_or_else(PoisonError::into_inner);
+            if !end.has_ended {
+                end.waiting = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+        }
+        *slot = None;
+        Poll::Ready(())
+    }
+
+    /// Nothing more is read from it, or written to it.
+    pub(super) fn ended(&self) {
+        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        let wire = out.wire.take();
+        drop(out);
+        drop(wire);
+        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        end.has_ended = true;
+        let waiting = end.waiting.take();
+        drop(end);
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     /// Notes a message handed up; how many are not acked yet, and whether it is the first of them.
@@ -249,39 +427,48 @@ impl Connection {
     /// Queues control bytes and writes what fits; the connection's task writes the rest.
     pub(super) fn say(&self, write: impl FnOnce(&mut Vec<u8>)) {
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        if out.len() > MAX_CONTROL {
-            // The peer does not read: its own heartbeat check will end this.
+        if out.bytes.len() > MAX_CONTROL {
+            // The peer does not read: its connection's task will end this.
             return;
         }
-        write(&mut out);
-        flush(&mut out, &*self.wire);
-        let left = !out.is_empty();
+        write(&mut out.bytes);
+        out.flush();
+        let left = !out.bytes.is_empty();
         drop(out);
         if left {
             self.nudge();
         }
     }
 
-    /// Writes what is left of the control bytes; whether all went.
-    pub(super) fn flush(&self) -> bool {
+    /// Writes what is left of the control bytes; how many were and are left.
+    pub(super) fn flush(&self) -> (usize, usize) {
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        flush(&mut out, &*self.wire);
-        out.is_empty()
+        let before = out.bytes.len();
+        if before > 0 {
+            out.flush();
+        }
+        (before, out.bytes.len())
     }
 }
 
 /// Control bytes held for a peer that does not read.
 const MAX_CONTROL: usize = 64 * 1024;
 
-fn flush(out: &mut Vec<u8>, wire: &dyn Wire) {
-    while !out.is_empty() {
-        match wire.try_write(out) {
-            Ok(count) => {
-                out.drain(..count);
+impl Outgoing {
+    fn flush(&mut self) {
+        let Some(wire) = &self.wire else {
+            self.bytes.clear();
+            return;
+        };
+        while !self.bytes.is_empty() {
+            match wire.try_write(&self.bytes) {
+                Ok(count) => {
+                    self.bytes.drain(..count);
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                // Full, or broken: reading will tell which.
+                Err(_) => return,
             }
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            // Full, or broken: reading will tell which.
-            Err(_) => return,
         }
     }
 }

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::error::SourceError;
 use crate::frame::{self, Assembler, Hello, PeerRole, ProducerId, Refuse, RefuseCode, Welcome};
-use crate::life::HELLO_TIMEOUT;
+use crate::life::{HELLO_TIMEOUT, frame_time};
 use crate::transport::{self, Endpoint, Listen, Wire};
 
 use super::inbox::{Connection, Inbox};
@@ -20,6 +20,9 @@ use super::stream::{self, End, Limits};
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// First and longest pause before an endpoint that could not be bound is tried again.
 const BIND_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// Connections accepted beyond `max_connections`: strangers that have not said who they are, and peers being told that
+/// there is no place. Beyond these a connection is dropped as it comes.
+const GREETED_BESIDES: usize = 32;
 /// Producers whose acks are remembered over reconnects.
 const MAX_REMEMBERED: usize = 4096;
 
@@ -27,9 +30,18 @@ const MAX_REMEMBERED: usize = 4096;
 struct Hall {
     settings: Arc<SourceSettings>,
     inbox: Arc<Inbox>,
-    connections: AtomicUsize,
+    /// Connections accepted, and those of them that were welcomed.
+    accepted: AtomicUsize,
+    welcomed: AtomicUsize,
     next_id: AtomicU64,
-    acked: Mutex<HashMap<ProducerId, Arc<AtomicU64>>>,
+    producers: Mutex<HashMap<ProducerId, Known>>,
+}
+
+/// What is remembered of a producer over its connections.
+#[derive(Default)]
+struct Known {
+    acked: Arc<AtomicU64>,
+    latest: Weak<Connection>,
 }
 
 /// Binds and begins to accept.
@@ -52,9 +64,10 @@ pub(super) async fn start(
     let hall = Arc::new(Hall {
         settings,
         inbox: Arc::clone(&inbox),
-        connections: AtomicUsize::new(0),
+        accepted: AtomicUsize::new(0),
+        welcomed: AtomicUsize::new(0),
         next_id: AtomicU64::new(1),
-        acked: Mutex::default(),
+        producers: Mutex::default(),
     });
     inbox.adopt(tokio::spawn(accept(hall, listener)).abort_handle());
     Ok(local)
@@ -76,7 +89,16 @@ async fn accept(hall: Arc<Hall>, mut listener: Box<dyn Listen>) {
     loop {
         match poll_fn(|cx| listener.poll_accept(cx)).await {
             Ok(wire) => {
-                let task = tokio::spawn(serve(Arc::clone(&hall), wire));
+                let most = hall.settings.max_connections as usize + GREETED_BESIDES;
+                let Some(place) = Place::take(&hall, most, |hall| &hall.accepted) else {
+                    tracing::debug!(
+                        service = &*hall.settings.service,
+                        most,
+                        "connection dropped (max_connections)"
+                    );
+                    continue;
+                };
+                let task = tokio::spawn(serve(Arc::clone(&hall), place, wire));
                 hall.inbox.adopt(task.abort_handle());
             }
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -92,18 +114,40 @@ async fn accept(hall: Arc<Hall>, mut listener: Box<dyn Listen>) {
 }
 
 /// Counts a connection for as long as it lives.
-struct Place(Arc<Hall>);
+struct Place {
+    hall: Arc<Hall>,
+    count: fn(&Hall) -> &AtomicUsize,
+}
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+impl Place {
+    /// One of `most` places; `None` if all are taken.
+    fn take(hall: &Arc<Hall>, most: usize, count: fn(&Hall) -> &AtomicUsize) -> Option<Self> {
+        let place = Self {
+            hall: Arc::clone(hall),
+            count,
+        };
+        // Given back on the way out, where there is none.
+        (count(hall).fetch_add(1, Ordering::Relaxed) < most).then_some(place)
     }
 }
 
-async fn serve(hall: Arc<Hall>, wire: Arc<dyn Wire>) {
+impl Drop for Place {
+    fn drop(&mut self) {
+        (self.count)(&self.hall).fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Says that a connection is read no more, however its task ends.
+struct Ends(Arc<Connection>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.ended();
+    }
+}
+
+async fn serve(hall: Arc<Hall>, _accepted: Place, wire: Arc<dyn Wire>) {
     let settings = Arc::clone(&hall.settings);
-    let others = hall.connections.fetch_add(1, Ordering::Relaxed);
-    let _place = Place(Arc::clone(&hall));
     let clock = Arc::clone(&settings.surroundings.clock);
     let mut assembler = Assembler::new(frame::MAX_HELLO_BYTES);
     let until = clock.now() + HELLO_TIMEOUT;
@@ -116,18 +160,15 @@ async fn serve(hall: Arc<Hall>, wire: Arc<dyn Wire>) {
         Ok(hello) => hello,
         Err(error) => return refuse(&*wire, RefuseCode::Malformed, &error.to_string()).await,
     };
-    if others >= settings.max_connections as usize {
-        return refuse(
-            &*wire,
-            RefuseCode::TooManyConnections,
-            &format!("{others} connections already (max_connections)"),
-        )
-        .await;
-    }
     if let Err((code, reason)) = examine(&settings, &hello) {
         tracing::warn!(service = &*settings.service, reason, "producer refused");
         return refuse(&*wire, code, &reason).await;
     }
+    let most = settings.max_connections as usize;
+    let Some(_welcomed) = Place::take(&hall, most, |hall| &hall.welcomed) else {
+        let reason = format!("{most} connections already (max_connections)");
+        return refuse(&*wire, RefuseCode::TooManyConnections, &reason).await;
+    };
     let acked = hall.acked_of(hello.producer);
     let id = hall.next_id.fetch_add(1, Ordering::Relaxed);
     let connection = Connection::new(
@@ -139,6 +180,8 @@ async fn serve(hall: Arc<Hall>, wire: Arc<dyn Wire>) {
         Arc::clone(&wire),
         Arc::clone(&acked),
     );
+    let _ends = Ends(Arc::clone(&connection));
+    hall.arrived(&connection);
     connection.say(|out| {
         Welcome {
             acked: acked.load(Ordering::Acquire),
@@ -152,6 +195,7 @@ async fn serve(hall: Arc<Hall>, wire: Arc<dyn Wire>) {
     let limits = Limits {
         heartbeat: settings.heartbeat(),
         peer_heartbeat: Duration::from_millis(u64::from(hello.heartbeat_ms)),
+        frame_time: frame_time(settings.frame_limit()),
     };
     let end = stream::read_all(
         &hall.inbox,
@@ -163,26 +207,52 @@ async fn serve(hall: Arc<Hall>, wire: Arc<dyn Wire>) {
         |_| {},
     )
     .await;
-    if let End::Nonsense(error) = end {
-        tracing::warn!(service = &*settings.service, %error, "connection ended");
+    match end {
+        End::Nonsense(error) => {
+            tracing::warn!(service = &*settings.service, %error, "connection ended");
+        }
+        End::Torn(time) => {
+            tracing::warn!(
+                service = &*settings.service,
+                ?time,
+                "connection ended: a frame did not arrive whole in time"
+            );
+        }
+        End::Closed(_) | End::Silent => {}
     }
 }
 
 impl Hall {
     fn acked_of(&self, producer: ProducerId) -> Arc<AtomicU64> {
-        let mut known = self.acked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self
+            .producers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MAX_REMEMBERED && !known.contains_key(&producer) {
             // Those that nobody holds are of producers that are gone; any of them may be forgotten.
             if let Some(&gone) = known
                 .iter()
-                .filter(|(_, acked)| Arc::strong_count(acked) == 1)
+                .filter(|(_, known)| Arc::strong_count(&known.acked) == 1)
                 .map(|(id, _)| id)
-                .min_by_key(|id| id.epoch)
+                .min_by_key(|producer| (producer.epoch, producer.id))
             {
                 known.remove(&gone);
             }
         }
-        Arc::clone(known.entry(producer).or_default())
+        Arc::clone(&known.entry(producer).or_default().acked)
+    }
+
+    /// Notes where a producer is now. What it wrote where it was before is read first.
+    fn arrived(&self, connection: &Arc<Connection>) {
+        let mut known = self
+            .producers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let known = known.entry(connection.producer).or_default();
+        let before = std::mem::replace(&mut known.latest, Arc::downgrade(connection));
+        if let Some(before) = before.upgrade() {
+            connection.follow(before);
+        }
     }
 }
 

@@ -26,6 +26,7 @@ pub(crate) struct SourceSettings {
     pub(crate) codec: Codec,
     pub(crate) message: MessageIdentity,
     pub(crate) buffer_size: u32,
+    pub(crate) buffer_bytes: u64,
     pub(crate) max_frame_bytes: u32,
     pub(crate) max_connections: u32,
     pub(crate) life: LifePolicy,

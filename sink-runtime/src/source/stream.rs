@@ -4,17 +4,17 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::sync::{Arc, PoisonError};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::clock::{Clock, Instant};
-use crate::frame::{self, Assembler, FrameError, Kind};
-use crate::life::MISSED_HEARTBEATS;
+use crate::frame::{self, Assembler, FrameError};
+use crate::life::{MISSED_HEARTBEATS, WRITE_STALL};
 use crate::transport::Wire;
 
-use super::inbox::{Connection, Inbox, Item};
+use super::inbox::{Connection, Inbox};
 
 /// How a connection ended.
 pub(super) enum End {
@@ -24,6 +24,8 @@ pub(super) enum End {
     Silent,
     /// The peer does not keep to the protocol.
     Nonsense(FrameError),
+    /// A frame was begun and did not arrive whole in this time.
+    Torn(Duration),
 }
 
 /// What both ends agreed on.
@@ -32,10 +34,15 @@ pub(super) struct Limits {
     pub(super) heartbeat: Duration,
     /// The peer says something at least this often; zero: it does not promise to.
     pub(super) peer_heartbeat: Duration,
+    /// How long a frame may take that has begun.
+    pub(super) frame_time: Duration,
 }
 
 /// Chunks read before other tasks get a turn.
 const READS_PER_POLL: usize = 16;
+
+/// A producer came back on another connection: what it had written on this one is on its way for so long at most.
+const SUPERSEDED_GRACE: Duration = Duration::from_secs(1);
 
 /// Runs `future` until `deadline`; `None` if that came first.
 pub(super) async fn within<F: Future>(
@@ -85,42 +92,106 @@ pub(super) async fn first_frame(wire: &dyn Wire, assembler: &mut Assembler) -> i
     .await
 }
 
-/// Reads whole frames into the inbox until the connection ends; `see` looks at each chunk first.
+/// Reads whole frames into the inbox until the connection ends; `see` looks at each chunk.
 pub(super) async fn read_all(
     inbox: &Inbox,
     connection: &Arc<Connection>,
     wire: &dyn Wire,
     clock: &dyn Clock,
-    mut assembler: Assembler,
+    assembler: Assembler,
     limits: &Limits,
-    mut see: impl FnMut(&Bytes),
+    see: impl FnMut(&Bytes),
 ) -> End {
-    let mut heard = clock.now();
-    let mut speak_at = heard + limits.heartbeat;
-    let mut timer = clock.timer(speak_at);
-    if let Some(end) = deliver(inbox, connection, &mut assembler, &mut see) {
-        return end;
-    }
+    let now = clock.now();
+    let mut reading = Reading {
+        inbox,
+        connection,
+        wire,
+        limits,
+        see,
+        assembler,
+        // What came right behind the hello.
+        unread: true,
+        heard: now,
+        speak_at: now + limits.heartbeat,
+        torn: None,
+        blocked: None,
+        superseded: None,
+        held_up: false,
+    };
+    let mut timer = clock.timer(reading.speak_at);
     poll_fn(|cx| {
         connection.keep_task(cx.waker());
         connection.ack();
-        if !connection.flush() && matches!(wire.poll_writable(cx), Poll::Ready(Err(_))) {
-            return Poll::Ready(End::Closed("stream failed"));
+        let was_held_up = reading.held_up;
+        match reading.read(cx) {
+            Err(end) => return Poll::Ready(end),
+            Ok(0) => {}
+            Ok(_) => reading.heard_at(clock.now()),
         }
-        let mut waits_for_room = false;
+        if let Err(end) = reading.write(clock, cx) {
+            return Poll::Ready(end);
+        }
+        // The clock is looked at when the timer fires, and when something was read or begins to be in the way.
+        if reading.held_up != was_held_up || reading.is_newly_superseded() {
+            let now = clock.now();
+            reading.turned(now);
+            timer.as_mut().reset(reading.next_time(now));
+        }
+        while timer.as_mut().poll(cx).is_ready() {
+            let now = clock.now();
+            if let Err(end) = reading.on_time(now) {
+                return Poll::Ready(end);
+            }
+            timer.as_mut().reset(reading.next_time(now));
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// One connection being read, and the times that end it.
+struct Reading<'a, See> {
+    inbox: &'a Inbox,
+    connection: &'a Arc<Connection>,
+    wire: &'a dyn Wire,
+    limits: &'a Limits,
+    see: See,
+    assembler: Assembler,
+    /// The assembler may hold whole frames.
+    unread: bool,
+    heard: Instant,
+    speak_at: Instant,
+    /// Since when a frame is begun and not whole.
+    torn: Option<Instant>,
+    /// Since when our own bytes wait for the peer.
+    blocked: Option<Instant>,
+    superseded: Option<Instant>,
+    /// We do not read: the caller has enough, or an older connection goes first.
+    held_up: bool,
+}
+
+impl<See: FnMut(&Bytes)> Reading<'_, See> {
+    /// Reads what is there and fits; in how many pieces.
+    fn read(&mut self, cx: &mut Context<'_>) -> Result<usize, End> {
         let mut read = 0;
         loop {
-            if inbox.poll_room(cx).is_pending() {
-                waits_for_room = true;
-                break;
+            self.held_up =
+                self.connection.poll_turn(cx).is_pending() || self.inbox.poll_room(cx).is_pending();
+            if self.held_up {
+                return Ok(read);
             }
-            match wire.poll_readable(cx) {
-                Poll::Pending => break,
-                Poll::Ready(Err(_)) => return Poll::Ready(End::Closed("stream failed")),
+            if self.unread {
+                self.deliver()?;
+                continue;
+            }
+            match self.wire.poll_readable(cx) {
+                Poll::Pending => return Ok(read),
+                Poll::Ready(Err(_)) => return Err(End::Closed("stream failed")),
                 Poll::Ready(Ok(())) => {}
             }
-            match wire.try_read(assembler.room()) {
-                Ok(0) => return Poll::Ready(End::Closed("peer closed it")),
+            match self.wire.try_read(self.assembler.room()) {
+                Ok(0) => return Err(End::Closed("peer closed it")),
                 Ok(_) => {}
                 Err(error)
                     if matches!(
@@ -130,81 +201,147 @@ pub(super) async fn read_all(
                 {
                     continue;
                 }
-                Err(_) => return Poll::Ready(End::Closed("peer reset it")),
+                Err(_) => return Err(End::Closed("peer reset it")),
             }
-            if let Some(end) = deliver(inbox, connection, &mut assembler, &mut see) {
-                return Poll::Ready(end);
-            }
+            self.deliver()?;
             read += 1;
             if read >= READS_PER_POLL {
                 cx.waker().wake_by_ref();
-                break;
+                return Ok(read);
             }
         }
-        // The clock is looked at when the timer fires, and when something was read.
-        if read > 0 {
-            heard = clock.now();
+    }
+
+    /// Hands the whole frames that have arrived to the inbox, as far as it has room.
+    fn deliver(&mut self) -> Result<(), End> {
+        let filled = self
+            .inbox
+            .fill(self.connection, &mut self.assembler)
+            .map_err(End::Nonsense)?;
+        self.unread = filled.left_some;
+        if filled.bytes.is_empty() && filled.mistake.is_none() {
+            return Ok(());
         }
-        while timer.as_mut().poll(cx).is_ready() {
-            let now = clock.now();
+        self.torn = None;
+        (self.see)(&filled.bytes);
+        if let Some(mistake) = filled.mistake {
+            return Err(End::Nonsense(mistake));
+        }
+        if filled.bye {
+            return Err(End::Closed("peer said goodbye"));
+        }
+        Ok(())
+    }
+
+    /// Writes the control bytes that are still to go.
+    fn write(&mut self, clock: &dyn Clock, cx: &mut Context<'_>) -> Result<(), End> {
+        loop {
+            let (before, left) = self.connection.flush();
+            if left == 0 {
+                self.blocked = None;
+                return Ok(());
+            }
+            if left < before {
+                self.blocked = None;
+            }
+            match self.wire.poll_writable(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return Err(End::Closed("stream failed")),
+                Poll::Pending => {
+                    self.blocked.get_or_insert_with(|| clock.now());
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn heard_at(&mut self, now: Instant) {
+        self.heard = now;
+        if self.assembler.is_torn() {
+            self.torn.get_or_insert(now);
+        } else {
+            self.torn = None;
+        }
+    }
+
+    fn is_newly_superseded(&self) -> bool {
+        self.superseded.is_none() && self.connection.is_superseded()
+    }
+
+    /// Something began, or ceased, to be in the way of reading.
+    fn turned(&mut self, now: Instant) {
+        if self.is_newly_superseded() {
+            self.superseded = Some(now);
+        }
+        if self.held_up {
+            // The producer must not take us for stuck: we only wait for our caller, and say so.
+            self.speak_at = self.speak_at.min(now + WRITE_STALL / 2);
+        }
+        // Who was not read could make no progress.
+        self.heard = now;
+        self.torn = self.torn.map(|_| now);
+    }
+
+    /// Looks at what is due at `now`.
+    fn on_time(&mut self, now: Instant) -> Result<(), End> {
+        if self.held_up {
             // Who does not read cannot complain of silence.
-            let patience = limits.peer_heartbeat * MISSED_HEARTBEATS;
-            if waits_for_room {
-                heard = now;
-            } else if !patience.is_zero() && now >= heard + patience {
-                return Poll::Ready(End::Silent);
-            }
-            if now >= speak_at {
-                let last = connection.acked();
-                connection.say(|out| frame::heartbeat(out, last));
-                speak_at = now + limits.heartbeat;
-            }
-            let next = if patience.is_zero() {
-                speak_at
+            (self.heard, self.torn) = (now, self.torn.map(|_| now));
+        } else {
+            self.check(now)?;
+        }
+        if self.blocked.is_some_and(|since| now >= since + WRITE_STALL) {
+            return Err(End::Closed("peer took no byte"));
+        }
+        if now >= self.speak_at {
+            let last = self.connection.acked();
+            self.connection.say(|out| frame::heartbeat(out, last));
+            let every = if self.held_up {
+                self.limits.heartbeat.min(WRITE_STALL / 2)
             } else {
-                speak_at.min(heard + patience)
+                self.limits.heartbeat
             };
-            timer
-                .as_mut()
-                .reset(next.max(now + Duration::from_millis(1)));
+            self.speak_at = now + every;
         }
-        Poll::Pending
-    })
-    .await
-}
+        Ok(())
+    }
 
-/// Hands the whole frames that have arrived to the inbox.
-fn deliver(
-    inbox: &Inbox,
-    connection: &Arc<Connection>,
-    assembler: &mut Assembler,
-    see: &mut impl FnMut(&Bytes),
-) -> Option<End> {
-    match assembler.take() {
-        Ok(None) => None,
-        Err(error) => Some(End::Nonsense(error)),
-        Ok(Some((bytes, _))) => {
-            let (messages, bye) = survey(&bytes);
-            see(&bytes);
-            inbox.push(Item::Chunk {
-                bytes,
-                connection: Arc::clone(connection),
-                messages,
-            });
-            bye.then_some(End::Closed("peer said goodbye"))
+    fn check(&self, now: Instant) -> Result<(), End> {
+        let patience = self.limits.peer_heartbeat * MISSED_HEARTBEATS;
+        if !patience.is_zero() && now >= self.heard + patience {
+            return Err(End::Silent);
         }
+        if self
+            .torn
+            .is_some_and(|since| now >= since + self.limits.frame_time)
+        {
+            return Err(End::Torn(self.limits.frame_time));
+        }
+        if self
+            .superseded
+            .is_some_and(|since| now >= since.max(self.heard) + SUPERSEDED_GRACE)
+        {
+            return Err(End::Closed("its producer came back on another connection"));
+        }
+        Ok(())
     }
-}
 
-/// How many data frames a chunk holds, and whether a goodbye.
-fn survey(bytes: &[u8]) -> (u32, bool) {
-    let (mut at, mut messages, mut bye) = (0, 0, false);
-    while let Ok(Some(head)) = frame::head(&bytes[at..], usize::MAX) {
-        messages += u32::from(head.kind == Kind::Data as u8);
-        bye |= head.kind == Kind::Bye as u8;
-        at += head.total;
+    /// When to look at the clock again.
+    fn next_time(&self, now: Instant) -> Instant {
+        let patience = self.limits.peer_heartbeat * MISSED_HEARTBEATS;
+        let times = [
+            (!patience.is_zero()).then(|| self.heard + patience),
+            self.torn.map(|since| since + self.limits.frame_time),
+            self.blocked.map(|since| since + WRITE_STALL),
+            self.superseded
+                .map(|since| since.max(self.heard) + SUPERSEDED_GRACE),
+        ];
+        times
+            .into_iter()
+            .flatten()
+            .fold(self.speak_at, Instant::min)
+            .max(now + Duration::from_millis(1))
     }
-    (messages, bye)
 }
 
 impl Connection {

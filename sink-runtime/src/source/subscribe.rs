@@ -12,7 +12,7 @@ use crate::frame::{
     self, Assembler, Chunk, Hello, Kind, PeerRole, ProducerId, Refuse, RefuseCode, RelayGap, Start,
     Welcome,
 };
-use crate::life::{Life, Step};
+use crate::life::{HELLO_TIMEOUT, Life, Step};
 use crate::transport::{Endpoint, Wire};
 
 use super::inbox::{Connection, Inbox, Item};
@@ -87,7 +87,11 @@ impl Subscriber {
         let settings = Arc::clone(&self.settings);
         let surroundings = settings.surroundings.clone();
         let clock = &*surroundings.clock;
-        let mut life = Life::new(settings.life.clone());
+        // `max_attempts` is a sink's: a consumer waits for its relay as long as it lives.
+        let mut life = Life::new(crate::life::LifePolicy {
+            max_attempts: None,
+            ..settings.life.clone()
+        });
         loop {
             let until = match life.step(clock.now(), true) {
                 Step::Wait { until } => {
@@ -95,9 +99,8 @@ impl Subscriber {
                     continue;
                 }
                 Step::Dial { until } => until,
-                // `max_attempts` is a sink's: a consumer waits for its relay as long as it lives.
+                // An attempt and a connection end below, before the next step is asked for.
                 Step::Rest | Step::Continue { .. } | Step::Talk => {
-                    life.renew();
                     life.rest();
                     continue;
                 }
@@ -176,6 +179,7 @@ impl Subscriber {
             write_all(&*wire, &out).await?;
             stream::first_frame(&*wire, &mut assembler).await
         };
+        let until = until.min(clock.now() + HELLO_TIMEOUT);
         let first = match stream::within(&*clock, until, greeting).await {
             None => return self.timed_out(),
             Some(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
@@ -219,6 +223,7 @@ impl Subscriber {
         let limits = Limits {
             heartbeat: settings.heartbeat(),
             peer_heartbeat,
+            frame_time: crate::life::frame_time(settings.frame_limit()),
         };
         let position = &mut self.position;
         let end = stream::read_all(
@@ -231,9 +236,11 @@ impl Subscriber {
             |bytes| position.follow(bytes),
         )
         .await;
+        connection.ended();
         match end {
             End::Closed(how) => self.lost(how),
             End::Silent => self.lost("no heartbeat came"),
+            End::Torn(_) => self.lost("a frame did not arrive whole in time"),
             End::Nonsense(error) => self.protocol(&error.to_string()),
         }
     }

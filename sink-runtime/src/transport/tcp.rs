@@ -1,11 +1,10 @@
 //! TCP, on loopback unless the registry says that plaintext may leave the machine.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::BytesMut;
 use tokio::net::{TcpListener, TcpStream, lookup_host};
 
 use super::{Endpoint, Listen, Wire};
@@ -13,27 +12,7 @@ use super::{Endpoint, Listen, Wire};
 #[derive(Debug)]
 struct TcpWire(TcpStream);
 
-impl Wire for TcpWire {
-    fn try_read(&self, buffer: &mut BytesMut) -> io::Result<usize> {
-        self.0.try_read_buf(buffer)
-    }
-
-    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.try_write(bytes)
-    }
-
-    fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.0.try_write_vectored(slices)
-    }
-
-    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.poll_read_ready(cx)
-    }
-
-    fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.poll_write_ready(cx)
-    }
-}
+socket_wire!(TcpWire);
 
 /// Connects to the first address of `host` that answers.
 pub(super) async fn dial(

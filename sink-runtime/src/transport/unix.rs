@@ -1,13 +1,12 @@
 //! Unix-domain sockets: private directories, peer uids on both sides, and a live socket is never replaced (PROMISES §10).
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, IoSlice};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::BytesMut;
 use rustix::fs::{FlockOperation, flock};
 use tokio::net::{UnixListener, UnixStream};
 
@@ -16,33 +15,16 @@ use super::{Endpoint, Listen, Target, Wire};
 #[derive(Debug)]
 struct UnixWire(UnixStream);
 
-impl Wire for UnixWire {
-    fn try_read(&self, buffer: &mut BytesMut) -> io::Result<usize> {
-        self.0.try_read_buf(buffer)
-    }
-
-    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.try_write(bytes)
-    }
-
-    fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.0.try_write_vectored(slices)
-    }
-
-    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.poll_read_ready(cx)
-    }
-
-    fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.poll_write_ready(cx)
-    }
-}
+socket_wire!(UnixWire);
 
 /// Connects, and makes sure of who is at the other end.
 pub(super) async fn dial(target: &Target) -> io::Result<Arc<dyn Wire>> {
     let path = socket_path(&target.endpoint)?;
     let stream = UnixStream::connect(&path).await?;
     check_peer(&stream, &target.allow_uids, &path)?;
+    if let Ok(n) = std::env::var("SNDBUF") {
+        rustix::net::sockopt::set_socket_send_buffer_size(&stream, n.parse().unwrap()).ok();
+    }
     stream.writable().await?;
     Ok(Arc::new(UnixWire(stream)))
 }

@@ -1,10 +1,12 @@
 //! §4.9 Receiving.
 
+use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
+use sink_runtime::frame::Kind;
 use sink_runtime::{
     Codec, DecodeError, EncodeError, Message, MessageSink, MessageType, Payload, SourceError,
 };
@@ -202,6 +204,234 @@ async fn a_source_stops_reading_when_it_holds_enough_4_9() {
     }
     bounded(sink.flush()).await.unwrap();
     assert_eq!(ledger(&sink).done, sent);
+}
+
+/// Writes numbered frames of `size` until the source reads no more; how many went, whole.
+async fn until_it_stops_reading(peer: &Peer, size: usize) -> u64 {
+    let mut sent = 0u64;
+    let mut bytes = Vec::new();
+    let mut refused = 0;
+    while refused < 200 {
+        if bytes.is_empty() {
+            let mut payload = (sent + 1).to_le_bytes().to_vec();
+            payload.resize(size, 0);
+            bytes = data_frame(sent + 1, &payload);
+            sent += 1;
+        }
+        match peer.wire.try_write(&bytes) {
+            Ok(count) => {
+                bytes.drain(..count);
+                refused = 0;
+            }
+            Err(_) => {
+                refused += 1;
+                tokio::task::yield_now().await;
+            }
+        }
+        assert!(sent < 1_000_000, "it reads without end");
+    }
+    sent - u64::from(!bytes.is_empty())
+}
+
+#[tokio::test]
+async fn a_source_holds_at_most_buffer_size_messages_however_small_4_9() {
+    for (limit, size) in [(1, 8), (10, 8), (100, 20), (10, 70_000)] {
+        let (_directory, endpoint) = socket();
+        let registry = registry_at(&endpoint, &format!("buffer_size = {limit}"));
+        let mut source = registry.source::<Message>("orders").unwrap();
+        bounded(source.start()).await.unwrap();
+        let peer = producer_at(&endpoint, &hello_of(1)).await;
+        let sent = until_it_stops_reading(&peer, size).await;
+        assert!(sent > limit);
+        // Half of it goes, and as much comes in again.
+        for expected in 1..=limit / 2 {
+            let delivery = bounded(source.recv()).await.unwrap().unwrap();
+            assert_eq!(number_of(delivery.payload()), expected);
+        }
+        until_it_stops_reading(&peer, 0).await;
+        source.close();
+        let mut held = 0;
+        while let Some(delivery) = bounded(source.recv()).await {
+            held += 1;
+            assert_eq!(number_of(delivery.unwrap().payload()), limit / 2 + held);
+        }
+        assert!(held <= limit && held > 0, "{held} of {limit} held");
+    }
+}
+
+#[tokio::test]
+async fn a_source_holds_no_more_bytes_than_buffer_bytes_and_one_read_4_9() {
+    let (_directory, endpoint) = socket();
+    let registry = registry_at(&endpoint, "buffer_bytes = 1048576\nmax_frame_bytes = 65536");
+    let mut source = registry.source::<Message>("orders").unwrap();
+    bounded(source.start()).await.unwrap();
+    let peer = producer_at(&endpoint, &hello_of(1)).await;
+    let sent = until_it_stops_reading(&peer, 10_000).await;
+    source.close();
+    let mut held = 0;
+    while let Some(delivery) = bounded(source.recv()).await {
+        held += delivery.unwrap().payload().len();
+    }
+    assert!(
+        held > 900_000 && held <= 1_048_576 + 65_536,
+        "{held} bytes of {sent} messages held"
+    );
+}
+
+#[tokio::test]
+async fn all_of_a_source_that_stopped_for_want_of_room_still_comes_4_9() {
+    for more in [
+        "buffer_size = 1",
+        "buffer_size = 3",
+        "buffer_bytes = 65536\nmax_frame_bytes = 1024",
+    ] {
+        let (_directory, endpoint) = socket();
+        let registry = registry_at(&endpoint, more);
+        let mut source = registry.source::<Message>("orders").unwrap();
+        bounded(source.start()).await.unwrap();
+        let peers = [
+            producer_at(&endpoint, &hello_of(1)).await,
+            producer_at(&endpoint, &hello_of(2)).await,
+        ];
+        let mut sent = 0;
+        for peer in &peers {
+            sent += until_it_stops_reading(peer, 500).await;
+        }
+        let mut last = [0, 0];
+        for _ in 0..sent {
+            let delivery = bounded(source.recv()).await.unwrap().unwrap();
+            let last = &mut last[delivery.producer().id as usize - 1];
+            *last += 1;
+            assert_eq!(number_of(delivery.payload()), *last);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_producer_wrote_before_it_came_back_is_read_first_4_9() {
+    for round in 0..20 {
+        let (_directory, endpoint) = socket();
+        let registry = fast_registry_at(&endpoint, "buffer_size = 2", 20);
+        let mut source = registry.source::<Message>("orders").unwrap();
+        bounded(source.start()).await.unwrap();
+        // Three connections of one producer, none of which was closed: as behind a partition.
+        let mut peers = Vec::new();
+        for connection in 0..3u64 {
+            let peer = producer_at(&endpoint, &hello_of(7)).await;
+            for number in connection * 40 + 1..=connection * 40 + 40 {
+                let frame = data_frame(number, &number.to_le_bytes());
+                assert_eq!(peer.wire.try_write(&frame).unwrap(), frame.len());
+            }
+            peers.push(peer);
+        }
+        for expected in 1..=120 {
+            let delivery = bounded(source.recv()).await.unwrap().unwrap();
+            assert_eq!(number_of(delivery.payload()), expected, "round {round}");
+            assert!(delivery.gap().is_none(), "{:?}", delivery.gap());
+        }
+        assert_eq!(source.ledger().duplicates, 0);
+        // The older ones are hung up on; the last one lives.
+        for peer in &mut peers[..2] {
+            while bounded(peer.frame()).await.is_some() {}
+        }
+        let frame = data_frame(121, &121u64.to_le_bytes());
+        peers[2].wire.try_write(&frame).unwrap();
+        assert_eq!(
+            number_of(bounded(source.recv()).await.unwrap().unwrap().payload()),
+            121
+        );
+    }
+}
+
+/// Feeds frames in pieces of `piece` and drops each `recv` after `polls` polls, until all have come.
+async fn swept(sizes: &[usize], piece: usize, polls: usize) {
+    let (_directory, endpoint) = socket();
+    let registry = registry_at(&endpoint, "delivery = \"at_least_once\"");
+    let mut source = registry.source::<Message>("orders").unwrap();
+    bounded(source.start()).await.unwrap();
+    let mut peer = producer_at(&endpoint, &hello_of(1)).await;
+    let mut bytes = Vec::new();
+    for (number, size) in sizes.iter().enumerate() {
+        bytes.extend(data_frame(number as u64 + 1, &vec![number as u8; *size]));
+    }
+    let mut rest = &bytes[..];
+    let (mut next, mut dropped) = (0, 0);
+    while next < sizes.len() {
+        let most = rest.len().min(piece);
+        if let Ok(count) = peer.wire.try_write(&rest[..most]) {
+            rest = &rest[count..];
+        }
+        let mut context = Context::from_waker(Waker::noop());
+        let mut taken = None;
+        {
+            let mut recv = pin!(source.recv());
+            for _ in 0..polls {
+                if let std::task::Poll::Ready(one) = recv.as_mut().poll(&mut context) {
+                    taken = one;
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+        match taken {
+            None => {
+                dropped += 1;
+                assert!(dropped < 10_000_000, "it never comes");
+                tokio::task::yield_now().await;
+            }
+            Some(delivery) => {
+                let delivery = delivery.unwrap();
+                assert_eq!(delivery.sequence(), next as u64 + 1);
+                assert!(delivery.gap().is_none());
+                assert_eq!(delivery.payload().len(), sizes[next]);
+                assert!(delivery.payload().iter().all(|byte| *byte == next as u8));
+                next += 1;
+            }
+        }
+    }
+    let seen = source.ledger();
+    assert_eq!(
+        (seen.received, seen.duplicates, seen.lost),
+        (sizes.len() as u64, 0, 0)
+    );
+    // What was handed up is acked, and no more than that.
+    let mut acked = 0;
+    while acked < sizes.len() as u64 {
+        let frame = bounded(peer.frame()).await.expect("acks");
+        if frame[4] == Kind::Ack as u8 {
+            acked = sink_runtime::frame::number(&frame).unwrap();
+        }
+    }
+    assert_eq!(acked, sizes.len() as u64);
+}
+
+#[tokio::test]
+async fn a_recv_dropped_after_its_kth_poll_tears_and_doubles_nothing_4_9() {
+    let bounds = [
+        0,
+        1,
+        64 * 1024 - 1,
+        64 * 1024,
+        64 * 1024 + 1,
+        1024 * 1024,
+        0,
+        1,
+    ];
+    for polls in 1..=6 {
+        for piece in [
+            1000,
+            4096,
+            64 * 1024 - 1,
+            64 * 1024,
+            64 * 1024 + 1,
+            usize::MAX,
+        ] {
+            swept(&bounds, piece, polls).await;
+        }
+        for piece in 1..=26 {
+            swept(&[0, 1, 0, 1, 1], piece, polls).await;
+        }
+    }
 }
 
 #[tokio::test]

@@ -107,3 +107,191 @@ async fn the_same_dice_give_the_same_attempts_3_4() {
     }
     assert_ne!(first, other);
 }
+
+#[tokio::test(start_paused = true)]
+async fn asking_again_and_again_after_max_attempts_keeps_to_the_slots_2_4() {
+    let net = Net::new(|_| Answer::Refuse(ErrorKind::ConnectionRefused));
+    let sink = sink_over(&net, "max_attempts = 1");
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(1) {
+        bounded(sink.connect()).await.unwrap_err();
+    }
+    assert!(
+        net.dials() <= 21,
+        "{} attempts in slots of 50 ms",
+        net.dials()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_count_starts_over_only_after_five_seconds_of_ready_3_2() {
+    for (up, next) in [(4_900, 800), (5_001, 100)] {
+        let net = Net::new(|attempt| match attempt {
+            3 => Answer::Connect(Rules::default()),
+            _ => Answer::Refuse(ErrorKind::ConnectionRefused),
+        });
+        let chance = Arc::new(Always(u64::MAX));
+        let sink = registry_with(&net, "delivery = \"at_least_once\"", chance)
+            .sink::<Message>("orders")
+            .unwrap();
+        sink.try_send(numbered(0)).unwrap();
+        let mut peer = bounded(net.greet()).await;
+        bounded(peer.data()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(up)).await;
+        drop(peer);
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let times = net.dial_times();
+        let waited = times[5] - times[4];
+        let expected = Duration::from_millis(next);
+        assert!(
+            waited >= expected && waited <= expected + TICK,
+            "up {up} ms: {waited:?}"
+        );
+    }
+}
+
+/// A consumer of the relay service `orders` over `net`.
+fn consumer_over(net: &Arc<Net>, more: &str) -> sink_runtime::Source<Message> {
+    let text = format!(
+        "[services.orders]\ntype = \"relay\"\nendpoint = \"unix:///run/user/0/sinks-test/orders.sock\"\n{more}\n"
+    );
+    sink_runtime::ServiceRegistry::from_toml(&text)
+        .unwrap()
+        .with_surroundings(surroundings_over(net))
+        .source::<Message>("orders")
+        .unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_consumer_keeps_to_the_slots_whatever_max_attempts_says_2_4() {
+    let net = Net::new(|_| Answer::Refuse(ErrorKind::ConnectionRefused));
+    let mut source = consumer_over(&net, "max_attempts = 1");
+    let waiting = tokio::time::timeout(Duration::from_secs(60), source.recv());
+    assert!(waiting.await.is_err(), "it waits for its relay");
+    let dials = net.dials();
+    assert!((8..=25).contains(&dials), "{dials} attempts in a minute");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_consumer_waits_two_seconds_for_its_relays_first_frame_10_5() {
+    let net = Net::open();
+    let mut source = consumer_over(&net, "");
+    let waiting = tokio::time::timeout(Duration::from_secs(4), source.recv());
+    assert!(waiting.await.is_err());
+    let times = net.dial_times();
+    let waited = times[1] - times[0];
+    assert!(
+        waited >= Duration::from_secs(2) && waited <= Duration::from_millis(2_110),
+        "{waited:?}"
+    );
+}
+
+fn elsewhere() -> sink_runtime::transport::Endpoint {
+    sink_runtime::transport::Endpoint::Unix("/run/user/0/elsewhere/orders.sock".to_owned())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_endpoint_is_dialed_at_once_and_the_count_starts_over_3_3() {
+    for (dice, jitter) in [(0, 0), (u64::MAX, 100)] {
+        let net = Net::new(|_| Answer::Refuse(ErrorKind::ConnectionRefused));
+        let registry = registry_with(&net, "", Arc::new(Always(dice)));
+        let sink = registry.sink::<Message>("orders").unwrap();
+        sink.try_send(numbered(0)).unwrap();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let before = net.dials();
+        let now = Instant::now();
+        registry.reprovision("orders", elsewhere()).unwrap();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let times = net.dial_times();
+        let jitter = Duration::from_millis(jitter);
+        let waited = times[before] - now;
+        assert!(waited >= jitter && waited <= jitter + TICK, "{waited:?}");
+        let delay = Duration::from_millis(if dice == 0 { 50 } else { 100 });
+        let next = times[before + 1] - times[before];
+        assert!(next >= delay && next <= delay + TICK, "{next:?}");
+        let endpoints = net.endpoints();
+        assert!(
+            endpoints[..before]
+                .iter()
+                .all(|one| one.contains("sinks-test"))
+                && endpoints[before..]
+                    .iter()
+                    .all(|one| one.contains("elsewhere")),
+            "{endpoints:?}"
+        );
+        // Told the same again, nothing changes.
+        let before = net.dials();
+        registry.reprovision("orders", elsewhere()).unwrap();
+        settle().await;
+        assert_eq!(net.dials(), before);
+        match sink.state() {
+            sink_runtime::SinkState::Backoff { last_error, .. } => {
+                assert!(last_error.to_string().contains("elsewhere"), "{last_error}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_to_the_old_endpoint_ends_and_what_is_owed_goes_to_the_new_3_3() {
+    for more in ["", "delivery = \"at_least_once\""] {
+        let net = Net::new(|attempt| {
+            Answer::Connect(Rules {
+                // The first takes the hello and a little more: a frame is torn when the service moves.
+                budget: if attempt == 0 { 2_000 } else { usize::MAX },
+                capacity: 1 << 20,
+                ..Rules::default()
+            })
+        });
+        let registry = registry_over(&net, more);
+        let sink = registry.sink::<Message>("orders").unwrap();
+        for number in 0..100 {
+            sink.try_send(numbered(number)).unwrap();
+        }
+        let mut old = bounded(net.greet()).await;
+        settle().await;
+        registry.reprovision("orders", elsewhere()).unwrap();
+        let there: Vec<u64> = old
+            .rest()
+            .await
+            .iter()
+            .map(|(_, got)| number_of(got))
+            .collect();
+        let mut new = bounded(net.greet()).await;
+        let here: Vec<u64> = new
+            .rest()
+            .await
+            .iter()
+            .map(|(_, got)| number_of(got))
+            .collect();
+        assert!(!there.is_empty() && there.len() < 100, "{}", there.len());
+        let all: Vec<u64> = if more.is_empty() {
+            there.into_iter().chain(here).collect()
+        } else {
+            // Nothing was acked: all of it is sent again.
+            here
+        };
+        assert_eq!(all, (0..100).collect::<Vec<_>>(), "{more}");
+        assert_eq!(ledger(&sink).unknown, 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_connection_gets_the_one_to_the_new_endpoint_3_3() {
+    let net = Net::new(|attempt| match attempt {
+        0 => Answer::Hang,
+        _ => Answer::Connect(Rules::default()),
+    });
+    let registry = registry_over(&net, "");
+    let sink = registry.sink::<Message>("orders").unwrap();
+    let connecting = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.connect().await }
+    });
+    settle().await;
+    registry.reprovision("orders", elsewhere()).unwrap();
+    let _peer = bounded(net.greet()).await;
+    bounded(connecting).await.unwrap().unwrap();
+    assert_eq!(net.dials(), 2);
+}

@@ -398,6 +398,246 @@ async fn connections_beyond_the_limit_are_turned_away_by_name_of_the_key_10_5() 
 }
 
 #[tokio::test]
+async fn strangers_take_no_place_from_who_is_welcome_10_5() {
+    let (_directory, endpoint) = socket();
+    let (_registry, _source) = listening(&endpoint, "max_connections = 1").await;
+    let mut strangers = Vec::new();
+    for _ in 0..20 {
+        strangers.push(raw(&endpoint).await);
+    }
+    let _welcome = producer_at(&endpoint, &hello_of(1)).await;
+}
+
+#[tokio::test]
+async fn connections_far_beyond_the_limit_are_dropped_as_they_come_10_5() {
+    let (_directory, endpoint) = socket();
+    let (_registry, _source) = listening(&endpoint, "max_connections = 2").await;
+    let before = Instant::now();
+    let mut strangers = Vec::new();
+    for _ in 0..100 {
+        strangers.push(raw(&endpoint).await);
+    }
+    // Two places and 32 besides: the others are dropped before the two seconds of a hello are over.
+    for wire in &strangers[34..] {
+        assert!(hung_up(wire).await.is_empty());
+    }
+    let took = before.elapsed();
+    assert!(took < Duration::from_millis(1_900), "{took:?}");
+    // Those that were let in are heard out, and then their places are free again.
+    for wire in &strangers[..34] {
+        assert!(hung_up(wire).await.is_empty());
+    }
+    assert!(before.elapsed() >= Duration::from_millis(1_900));
+    let _welcome = producer_at(&endpoint, &hello_of(1)).await;
+}
+
+async fn fast(endpoint: &str, more: &str, times: u32) -> Source<Message> {
+    let mut source = fast_registry_at(endpoint, more, times)
+        .source::<Message>("orders")
+        .unwrap();
+    bounded(source.start()).await.unwrap();
+    source
+}
+
+#[tokio::test]
+async fn a_frame_that_trickles_ends_its_connection_10_5() {
+    let (_directory, endpoint) = socket();
+    let mut source = fast(&endpoint, "max_frame_bytes = 65536", 100).await;
+    let mut slow = producer_at(&endpoint, &hello_of(1)).await;
+    let frame = data_frame(1, &[0; 60_000]);
+    let before = Instant::now();
+    let mut at = 0;
+    // A byte each five milliseconds, which are half a second of the source's clock: it is never silent.
+    while let Ok(count) = slow.wire.try_write(&frame[at..=at]) {
+        at += count;
+        assert!(
+            before.elapsed() < Duration::from_secs(20),
+            "it is waited for"
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // Eleven seconds by its clock: ten, and one for 64 KiB.
+    let took = before.elapsed();
+    assert!(took >= Duration::from_millis(105), "{took:?}");
+    while bounded(slow.frame()).await.is_some() {}
+    // One that is slow and gets on is none.
+    let steady = producer_at(&endpoint, &hello_of(2)).await;
+    for number in 1..=40u64 {
+        let frame = data_frame(number, &number.to_le_bytes());
+        let (head, tail) = frame.split_at(10);
+        steady.wire.try_write(head).unwrap();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        steady.wire.try_write(tail).unwrap();
+        let delivery = bounded(source.recv()).await.unwrap().unwrap();
+        assert_eq!(number_of(delivery.payload()), number);
+    }
+}
+
+#[tokio::test]
+async fn a_frame_that_waits_for_our_own_caller_is_no_fault_of_its_producer_10_5() {
+    let (_directory, endpoint) = socket();
+    let mut source = fast(&endpoint, "max_frame_bytes = 65536\nbuffer_size = 1", 100).await;
+    let mut peer = producer_at(&endpoint, &hello_of(1)).await;
+    let mut bytes = Vec::new();
+    for number in 1..=4u64 {
+        let mut payload = number.to_le_bytes().to_vec();
+        payload.resize(50_000, 0);
+        bytes.extend(data_frame(number, &payload));
+    }
+    let mut sent = 0;
+    while sent < bytes.len() {
+        match peer.wire.try_write(&bytes[sent..]) {
+            Ok(count) => sent += count,
+            Err(_) => tokio::task::yield_now().await,
+        }
+        if sent > 150_000 {
+            break;
+        }
+    }
+    // A minute by its clock, in which it goes on speaking to us.
+    let mut beats = 0;
+    let minute = tokio::time::timeout(Duration::from_millis(600), async {
+        while peer.frame().await.is_some() {
+            beats += 1;
+        }
+    });
+    assert!(minute.await.is_err(), "it hung up");
+    assert!(beats >= 6, "it speaks while it does not read: {beats}");
+    for number in 1..=3 {
+        let delivery = bounded(source.recv()).await.unwrap().unwrap();
+        assert_eq!(number_of(delivery.payload()), number);
+        assert!(delivery.gap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_producer_that_reads_nothing_is_hung_up_on_10_5() {
+    let (_directory, endpoint) = socket();
+    let _source = fast(&endpoint, "heartbeat_ms = 1000", 1000).await;
+    let deaf = producer_at(&endpoint, &hello_of(1)).await;
+    // Heartbeats fill what the kernel holds for it; it speaks on, and is heard.
+    let mut beat = Vec::new();
+    frame::heartbeat(&mut beat, 0);
+    let before = Instant::now();
+    while deaf.wire.try_write(&beat).is_ok() {
+        assert!(before.elapsed() < Duration::from_secs(60), "it is kept");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_an_ended_connection_left_behind_holds_no_descriptor_10_5() {
+    let (_directory, endpoint) = socket();
+    let (_registry, mut source) = listening(&endpoint, "").await;
+    for producer in 0..5 {
+        let mut peer = producer_at(&endpoint, &hello_of(producer)).await;
+        let mut goodbye = data_frame(1, &[1; 8]);
+        frame::control(&mut goodbye, frame::Kind::Bye, |_| {});
+        peer.wire.try_write(&goodbye).unwrap();
+        // The message waits for its receiver; the stream does not.
+        while bounded(peer.frame()).await.is_some() {}
+    }
+    for _ in 0..5 {
+        bounded(source.recv()).await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn malformed_messages_end_their_connection_and_take_no_place_10_5() {
+    let (_directory, endpoint) = socket();
+    let (registry, mut source) = listening(&endpoint, "buffer_size = 4").await;
+    for attack in 0..20 {
+        let mut peer = producer_at(&endpoint, &hello_of(attack)).await;
+        // It says that metadata follows, of more bytes than the frame has.
+        let mut frame = data_frame(1, &[0xff; 8]);
+        frame[5] = frame::FLAG_METADATA;
+        peer.wire.try_write(&frame).unwrap();
+        while bounded(peer.frame()).await.is_some() {}
+    }
+    let sink = registry.sink::<Message>("orders").unwrap();
+    for number in 0..10 {
+        bounded(sink.send(numbered(number))).await.unwrap();
+        let delivery = bounded(source.recv()).await.unwrap().unwrap();
+        assert_eq!(number_of(delivery.payload()), number);
+    }
+}
+
+/// CPU time of this process so far.
+fn cpu_time() -> Duration {
+    let usage = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let (_, fields) = usage.rsplit_once(") ").unwrap();
+    let fields: Vec<u64> = fields
+        .split(' ')
+        .skip(11)
+        .take(2)
+        .map(|ticks| ticks.parse().unwrap())
+        .collect();
+    Duration::from_millis(10 * (fields[0] + fields[1]))
+}
+
+/// The process of the next test that runs out of descriptors.
+#[tokio::test]
+async fn child_runs_out_of_descriptors() {
+    let Ok(directory) = std::env::var("SINKS_TEST_DIRECTORY") else {
+        return;
+    };
+    let endpoint = format!("unix://{directory}/orders.sock");
+    let (_registry, mut source) = listening(&endpoint, "").await;
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let open = std::fs::read_dir("/proc/self/fd").unwrap().count() as u64;
+    rustix::process::setrlimit(
+        rustix::process::Resource::Nofile,
+        rustix::process::Rlimit {
+            current: Some(open + 6),
+            maximum: limit.maximum,
+        },
+    )
+    .unwrap();
+    std::fs::write(format!("{directory}/ready"), "").unwrap();
+    let before = cpu_time();
+    let delivery = bounded(source.recv()).await.unwrap().unwrap();
+    println!(
+        "received {} after {} ms of CPU",
+        number_of(delivery.payload()),
+        (cpu_time() - before).as_millis()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn accepting_survives_want_of_descriptors_without_spinning_10_5() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().to_owned();
+    let child = tokio::task::spawn_blocking(move || {
+        in_a_child("security::child_runs_out_of_descriptors", |command| {
+            command.env("SINKS_TEST_DIRECTORY", path);
+        })
+    });
+    bounded(async {
+        while !directory.path().join("ready").exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    let endpoint = format!("unix://{}/orders.sock", directory.path().display());
+    // More than it can take, for a second; each of them says nothing, so that it is dropped after two.
+    let crowd: Vec<_> = (0..30)
+        .map(|_| std::os::unix::net::UnixStream::connect(path_of(&endpoint)).unwrap())
+        .collect();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    drop(crowd);
+    let sink = registry_at(&endpoint, "")
+        .sink::<Message>("orders")
+        .unwrap();
+    bounded(sink.send(numbered(5))).await.unwrap();
+    let said = bounded(child).await.unwrap();
+    let (_, after) = said
+        .split_once("received 5 after ")
+        .unwrap_or_else(|| panic!("{said}"));
+    let spent: u64 = after.split(' ').next().unwrap().parse().unwrap();
+    assert!(spent < 500, "{spent} ms of CPU");
+}
+
+#[tokio::test]
 async fn a_peers_words_are_escaped_10_6() {
     let (_directory, endpoint) = socket();
     let (_registry, _source) = listening(&endpoint, "").await;

@@ -338,6 +338,23 @@ async fn cancelled_after(polls: usize, size: usize, chunk: usize, more: &str) ->
     (done, arrived)
 }
 
+/// Payload sizes about every bound, the largest included, and how many bytes a write takes at most: for a small frame, each
+/// number there is.
+fn sizes_and_chunks() -> Vec<(usize, usize)> {
+    let small = (1..=frame::DATA_HEAD + 1).flat_map(|chunk| [(0, chunk), (1, chunk)]);
+    let large = [
+        (64 * 1024 - 1, 4096),
+        (64 * 1024 - 1, 64 * 1024),
+        (64 * 1024, 64 * 1024),
+        (64 * 1024, 64 * 1024 - 1),
+        (64 * 1024 + 1, 5000),
+        (64 * 1024 + 1, 64 * 1024 + 1),
+        (1024 * 1024, 100_000),
+        (1024 * 1024, usize::MAX),
+    ];
+    small.chain(large).collect()
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_send_dropped_after_any_poll_is_unsent_or_accepted_whole_4_3() {
     let (mut unsent, mut sent) = (0, 0);
@@ -346,17 +363,7 @@ async fn a_send_dropped_after_any_poll_is_unsent_or_accepted_whole_4_3() {
         "\nconfirm = \"acked\"",
         "\ndelivery = \"at_least_once\"",
     ] {
-        for (size, chunk) in [
-            (0, 1),
-            (0, 1000),
-            (1, 1),
-            (1, 3),
-            (64 * 1024 - 1, 4096),
-            (64 * 1024, 64 * 1024),
-            (64 * 1024 + 1, 5000),
-            (1024 * 1024, 100_000),
-            (1024 * 1024, usize::MAX),
-        ] {
+        for (size, chunk) in sizes_and_chunks() {
             for polls in 0..400 {
                 let (done, arrived) =
                     cancelled_after(polls, size, chunk, &format!("buffer_size = 1{confirm}")).await;
@@ -567,31 +574,68 @@ async fn a_frame_over_the_limit_is_refused_before_a_byte_is_sent_4_6() {
 }
 
 #[test]
-fn a_receiver_allocates_nothing_for_a_length_it_was_only_told_4_6() {
+fn a_receiver_has_never_more_than_64_kib_of_room_ahead_4_6() {
     let mut assembler = Assembler::new(frame::MAX_FRAME_LIMIT as usize + frame::OVERHEAD);
     let length = frame::MAX_FRAME_LIMIT;
     let room = assembler.room();
     room.extend_from_slice(&length.to_le_bytes());
     room.extend_from_slice(&[4, 0, 0, 0]);
     assert!(assembler.take().unwrap().is_none());
-    let mut arrived = 8;
-    for _ in 0..300 {
+    for _ in 0..3000 {
         let room = assembler.room();
         let ahead = room.capacity() - room.len();
-        // It grows by what came, never by what was promised: doubling, so at most once what arrived and a chunk.
-        assert!(
-            ahead
-                <= frame::READ_CHUNK
-                    + if arrived > frame::READ_CHUNK / 2 {
-                        arrived
-                    } else {
-                        0
-                    },
-            "{ahead} ahead of {arrived}"
-        );
-        room.extend_from_slice(&[0; 1000]);
-        arrived += 1000;
+        assert!(ahead > 0 && ahead <= frame::READ_CHUNK, "{ahead} ahead");
+        let some = ahead.min(1000);
+        room.extend_from_slice(&[0; 1000][..some]);
         assert!(assembler.take().unwrap().is_none());
+    }
+}
+
+#[test]
+fn frames_of_any_size_come_whole_out_of_pieces_of_any_size_4_6() {
+    let sizes = [
+        0,
+        1,
+        100,
+        32_752,
+        65_519,
+        65_520,
+        65_521,
+        200_000,
+        1 << 20,
+        3,
+    ];
+    let mut bytes = Vec::new();
+    for (number, size) in sizes.into_iter().enumerate() {
+        bytes.extend(data_frame(number as u64 + 1, &vec![number as u8; size]));
+    }
+    for piece in [1, 7, 1000, 4096, 65_535, 65_536, 100_000, usize::MAX] {
+        for one_by_one in [true, false] {
+            let mut assembler = Assembler::new(frame::MAX_FRAME_LIMIT as usize);
+            let (mut at, mut got) = (0, Vec::new());
+            while at < bytes.len() {
+                let room = assembler.room();
+                let count = (room.capacity() - room.len())
+                    .min(piece)
+                    .min(bytes.len() - at);
+                assert!(count > 0 && room.capacity() - room.len() <= frame::READ_CHUNK);
+                room.extend_from_slice(&bytes[at..at + count]);
+                at += count;
+                if one_by_one {
+                    while let Some(frame) = assembler.take_one().unwrap() {
+                        got.extend_from_slice(&frame);
+                    }
+                } else if let Some((frames, _)) = assembler.take().unwrap() {
+                    assert!(
+                        assembler.take().unwrap().is_none(),
+                        "it takes all there are"
+                    );
+                    got.extend_from_slice(&frames);
+                }
+            }
+            assert!(got == bytes, "pieces of {piece}");
+            assert!(!assembler.is_torn());
+        }
     }
 }
 
@@ -660,6 +704,160 @@ async fn nothing_blocks_for_ever_on_a_peer_that_accepts_and_does_not_read_4_8() 
     let report = bounded(sink.close(5 * SECOND)).await;
     assert!(!report.is_clean());
     assert!(report.ledger.is_balanced(), "{:?}", report.ledger);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waited_longer_than_max_age_is_dropped_at_flush_and_seen_as_a_gap_4_10() {
+    let go = Arc::new(tokio::sync::Notify::new());
+    let answer = Arc::clone(&go);
+    let net = Net::new(move |_| Answer::When(Arc::clone(&answer)));
+    let sink = sink_over(
+        &net,
+        "max_age_ms = 1000\nbuffer_size = 25\nconnect_timeout_ms = 60000",
+    );
+    let mut receipts = Vec::new();
+    for number in 0..20 {
+        receipts.push(sink.try_send(numbered(number)).unwrap());
+        tokio::time::advance(Duration::from_millis(100)).await;
+    }
+    // A second has passed for numbers 0 to 9; number 10 has waited for it exactly.
+    assert_eq!(
+        ledger(&sink).buffered,
+        20,
+        "it is dropped when it would be written"
+    );
+    go.notify_one();
+    let mut peer = bounded(net.greet()).await;
+    let got: Vec<_> = peer
+        .rest()
+        .await
+        .iter()
+        .map(|(at, payload)| (*at, number_of(payload)))
+        .collect();
+    assert_eq!(
+        got,
+        (10..20)
+            .map(|number| (number + 1, number))
+            .collect::<Vec<_>>()
+    );
+    let held = ledger(&sink);
+    assert_eq!((held.dropped.expired, held.done), (10, 10), "{held:?}");
+    let lost = sink.settled(receipts[9], Level::Written).await.unwrap_err();
+    assert!(lost.to_string().contains("expired"), "{lost}");
+    assert_eq!(
+        sink.settled(receipts[10], Level::Written).await.unwrap(),
+        Level::Written
+    );
+    // On a link that is up nothing grows old.
+    for number in 20..30 {
+        sink.try_send(numbered(number)).unwrap();
+        assert_eq!(number_of(&bounded(peer.data()).await.unwrap().1), number);
+        tokio::time::advance(Duration::from_millis(700)).await;
+    }
+    assert_eq!(ledger(&sink).dropped.expired, 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_confirming_send_whose_message_grew_too_old_gets_it_back_4_10() {
+    let net = Net::new(|attempt| match attempt {
+        0..6 => Answer::Refuse(std::io::ErrorKind::NotFound),
+        _ => Answer::Connect(Rules::default()),
+    });
+    let sink = sink_over(&net, "max_age_ms = 500\nconfirm = \"written\"");
+    let sending = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.send(numbered(4)).await }
+    });
+    let mut peer = bounded(net.greet()).await;
+    let error = bounded(sending).await.unwrap().unwrap_err();
+    assert_eq!(error.outcome(), Outcome::NotSent);
+    assert!(error.to_string().contains("max_age_ms"), "{error}");
+    assert_eq!(number_of(error.into_message().unwrap().payload()), 4);
+    assert!(peer.rest().await.is_empty());
+    assert_eq!(ledger(&sink).dropped.expired, 1);
+}
+
+#[tokio::test]
+async fn a_source_sees_what_grew_too_old_as_a_gap_4_10() {
+    let (_directory, endpoint) = socket();
+    let registry = registry_at(&endpoint, "max_age_ms = 50\nheartbeat_ms = 20");
+    let sink = registry.sink::<Message>("orders").unwrap();
+    sink.try_send(numbered(0)).unwrap();
+    sink.try_send(numbered(1)).unwrap();
+    // The clock is the machine's here: nobody listens for longer than a message may wait.
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    let mut source = registry.source::<Message>("orders").unwrap();
+    bounded(source.start()).await.unwrap();
+    let gap = match bounded(source.recv()).await.unwrap() {
+        Ok(delivery) => *delivery.gap().expect("a gap before it"),
+        // Nothing follows: the heartbeat's count tells.
+        Err(sink_runtime::SourceError::Gap(gap)) => gap,
+        Err(other) => panic!("{other}"),
+    };
+    assert_eq!((gap.from, gap.to), (1, 2));
+    assert_eq!(gap.cause, sink_runtime::GapCause::Producer);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_never_a_send_waits_as_long_as_it_takes_2_3() {
+    let net = Net::new(|_| Answer::Refuse(std::io::ErrorKind::NotFound));
+    let sink = sink_over(&net, "buffer_size = 1\nsend_timeout_ms = \"never\"");
+    sink.try_send(numbered(0)).unwrap();
+    let waiting = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.send(numbered(1)).await.map(|_| ()) }
+    });
+    tokio::time::sleep(100_000 * SECOND).await;
+    assert!(!waiting.is_finished());
+    bounded(sink.close(SECOND)).await;
+    let error = bounded(waiting).await.unwrap().unwrap_err();
+    assert!(error.is_closed(), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_takes_no_byte_and_says_nothing_is_left_after_ten_seconds_10_5() {
+    for speaks in [false, true] {
+        let net = Net::new(|_| {
+            Answer::Connect(Rules {
+                capacity: 4096,
+                ..Rules::default()
+            })
+        });
+        // Its own heartbeats come once an hour: they move no timer that is looked at here.
+        let sink = sink_over(&net, "heartbeat_ms = 3600000");
+        for number in 0..1000 {
+            sink.try_send(numbered(number)).unwrap();
+        }
+        let deaf = bounded(net.greet()).await;
+        let start = Instant::now();
+        settle().await;
+        let speaking = tokio::spawn(async move {
+            while speaks && start.elapsed() < 60 * SECOND {
+                tokio::time::sleep(5 * SECOND).await;
+                deaf.say(|out| frame::heartbeat(out, 0));
+            }
+            tokio::time::sleep(3600 * SECOND).await;
+            drop(deaf);
+        });
+        tokio::time::sleep(Duration::from_millis(9_990)).await;
+        assert_eq!(sink.state().name(), "ready");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        if speaks {
+            tokio::time::sleep(48 * SECOND).await;
+            assert_eq!(
+                (net.dials(), sink.state().name()),
+                (1, "ready"),
+                "a peer that waits for its caller is not left"
+            );
+        } else {
+            assert_ne!(sink.state().name(), "ready");
+            tokio::time::sleep(SECOND).await;
+            assert_eq!(net.dials(), 2);
+        }
+        let held = ledger(&sink);
+        assert_eq!(held.unknown, 0, "{held:?}");
+        speaking.abort();
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,17 +3,17 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use sink_runtime::clock::{Chance, SplitMix, Surroundings, TokioClock};
-use sink_runtime::frame::{self, Assembler, Hello, Kind, Welcome};
+use sink_runtime::clock::{Chance, Clock, SplitMix, Surroundings, Timer, TokioClock};
+use sink_runtime::frame::{self, Assembler, Hello, Kind, ProducerId, Welcome};
 use sink_runtime::transport::memory::{self, MemoryWire};
-use sink_runtime::transport::{BoxFuture, Dial, Listen, Target, Wire};
+use sink_runtime::transport::{BoxFuture, Dial, Endpoint, Listen, SystemDial, Target, Wire};
 use sink_runtime::{DynSink, Ledger, Message, ServiceRegistry};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
@@ -152,6 +152,7 @@ type Answers = Box<dyn FnMut(usize) -> Answer + Send>;
 pub(crate) struct Net {
     answers: Mutex<Answers>,
     dials: Mutex<Vec<Instant>>,
+    endpoints: Mutex<Vec<String>>,
     accepted: mpsc::UnboundedSender<Peer>,
     peers: tokio::sync::Mutex<mpsc::UnboundedReceiver<Peer>>,
 }
@@ -163,6 +164,7 @@ impl Net {
         Arc::new(Self {
             answers: Mutex::new(Box::new(answers)),
             dials: Mutex::default(),
+            endpoints: Mutex::default(),
             accepted,
             peers: tokio::sync::Mutex::new(peers),
         })
@@ -179,6 +181,11 @@ impl Net {
 
     pub(crate) fn dial_times(&self) -> Vec<Instant> {
         self.dials.lock().unwrap().clone()
+    }
+
+    /// Where each attempt went.
+    pub(crate) fn endpoints(&self) -> Vec<String> {
+        self.endpoints.lock().unwrap().clone()
     }
 
     /// The other end of the next connection.
@@ -215,8 +222,11 @@ impl Net {
 struct NetDial(Arc<Net>);
 
 impl Dial for NetDial {
-    fn dial<'a>(&'a self, _: &'a Target) -> BoxFuture<'a, io::Result<Arc<dyn Wire>>> {
+    fn dial<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, io::Result<Arc<dyn Wire>>> {
         let net = Arc::clone(&self.0);
+        let mut endpoints = net.endpoints.lock().unwrap();
+        endpoints.push(target.endpoint.to_string());
+        drop(endpoints);
         Box::pin(async move {
             let answer = {
                 let mut dials = net.dials.lock().unwrap();
@@ -345,6 +355,59 @@ impl Peer {
     }
 }
 
+/// A clock that runs this many times faster than the machine's: what takes seconds over real sockets takes little.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fast {
+    start: Instant,
+    times: u32,
+}
+
+impl Fast {
+    pub(crate) fn new(times: u32) -> Self {
+        Self {
+            start: Instant::now(),
+            times,
+        }
+    }
+
+    fn real(self, fast: Instant) -> Instant {
+        self.start + fast.saturating_duration_since(self.start) / self.times
+    }
+}
+
+impl Clock for Fast {
+    fn now(&self) -> Instant {
+        self.start + self.start.elapsed() * self.times
+    }
+
+    fn timer(&self, deadline: Instant) -> Pin<Box<dyn Timer>> {
+        Box::pin(FastTimer {
+            clock: *self,
+            sleep: Box::pin(tokio::time::sleep_until(self.real(deadline))),
+        })
+    }
+}
+
+struct FastTimer {
+    clock: Fast,
+    sleep: Pin<Box<tokio::time::Sleep>>,
+}
+
+impl Future for FastTimer {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.sleep.as_mut().poll(cx)
+    }
+}
+
+impl Timer for FastTimer {
+    fn reset(mut self: Pin<&mut Self>, deadline: Instant) {
+        let real = self.clock.real(deadline);
+        self.sleep.as_mut().reset(real);
+    }
+}
+
 /// Dice that always show the same.
 pub(crate) struct Always(pub u64);
 
@@ -377,6 +440,15 @@ pub(crate) fn registry_with(
     Arc::new(registry)
 }
 
+/// What a link or source needs of the world, its connections made by `net`.
+pub(crate) fn surroundings_over(net: &Arc<Net>) -> Surroundings {
+    Surroundings {
+        clock: Arc::new(TokioClock),
+        chance: Arc::new(SplitMix::new(1)),
+        dial: Arc::new(NetDial(Arc::clone(net))),
+    }
+}
+
 /// A sink of `orders` over `net`.
 pub(crate) fn sink_over(net: &Arc<Net>, more: &str) -> DynSink {
     registry_over(net, more).sink::<Message>("orders").unwrap()
@@ -386,6 +458,53 @@ pub(crate) fn sink_over(net: &Arc<Net>, more: &str) -> DynSink {
 pub(crate) fn registry_at(endpoint: &str, more: &str) -> Arc<ServiceRegistry> {
     let text = format!("[services.orders]\ntype = \"direct\"\nendpoint = \"{endpoint}\"\n{more}\n");
     Arc::new(ServiceRegistry::from_toml(&text).unwrap())
+}
+
+/// The same, under a clock that runs `times` faster.
+pub(crate) fn fast_registry_at(endpoint: &str, more: &str, times: u32) -> Arc<ServiceRegistry> {
+    let registry = Arc::into_inner(registry_at(endpoint, more)).expect("it is nobody else's");
+    Arc::new(registry.with_surroundings(Surroundings {
+        clock: Arc::new(Fast::new(times)),
+        ..Surroundings::default()
+    }))
+}
+
+/// A producer by hand at a real socket: its stream, welcomed.
+pub(crate) async fn producer_at(endpoint: &str, hello: &Hello) -> Peer {
+    let path = endpoint.trim_start_matches("unix://").to_owned();
+    let wire = SystemDial
+        .dial(&Target::new(Endpoint::Unix(path)))
+        .await
+        .unwrap();
+    let mut out = Vec::new();
+    hello.encode(&mut out);
+    assert_eq!(wire.try_write(&out).unwrap(), out.len());
+    let mut peer = Peer::new(wire);
+    let answer = bounded(peer.frame()).await.expect("an answer");
+    assert_eq!(answer[4], Kind::Welcome as u8);
+    peer
+}
+
+/// The hello of producer number `id` of `orders`.
+pub(crate) fn hello_of(id: u128) -> Hello {
+    Hello {
+        service: "orders".into(),
+        acks: true,
+        producer: ProducerId { id, epoch: 1 },
+        first: 1,
+        codec: "raw".into(),
+        max_frame_bytes: 1 << 20,
+        ..Hello::default()
+    }
+}
+
+/// A data frame by hand.
+pub(crate) fn data_frame(sequence: u64, payload: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    frame::begin_data(&mut out, 0, sequence);
+    out.extend_from_slice(payload);
+    frame::finish(&mut out, 0, 0);
+    out
 }
 
 /// A directory of a test's own, and the endpoint of a socket in it.

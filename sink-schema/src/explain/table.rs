@@ -180,7 +180,7 @@ allow_uids = [1001]
         r#"It is part of the language, and this version does not do it yet. It is refused rather than ignored."#,
         r#"[services.orders]
 type = "relay"
-max_age_ms = 5000
+idle_timeout_ms = 5000
 "#,
         r#"[services.orders]
 type = "relay"

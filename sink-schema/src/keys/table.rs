@@ -435,7 +435,6 @@ pub(crate) const KEYS: &[Key] = &[
         },
         unit: "ms",
         preset: Preset::Words("never"),
-        availability: NotYet,
         doc: "Drops what waited longer, visibly.",
         symptom: "Too small: an outage empties the buffer.",
         example: "5_000",
