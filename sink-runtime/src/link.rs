@@ -900,6 +900,7 @@ impl Link {
         if let Some(sequence) = acked {
             core.outbox.ack(sequence);
             core.admit(self, &mut wakers);
+            core.hand_over(&mut wakers);
             core.wake_other_waits(ticket, &mut wakers);
         }
         if wakers.is_empty() {
@@ -1156,7 +1157,16 @@ impl Core {
     /// Room came about otherwise than by writing: those in the queue get it first, then those who only wait for room look.
     fn made_room(&mut self, link: &Link, wakers: &mut Vec<Waker>) {
         self.admit(link, wakers);
+        self.hand_over(wakers);
         self.wake_waits(wakers);
+    }
+
+    /// What others than the driver let in is the driver's to write, and it may be asleep.
+    fn hand_over(&mut self, wakers: &mut Vec<Waker>) {
+        if self.outbox.unwritten() > 0 && !self.flushing {
+            self.flushing = true;
+            wakers.extend(self.driver_waker.take());
+        }
     }
 
     #[cold]
