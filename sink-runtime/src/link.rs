@@ -1,7 +1,7 @@
 //! One leaf's link: the lock, what is under it, and how a message gets in. The task that dials, reads and writes is `driver.rs`.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::life::{Life, LifePolicy, SinkState};
 use crate::message::{MessageType, Metadata};
 use crate::outbox::{AROUND, Fate, Outbox, Undelivered};
 use crate::receipt::{DropCause, Level, Lost, Receipt};
-use crate::sync::{Handle, Id, Mutex, MutexGuard};
+use crate::sync::{AtomicBool, Handle, Id, Mutex, MutexGuard};
 use crate::told::Told;
 use crate::transport::{Target, Wire};
 
@@ -932,6 +932,7 @@ impl Link {
         if let Some(sequence) = acked {
             core.outbox.ack(sequence);
             core.admit(self, &mut wakers);
+            core.hand_over(&mut wakers);
             core.wake_other_waits(ticket, &mut wakers);
         }
         if wakers.is_empty() {
@@ -1188,7 +1189,16 @@ impl Core {
     /// Room came about otherwise than by writing: those in the queue get it first, then those who only wait for room look.
     fn made_room(&mut self, link: &Link, wakers: &mut Vec<Waker>) {
         self.admit(link, wakers);
+        self.hand_over(wakers);
         self.wake_waits(wakers);
+    }
+
+    /// What others than the driver let in is the driver's to write, and it may be asleep.
+    fn hand_over(&mut self, wakers: &mut Vec<Waker>) {
+        if self.outbox.unwritten() > 0 && !self.flushing {
+            self.flushing = true;
+            wakers.extend(self.driver_waker.take());
+        }
     }
 
     #[cold]

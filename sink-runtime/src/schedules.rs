@@ -70,7 +70,10 @@ fn numbers(who: u64, count: u64) -> impl Iterator<Item = u64> {
 #[test]
 fn many_first_sends_are_one_dial() {
     explore(|| {
-        let mut world = World::new(&Shape::default());
+        let mut world = World::new(&Shape {
+            horizon: Duration::ZERO,
+            ..Shape::default()
+        });
         let home = world.home.clone();
         for who in 0..3 {
             world.spawn(Some(&home), move |user| {
@@ -156,6 +159,7 @@ fn a_message_sent_while_the_driver_parks_is_written() {
     explore(|| {
         let mut world = World::new(&Shape {
             capacity: one_of(&[100, 1024]),
+            horizon: Duration::ZERO,
             ..Shape::default()
         });
         let home = world.home.clone();

@@ -3,7 +3,7 @@
 
 #[cfg(not(all(shuttle, test)))]
 mod real {
-
+    pub(crate) use std::sync::atomic::AtomicBool;
     pub(crate) use std::sync::{Mutex, MutexGuard};
     pub(crate) use std::thread::{self, Thread};
     pub(crate) use tokio::runtime::{Handle, Id};
@@ -14,7 +14,7 @@ mod real {
 mod real {
     pub(crate) use crate::schedules::runtime::{Handle, Id};
     pub(crate) use shuttle::future::yield_now;
-
+    pub(crate) use shuttle::sync::atomic::AtomicBool;
     pub(crate) use shuttle::sync::{Mutex, MutexGuard};
     pub(crate) use shuttle::thread::{self, Thread};
 }

@@ -39,6 +39,7 @@ pub(crate) struct Time {
     nanos: AtomicU64,
     /// How much passes at each look.
     step: u64,
+    horizon: Duration,
     armed: std::sync::Mutex<Armed>,
 }
 
@@ -51,11 +52,12 @@ struct Armed {
 }
 
 impl Time {
-    fn new(step: Duration) -> Arc<Self> {
+    fn new(step: Duration, horizon: Duration) -> Arc<Self> {
         Arc::new(Self {
             base: Instant::now(),
             nanos: AtomicU64::new(0),
             step: step.as_nanos() as u64,
+            horizon,
             armed: std::sync::Mutex::default(),
         })
     }
@@ -78,7 +80,7 @@ impl Time {
                     .timers
                     .first_key_value()
                     .map(|(&at, _)| at)
-                    .filter(|(deadline, _)| *deadline <= self.read() + HORIZON);
+                    .filter(|(deadline, _)| *deadline <= self.read() + self.horizon);
                 near.and_then(|at| {
                     let passed = at.0.saturating_duration_since(self.base).as_nanos() as u64;
                     self.nanos.fetch_max(passed, Ordering::Relaxed);
@@ -154,7 +156,7 @@ impl Future for VirtualTimer {
             (at, armed.keeper.clone())
         };
         self.armed = Some(at);
-        if self.deadline <= self.time.read() + HORIZON {
+        if self.deadline <= self.time.read() + self.time.horizon {
             keeper.iter().for_each(Thread::unpark);
         }
         Poll::Pending
@@ -191,6 +193,8 @@ pub(crate) struct Shape {
     pub(crate) hang_ups: u32,
     /// Attempts refused before one succeeds.
     pub(crate) refusals: u32,
+    /// How near a timer must be to fire at all.
+    pub(crate) horizon: Duration,
     /// Bytes of a payload.
     pub(crate) payload: usize,
 }
@@ -207,6 +211,7 @@ impl Default for Shape {
             capacity: 1024,
             hang_ups: 0,
             refusals: 0,
+            horizon: HORIZON,
             payload: 8,
         }
     }
@@ -596,7 +601,10 @@ impl World {
     pub(crate) fn new(shape: &Shape) -> Self {
         let mut random = shuttle::rand::thread_rng();
         // Nothing is idle, some things are, everything is (PROMISES 5.5).
-        let time = Time::new(Duration::from_micros([0, 4, 20][random.gen_range(0..3)]));
+        let time = Time::new(
+            Duration::from_micros([0, 4, 20][random.gen_range(0..3)]),
+            shape.horizon,
+        );
         let peer = Peer::new(shape);
         let surroundings = Surroundings {
             clock: Arc::new(Ticking(Arc::clone(&time))),
@@ -704,6 +712,7 @@ fn config(shape: &Shape) -> LinkConfig {
         when_full: shape.when_full,
         confirm: shape.confirm,
         keep: shape.keep,
+        max_age: None,
         send_timeout: shape.send_timeout,
         codec: Codec::Postcard,
         message: MessageIdentity::of::<Message>(),
