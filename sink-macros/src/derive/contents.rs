@@ -71,7 +71,10 @@ fn parts(ty: &Type, found: &mut Vec<Type>) {
         Type::Tuple(tuple) => tuple.elems.iter().for_each(|ty| parts(ty, found)),
         Type::Path(path) => {
             let text = quote! { #ty }.to_string();
-            if !found.iter().any(|known| quote! { #known }.to_string() == text) {
+            if !found
+                .iter()
+                .any(|known| quote! { #known }.to_string() == text)
+            {
                 found.push(ty.clone());
             }
             for segment in &path.path.segments {

@@ -25,7 +25,11 @@ pub(super) fn tell(file: usize, root: &[Entry], errors: Vec<SyntaxError>, mistak
     let mut torn_tables: HashSet<usize> = HashSet::new();
     let mut first_places = 0;
     for error in errors {
-        let start = text.floor(error.at.start);
+        let mut start = text.floor(error.at.start);
+        if start == text.text.len() {
+            // What is missing at the end is missing behind the last thing written, not on an empty line below.
+            start = text.text.trim_end().len();
+        }
         let line = text.line_of(start);
         let duplicate = error.message == "duplicate key";
         let repeats_below = || torn_tables.contains(&header_before(&text, line));
@@ -199,7 +203,7 @@ fn dotted(text: &Text, line: usize, span: Span) -> Vec<&str> {
 fn syntax(text: &Text, line: usize, span: Span, message: &str, hidden: bool) -> Mistake {
     let source = text.line_text(line);
     if message.contains("recurs") {
-        let span = if span.start >= text.text.len() {
+        let span = if span.start >= text.text.trim_end().len() {
             deepest(text, span)
         } else {
             span
@@ -215,6 +219,10 @@ fn syntax(text: &Text, line: usize, span: Span, message: &str, hidden: bool) -> 
             .all(|c| c.is_ascii_alphanumeric() || "_-./:".contains(c));
     let boolean = matches!(word.to_ascii_lowercase().as_str(), "true" | "false");
     let (words, label) = words(message, word);
+    let (span, label) = match opening(text, span, message) {
+        Some(opening) => (opening, "begins here and ends nowhere"),
+        None => (span, label),
+    };
     let mistake = Mistake::new(
         codes::TOML_SYNTAX,
         span,
@@ -252,10 +260,6 @@ fn syntax(text: &Text, line: usize, span: Span, message: &str, hidden: bool) -> 
     if let Some(comma) = comma_at_end(text, line, span, message) {
         return mistake.patch(comma, "", "lines end without a comma");
     }
-    let mistake = match opening(text, span, message) {
-        Some(opening) => mistake.also(opening, "it begins here"),
-        None => mistake,
-    };
     match hint(source, message) {
         Some(help) => mistake.help(help),
         None => mistake,
@@ -368,7 +372,7 @@ fn words(message: &str, word: &str) -> (String, &'static str) {
         (
             "invalid multi-line",
             "a string of several lines is not closed",
-            "expected three quotes",
+            "",
         ),
         (
             "cannot extend value of type",
