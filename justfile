@@ -36,6 +36,10 @@ bench-peers:
 bench-report:
     python3 scripts/bench-report
 
+# Writes docs/DIAGNOSTICS.md from a real terminal; `--check` compares.
+diagnostics *ARGS:
+    python3 scripts/diagnostics.py {{ARGS}}
+
 # What a fresh clone costs to build, at 10 to 1,000 services.
 build-cost:
     python3 scripts/build-cost.py --write
