@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,13 +13,15 @@ use crate::codec::Codec;
 use crate::composite::{Encoded, Reserved};
 use crate::error::{ConnectError, SendError, SendErrorKind};
 use crate::frame;
-use crate::inproc::{Inproc, InprocSend};
-use crate::leaf::{Leaf, LinkSend};
+use crate::inproc::{First, Inproc, InprocSend};
+use crate::leaf::{Leaf, LinkSend, poll_charge};
 use crate::ledger::Ledger;
 use crate::life::SinkState;
+use crate::link::Offer;
 use crate::message::MessageType;
 use crate::receipt::{Level, Lost, Receipt};
 use crate::report::{DrainReport, UndeliveredMessage};
+use crate::transport::BoxFuture;
 
 /// See the module.
 pub(crate) enum Carried<M> {
@@ -43,17 +45,55 @@ impl<M: MessageType> Carried<M> {
     pub(crate) fn send(&self, message: M) -> SendFuture<'_, M> {
         SendFuture {
             message: Some(message),
-            sending: self.begin(),
+            carried: self,
+            slow: None,
+            begun: false,
         }
     }
 
-    /// Begins a send; the message comes with the first poll.
+    /// The first poll of a send of `message`, which is taken when it is known not to come back. What has to wait does so on the
+    /// heap: few sends do, and those that do not stay small to move and cheap to drop.
     #[inline(always)]
-    pub(crate) fn begin(&self) -> CarriedSend<'_, M> {
+    pub(crate) fn poll_first<'a>(
+        &'a self,
+        message: &mut Option<M>,
+        slow: &mut Option<Box<Slow<'a, M>>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Receipt, SendError<M>>> {
+        ready!(poll_charge(cx));
         match self {
-            Self::Link(leaf) => CarriedSend::Link(LinkSend::new(leaf.link())),
-            Self::Inproc(inproc) => CarriedSend::Inproc(inproc.send()),
+            Self::Link(leaf) => {
+                let Some(borrowed) = &*message else {
+                    return Poll::Pending;
+                };
+                match leaf.link().offer(borrowed) {
+                    Offer::Accepted(receipt) if leaf.link().config.confirm.is_none() => {
+                        Poll::Ready(Ok(receipt))
+                    }
+                    offer => Self::poll_offered(leaf, offer, message, slow, cx),
+                }
+            }
+            Self::Inproc(inproc) => match inproc.send_first(message) {
+                First::Sent(answer) => Poll::Ready(answer),
+                First::Waits(send) => slow.insert(Box::new(Slow::Inproc(send))).poll(message, cx),
+            },
         }
+    }
+
+    #[cold]
+    fn poll_offered<'a>(
+        leaf: &'a Leaf<M>,
+        offer: Offer,
+        message: &mut Option<M>,
+        slow: &mut Option<Box<Slow<'a, M>>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Receipt, SendError<M>>> {
+        let mut send = LinkSend::new(leaf.link());
+        let answer = send.poll_offered(offer, message, cx);
+        if answer.is_pending() {
+            *slow = Some(Box::new(Slow::Link(send)));
+        }
+        answer
     }
 
     #[inline]
@@ -224,31 +264,13 @@ impl<M: MessageType> Carried<M> {
     }
 }
 
-/// One send, without its message.
-pub(crate) enum CarriedSend<'a, M> {
-    Link(LinkSend<'a>),
-    Inproc(InprocSend<'a, M>),
-}
-
-impl<M: MessageType> CarriedSend<'_, M> {
-    #[inline(always)]
-    pub(crate) fn poll(
-        &mut self,
-        message: &mut Option<M>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Receipt, SendError<M>>> {
-        match self {
-            Self::Link(send) => send.poll(message, cx),
-            Self::Inproc(send) => send.poll(message, cx),
-        }
-    }
-}
-
 /// The future of one send. Holds the message once, until it is accepted (until confirmed, under `confirm`).
 #[must_use = "a message is sent only when the future is polled"]
 pub(crate) struct SendFuture<'a, M> {
     message: Option<M>,
-    sending: CarriedSend<'a, M>,
+    carried: &'a Carried<M>,
+    slow: Option<Box<Slow<'a, M>>>,
+    begun: bool,
 }
 
 /// The message is never pinned: it is moved out, or encoded from a borrow.
@@ -260,7 +282,40 @@ impl<M: MessageType> Future for SendFuture<'_, M> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        this.sending.poll(&mut this.message, cx)
+        if this.begun {
+            return match &mut this.slow {
+                Some(slow) => slow.poll(&mut this.message, cx),
+                None => Poll::Pending,
+            };
+        }
+        let answer = this
+            .carried
+            .poll_first(&mut this.message, &mut this.slow, cx);
+        this.begun = answer.is_ready() || this.slow.is_some();
+        answer
+    }
+}
+
+/// A send that waits, without its message.
+pub(crate) enum Slow<'a, M> {
+    Link(LinkSend<'a>),
+    Inproc(InprocSend<'a, M>),
+    /// Of a double, which has its message.
+    Double(BoxFuture<'a, Result<Receipt, SendError<M>>>),
+}
+
+impl<M: MessageType> Slow<'_, M> {
+    #[cold]
+    pub(crate) fn poll(
+        &mut self,
+        message: &mut Option<M>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Receipt, SendError<M>>> {
+        match self {
+            Self::Link(send) => send.poll_waiting(message, cx),
+            Self::Inproc(send) => send.poll_waiting(message, cx),
+            Self::Double(send) => send.as_mut().poll(cx),
+        }
     }
 }
 

@@ -384,13 +384,6 @@ impl<M: Send + 'static> Inproc<M> {
         Receipt::new(self.id, sequence, Level::Accepted)
     }
 
-    pub(crate) fn send(self: &Arc<Self>) -> InprocSend<'_, M> {
-        InprocSend {
-            sink: self,
-            stage: Stage::New,
-        }
-    }
-
     pub(crate) fn try_send(&self, message: M) -> Result<Receipt, SendError<M>> {
         match self.offer(message, false)? {
             Offered::Accepted(receipt) => Ok(receipt),
@@ -852,17 +845,10 @@ impl Drop for RoomTicket<'_> {
     }
 }
 
-/// One in-process send, without its message: what wraps it holds that.
+/// One in-process send that was not simply taken, without its message: what wraps it holds that.
 pub(crate) struct InprocSend<'a, M> {
     sink: &'a Arc<Inproc<M>>,
-    stage: Stage<'a>,
-}
-
-enum Stage<'a> {
-    New,
-    /// On the heap: few sends wait, and those that do not stay small to move and to drop.
-    Waiting(Box<Parked<'a>>),
-    Done,
+    parked: Option<Parked<'a>>,
 }
 
 struct Parked<'a> {
@@ -882,55 +868,69 @@ enum For<'a> {
     },
 }
 
-impl<'a> Stage<'a> {
-    fn waiting(wait: For<'a>) -> Self {
-        Self::Waiting(Box::new(Parked { wait, timer: None }))
+/// What became of a first offer.
+pub(crate) enum First<'a, M> {
+    Sent(Result<Receipt, SendError<M>>),
+    Waits(InprocSend<'a, M>),
+}
+
+impl<M: Send + 'static> Inproc<M> {
+    /// Offers a message, which is taken when it is in the queue.
+    #[inline(always)]
+    pub(crate) fn send_first(self: &Arc<Self>, slot: &mut Option<M>) -> First<'_, M> {
+        let Some(message) = slot.take() else {
+            return self.send_later(None);
+        };
+        match self.offer(message, false) {
+            Ok(Offered::Accepted(receipt)) if self.config.confirm.is_none() => {
+                First::Sent(Ok(receipt))
+            }
+            Ok(Offered::Accepted(receipt)) => self.send_later(Some(receipt)),
+            Ok(Offered::Closed(message)) => First::Sent(Err(self.give_back_closed(message))),
+            Ok(Offered::Full(message)) if self.config.when_full == WhenFull::Reject => {
+                First::Sent(Err(self.give_back_full(message, Duration::ZERO)))
+            }
+            Ok(Offered::Full(message)) => {
+                *slot = Some(message);
+                self.send_later(None)
+            }
+            Err(error) => First::Sent(Err(error)),
+        }
+    }
+
+    /// Waits for a level of what was accepted, or for room.
+    #[cold]
+    fn send_later(self: &Arc<Self>, accepted: Option<Receipt>) -> First<'_, M> {
+        let since = self.surroundings.clock.now();
+        let wait = match (accepted, self.config.confirm) {
+            (Some(receipt), Some(_)) if receipt.level() == Level::Dropped => {
+                let service = self.service();
+                return First::Sent(Err(SendError::new(
+                    SendErrorKind::Dropped { service },
+                    None,
+                )));
+            }
+            (Some(receipt), Some(level)) => For::Level {
+                receipt,
+                level,
+                since,
+            },
+            _ => For::Room {
+                ticket: RoomTicket {
+                    sender: &self.sender,
+                    ticket: None,
+                },
+                since,
+            },
+        };
+        First::Waits(InprocSend {
+            sink: self,
+            parked: Some(Parked { wait, timer: None }),
+        })
     }
 }
 
 impl<M: Send + 'static> InprocSend<'_, M> {
-    /// Goes on with the send of `message`, which is taken when it is in the queue.
-    #[inline]
-    pub(crate) fn poll(
-        &mut self,
-        slot: &mut Option<M>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Receipt, SendError<M>>> {
-        if matches!(self.stage, Stage::New) {
-            let budget = ready!(tokio::task::coop::poll_proceed(cx));
-            budget.made_progress();
-            let Some(message) = slot.take() else {
-                return Poll::Pending;
-            };
-            match self.sink.offer(message, false)? {
-                Offered::Accepted(receipt) if self.sink.config.confirm.is_none() => {
-                    self.stage = Stage::Done;
-                    return Poll::Ready(Ok(receipt));
-                }
-                Offered::Accepted(receipt) => return self.confirm(receipt, slot, cx),
-                Offered::Closed(message) => {
-                    return Poll::Ready(Err(self.sink.give_back_closed(message)));
-                }
-                Offered::Full(message) if self.sink.config.when_full == WhenFull::Reject => {
-                    return Poll::Ready(Err(self.sink.give_back_full(message, Duration::ZERO)));
-                }
-                Offered::Full(message) => {
-                    *slot = Some(message);
-                    let since = self.sink.surroundings.clock.now();
-                    let sink = self.sink;
-                    self.stage = Stage::waiting(For::Room {
-                        ticket: RoomTicket {
-                            sender: &sink.sender,
-                            ticket: None,
-                        },
-                        since,
-                    });
-                }
-            }
-        }
-        self.poll_waiting(slot, cx)
-    }
-
     fn confirm(
         &mut self,
         receipt: Receipt,
@@ -941,7 +941,7 @@ impl<M: Send + 'static> InprocSend<'_, M> {
             return Poll::Ready(Ok(receipt));
         };
         if receipt.level() == Level::Dropped {
-            self.stage = Stage::Done;
+            self.parked = None;
             return Poll::Ready(Err(SendError::new(
                 SendErrorKind::Dropped {
                     service: self.sink.service(),
@@ -949,25 +949,26 @@ impl<M: Send + 'static> InprocSend<'_, M> {
                 None,
             )));
         }
-        self.stage = Stage::waiting(For::Level {
-            receipt,
-            level,
-            since: self.sink.surroundings.clock.now(),
+        self.parked = Some(Parked {
+            wait: For::Level {
+                receipt,
+                level,
+                since: self.sink.surroundings.clock.now(),
+            },
+            timer: None,
         });
         self.poll_waiting(slot, cx)
     }
 
-    #[cold]
-    fn poll_waiting(
+    pub(crate) fn poll_waiting(
         &mut self,
         slot: &mut Option<M>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Receipt, SendError<M>>> {
         let sink = self.sink;
-        let Stage::Waiting(waiting) = &mut self.stage else {
+        let Some(Parked { wait, timer }) = &mut self.parked else {
             return Poll::Pending;
         };
-        let Parked { wait, timer } = &mut **waiting;
         match wait {
             For::Room { ticket, since } => {
                 let since = *since;
@@ -979,15 +980,15 @@ impl<M: Send + 'static> InprocSend<'_, M> {
                     match sink.offer(message, true) {
                         Ok(Offered::Full(message)) => *slot = Some(message),
                         Ok(Offered::Accepted(receipt)) => {
-                            self.stage = Stage::Done;
+                            self.parked = None;
                             return self.confirm(receipt, slot, cx);
                         }
                         Ok(Offered::Closed(message)) => {
-                            self.stage = Stage::Done;
+                            self.parked = None;
                             return Poll::Ready(Err(sink.give_back_closed(message)));
                         }
                         Err(error) => {
-                            self.stage = Stage::Done;
+                            self.parked = None;
                             return Poll::Ready(Err(error));
                         }
                     }
@@ -995,7 +996,7 @@ impl<M: Send + 'static> InprocSend<'_, M> {
                 if sink.poll_deadline(timer, cx).is_pending() {
                     return Poll::Pending;
                 }
-                self.stage = Stage::Done;
+                self.parked = None;
                 let waited = sink
                     .surroundings
                     .clock
@@ -1014,7 +1015,7 @@ impl<M: Send + 'static> InprocSend<'_, M> {
                 let (receipt, level, since) = (*receipt, *level, *since);
                 let kind = match sink.poll_level(receipt.sequence(), level, cx) {
                     Poll::Ready(Ok(level)) => {
-                        self.stage = Stage::Done;
+                        self.parked = None;
                         return Poll::Ready(Ok(receipt.at(level)));
                     }
                     Poll::Ready(Err(Lost::Dropped { service, .. })) => {
@@ -1036,7 +1037,7 @@ impl<M: Send + 'static> InprocSend<'_, M> {
                         outcome: Outcome::Unknown,
                     },
                 };
-                self.stage = Stage::Done;
+                self.parked = None;
                 Poll::Ready(Err(SendError::new(kind, None)))
             }
         }
@@ -1045,8 +1046,8 @@ impl<M: Send + 'static> InprocSend<'_, M> {
 
 impl<M> Drop for InprocSend<'_, M> {
     fn drop(&mut self) {
-        if let Stage::Waiting(waiting) = &self.stage
-            && matches!(waiting.wait, For::Room { .. })
+        if let Some(parked) = &self.parked
+            && matches!(parked.wait, For::Room { .. })
         {
             self.sink.with_books(|books| {
                 books.attempted += 1;

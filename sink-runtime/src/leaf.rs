@@ -389,18 +389,10 @@ impl<M: MessageType> Leaf<M> {
     }
 }
 
-/// One send over a link, without its message: what wraps it holds that, so that no layer moves it again.
-#[must_use = "a message is sent only when the future is polled"]
+/// One send over a link whose first offer was not simply taken, without its message.
 pub(crate) struct LinkSend<'a> {
     link: &'a Arc<Link>,
-    stage: Stage,
-}
-
-enum Stage {
-    New,
-    /// On the heap: few sends wait, and those that do not stay small to move and to drop.
-    Waiting(Box<Waiting>),
-    Done,
+    waiting: Option<Waiting>,
 }
 
 struct Waiting {
@@ -422,15 +414,6 @@ enum For {
     },
 }
 
-impl Stage {
-    fn waiting(wait: For) -> Self {
-        Self::Waiting(Box::new(Waiting {
-            wait,
-            watchdog: Watchdog::default(),
-        }))
-    }
-}
-
 /// Sends for which a task pays one unit of its budget: 128 units then make about one full segment of 256 B messages.
 const SENDS_PER_CHARGE: u32 = 2;
 
@@ -439,8 +422,8 @@ thread_local! {
 }
 
 /// An always-ready sender would starve the flusher: spends the task's budget by hand, a unit for every few sends.
-#[inline]
-fn poll_charge(cx: &mut Context<'_>) -> Poll<()> {
+#[inline(always)]
+pub(crate) fn poll_charge(cx: &mut Context<'_>) -> Poll<()> {
     let unpaid = UNPAID.get() + 1;
     if unpaid < SENDS_PER_CHARGE {
         UNPAID.set(unpaid);
@@ -452,40 +435,23 @@ fn poll_charge(cx: &mut Context<'_>) -> Poll<()> {
 }
 
 impl<'a> LinkSend<'a> {
-    #[inline(always)]
     pub(crate) fn new(link: &'a Arc<Link>) -> Self {
         Self {
             link,
-            stage: Stage::New,
+            waiting: None,
         }
     }
 
-    /// Goes on with the send of `message`, which is taken when it is known not to come back.
-    #[inline(always)]
-    pub(crate) fn poll<M: MessageType>(
-        &mut self,
-        message: &mut Option<M>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Receipt, SendError<M>>> {
-        if matches!(self.stage, Stage::New) {
-            ready!(poll_charge(cx));
-            let Some(borrowed) = &*message else {
-                return Poll::Pending;
-            };
-            return match self.link.offer(borrowed) {
-                Offer::Accepted(receipt) if self.link.config.confirm.is_none() => {
-                    self.stage = Stage::Done;
-                    Poll::Ready(Ok(receipt))
-                }
-                offer => self.poll_offered(offer, message, cx),
-            };
-        }
-        self.poll_waiting(message, cx)
+    fn wait(&mut self, wait: For) {
+        self.waiting = Some(Waiting {
+            wait,
+            watchdog: Watchdog::default(),
+        });
     }
 
     /// The first offer was not simply taken.
     #[cold]
-    fn poll_offered<M: MessageType>(
+    pub(crate) fn poll_offered<M: MessageType>(
         &mut self,
         offer: Offer,
         message: &mut Option<M>,
@@ -512,7 +478,7 @@ impl<'a> LinkSend<'a> {
                 let since = self.link.surroundings.clock.now();
                 match self.link.queue(borrowed, cx.waker()) {
                     Ok(ticket) => {
-                        self.stage = Stage::waiting(For::Room { ticket, since });
+                        self.wait(For::Room { ticket, since });
                         self.poll_waiting(message, cx)
                     }
                     Err(kind) => self.fail(kind, message),
@@ -526,7 +492,7 @@ impl<'a> LinkSend<'a> {
         kind: SendErrorKind,
         message: &mut Option<M>,
     ) -> Poll<Result<Receipt, SendError<M>>> {
-        self.stage = Stage::Done;
+        self.waiting = None;
         Poll::Ready(Err(SendError::new(kind, message.take())))
     }
 
@@ -540,7 +506,7 @@ impl<'a> LinkSend<'a> {
     ) -> Poll<Result<Receipt, SendError<M>>> {
         match self.link.config.confirm {
             None => {
-                self.stage = Stage::Done;
+                self.waiting = None;
                 Poll::Ready(Ok(receipt))
             }
             Some(_) if receipt.level() == Level::Dropped => self.fail(
@@ -550,7 +516,7 @@ impl<'a> LinkSend<'a> {
                 message,
             ),
             Some(level) => {
-                self.stage = Stage::waiting(For::Level {
+                self.wait(For::Level {
                     receipt,
                     level,
                     ticket: None,
@@ -561,16 +527,15 @@ impl<'a> LinkSend<'a> {
         }
     }
 
-    #[cold]
-    fn poll_waiting<M: MessageType>(
+    /// Goes on with the send of `message`, which is taken when it is known not to come back.
+    pub(crate) fn poll_waiting<M: MessageType>(
         &mut self,
         message: &mut Option<M>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Receipt, SendError<M>>> {
-        let Stage::Waiting(waiting) = &mut self.stage else {
+        let Some(Waiting { wait, watchdog }) = &mut self.waiting else {
             return Poll::Pending;
         };
-        let Waiting { wait, watchdog } = &mut **waiting;
         match wait {
             For::Room { ticket, since } => match self.link.poll_queued(*ticket, cx.waker()) {
                 None => {
@@ -647,7 +612,7 @@ impl<'a> LinkSend<'a> {
     ) -> Poll<Result<Receipt, SendError<M>>> {
         match answer {
             Ok(level) => {
-                self.stage = Stage::Done;
+                self.waiting = None;
                 Poll::Ready(Ok(receipt.at(level)))
             }
             Err(Lost::Dropped {
@@ -661,12 +626,12 @@ impl<'a> LinkSend<'a> {
             Err(_) => {
                 *message = None;
                 let link = self.link;
-                let since = match &self.stage {
-                    Stage::Waiting(waiting) => match waiting.wait {
+                let since = match &self.waiting {
+                    Some(waiting) => match waiting.wait {
                         For::Level { since, .. } => since,
                         For::Room { since, .. } => Some(since),
                     },
-                    _ => None,
+                    None => None,
                 };
                 let now = link.surroundings.clock.now();
                 let waited =
@@ -688,9 +653,8 @@ impl<'a> LinkSend<'a> {
 }
 
 impl Drop for LinkSend<'_> {
-    #[inline(always)]
     fn drop(&mut self) {
-        if let Stage::Waiting(waiting) = &self.stage {
+        if let Some(waiting) = &self.waiting {
             waiting.leave(self.link);
         }
     }
