@@ -164,9 +164,14 @@ fn a_message_sent_while_the_driver_parks_is_written() {
         });
         let home = world.home.clone();
         for who in 0..2 {
+            let peer = Arc::clone(&world.peer);
             world.spawn(Some(&home), move |user| {
                 for number in numbers(who, 3) {
                     assert!(user.try_send(number).is_some());
+                    if who == 0 {
+                        // The next one comes just when the driver goes to sleep.
+                        peer.wait_for_number(number);
+                    }
                 }
             });
         }
