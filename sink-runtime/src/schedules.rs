@@ -2,6 +2,7 @@
 //!
 //! Nothing here sleeps: what is still asleep when nothing can happen any more is a wake that was lost, and the scheduler says
 //! so. `SINKS_SCHEDULES` sets how many orders each test tries; a failure prints the seed or the schedule that leads there.
+#![allow(clippy::unwrap_used, reason = "a scenario that panics has failed")]
 
 use std::env;
 use std::pin::pin;
