@@ -28,9 +28,17 @@ update:
 bench:
     cargo bench
 
-# Writes docs/PERFORMANCE.md with its plots.
+# The sink beside ZeroMQ, gRPC and core NATS, in a crate of their own; needs libzmq3-dev, pkg-config and nats-server.
+bench-peers:
+    cargo run --release --manifest-path bench-peers/Cargo.toml
+
+# Writes docs/PERFORMANCE.md with its plots; `--peers` measures the peers too.
 bench-report:
     python3 scripts/bench-report
+
+# Writes docs/DIAGNOSTICS.md from a real terminal; `--check` compares.
+diagnostics *ARGS:
+    python3 scripts/diagnostics.py {{ARGS}}
 
 # What a fresh clone costs to build, at 10 to 1,000 services.
 build-cost:

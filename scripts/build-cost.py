@@ -2,9 +2,10 @@
 """Measures what sinks cost to build, and writes docs/BUILD_COST.md.
 
 CPU seconds are user + system of cargo and everything it starts, so they do not depend on how many cores wait;
-wall seconds do. Nothing is downloaded: the repository's Cargo.lock and cargo's cache are used.
+wall seconds do. Nothing is downloaded: the repository's Cargo.lock and cargo's cache are used. What is committed is
+measured, not what is being edited.
 
-    python3 scripts/build-cost.py [--write] [--rounds N]
+    python3 scripts/build-cost.py [--write] [--rounds N] [--cold-rounds N]
 """
 
 import argparse
@@ -37,6 +38,18 @@ pub struct Tick {
 }
 
 """
+
+
+class Spread:
+    """Samples, shown as median (least–most)."""
+
+    def __init__(self, samples):
+        self.samples = sorted(samples)
+        self.median = statistics.median(samples)
+
+    def __str__(self):
+        low, high = self.samples[0], self.samples[-1]
+        return f"{self.median:.2f} ({low:.2f}–{high:.2f})" if len(self.samples) > 1 else f"{self.median:.2f}"
 
 
 def registry(services):
@@ -111,17 +124,18 @@ def cold(folder, rounds):
                 crate.write("services.toml", registry(services))
             samples.append(crate.cargo("build")[0])
             shutil.rmtree(crate.target)
-        results[name] = statistics.median(samples)
+        results[name] = Spread(samples)
     return results
 
 
-def edits(folder, services, target, rounds):
+def edits(folder, services, target, rounds, used):
     """Wall and CPU seconds of a build that has nothing to do, and after one edit of each file."""
-    crate = Crate(folder, f"edits-{services}", SINKS, HEAD + "sink_runtime::include_sinks!();\n" + uses(services), target)
+    head = HEAD if used else HEAD.replace("{Message, MessageSink}", "Message")
+    crate = Crate(folder, f"edits-{services}-{used}", SINKS, head + "sink_runtime::include_sinks!();\n" + (uses(services) if used else ""), target)
     crate.write("build.rs", BUILD)
     text = registry(services)
     crate.write("services.toml", text)
-    first = crate.cargo("build")
+    crate.cargo("build")
     noop = [crate.cargo("build") for _ in range(rounds * 3)]
     source, changed = [], []
     for n in range(rounds):
@@ -129,18 +143,17 @@ def edits(folder, services, target, rounds):
         source.append(crate.cargo("build"))
         crate.write("services.toml", text + f"# edit {n}\n")
         changed.append(crate.cargo("build"))
-    middle = lambda samples, i: statistics.median(sample[i] for sample in samples)
+    spread = lambda samples, i: Spread([sample[i] for sample in samples])
     return {
-        "first": first[0],
-        "noop wall": middle(noop, 1),
-        "source": middle(source, 0),
-        "registry": middle(changed, 0),
-        "registry wall": middle(changed, 1),
+        "noop": spread(noop, 0),
+        "noop wall": spread(noop, 1),
+        "source": spread(source, 0),
+        "registry": spread(changed, 0),
     }
 
 
-def generator(services, rounds, profile, binary):
-    """CPU seconds of text to text, as `cargo sinks expand` does it."""
+def generator(services, rounds, binary):
+    """CPU seconds of text to text, as `cargo sinks expand` does it, built as cargo builds a build script."""
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "services.toml"
         path.write_text(registry(services))
@@ -150,7 +163,7 @@ def generator(services, rounds, profile, binary):
             subprocess.run([binary, "expand", "--registry", path], check=True, capture_output=True)
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             samples.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-        return statistics.median(samples)
+        return Spread(samples)
 
 
 def tags(folder, services, target, rounds, binary):
@@ -172,84 +185,118 @@ def tags(folder, services, target, rounds, binary):
             os.environ["CARGO_INCREMENTAL"] = "0"
             samples.append(crate.cargo("build")[0])
             del os.environ["CARGO_INCREMENTAL"]
-        results.append(statistics.median(samples))
+        results.append(Spread(samples))
     return results
+
+
+def cold_section(folder, rounds):
+    first = cold(folder, rounds)
+    lines = ["## A new crate, first build", "", "| crate | CPU s | added |", "|---|---|---|"]
+    for base in ("empty", "tokio and serde"):
+        added = first[f"{base}, with sinks"].median - first[base].median
+        lines += [f"| {base} | {first[base]} | |", f"| {base}, with sinks | {first[f'{base}, with sinks']} | **{added:.1f}** |"]
+    added = first["tokio and serde, with sinks"].median - first["tokio and serde"].median
+    return lines + ["", f"Target: at most 12 CPU s added to a crate that has tokio and serde already: {verdict(added, 12)}.", ""]
+
+
+def edits_section(folder, target, rounds):
+    lines = [
+        "## Every build after it",
+        "",
+        "| services | nothing to do, CPU s | wall s | one edit in Rust, CPU s | one edit of the registry, CPU s |",
+        "|---|---|---|---|---|",
+    ]
+    numbers = {}
+    for services in (10, 100, 1000):
+        for used in (False, True):
+            n = numbers[services, used] = edits(folder, services, target, rounds, used)
+            which = "all used" if used else "none used"
+            lines.append(f"| {services:,}, {which} | {n['noop']} | {n['noop wall']} | {n['source']} | {n['registry']} |")
+    return lines + [
+        "",
+        f"Targets: nothing to do in 0.15 s: {verdict(numbers[10, True]['noop wall'].median, 0.15)} wall, "
+        f"{verdict(numbers[10, True]['noop'].median, 0.15)} CPU; 1,000 services in 2 s after an edit of the registry (build script, "
+        f"and rustc again over the crate): {verdict(numbers[1000, False]['registry'].median, 2)} if none is used, "
+        f"{verdict(numbers[1000, True]['registry'].median, 2)} if all are.",
+        "",
+    ]
+
+
+def generator_section(rounds, binary):
+    lines = ["## The generator alone", "", "Text to text, unoptimised, as cargo builds a build script.", "", "| services | CPU s |", "|---|---|"]
+    alone = {services: generator(services, rounds, binary) for services in (10, 100, 1000, 10000)}
+    lines += [f"| {services:,} | {alone[services]} |" for services in alone]
+    growth = alone[10000].median / alone[1000].median
+    return lines + [
+        "",
+        f"Ten times the services cost {growth:.1f} times as much: {'linear' if growth < 12 else '**not linear**'}. "
+        f"1,000 services in 2 s: {verdict(alone[1000].median, 2)}.",
+        "",
+    ]
+
+
+def tags_section(folder, target, rounds, binary):
+    lines = [
+        "## What a tag per service costs the compiler",
+        "",
+        "The same generated code, once with a type per service and once with one type for all leaves (which would lose the "
+        "guarantee in the type, and its name in errors). One crate, `CARGO_INCREMENTAL=0`, every service used.",
+        "",
+        "| services | a tag each, CPU s | one tag, CPU s | the tags |",
+        "|---|---|---|---|",
+    ]
+    for services in (10, 110, 1000):
+        each, one = tags(folder, services, target, rounds, binary)
+        lines.append(f"| {services:,} | {each} | {one} | {each.median - one.median:+.2f} |")
+    return lines + [""]
+
+
+# What follows this heading in the document is written by hand and kept.
+BY_HAND = "## What was tried\n"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--write", action="store_true", help="write docs/BUILD_COST.md")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--cold-rounds", type=int, default=3, help="first builds take a minute each")
     arguments = parser.parse_args()
     rounds = arguments.rounds
 
     archive = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, check=True, capture_output=True).stdout
     subprocess.run(["tar", "x", "-C", SNAPSHOT], input=archive, check=True)
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    for flags in ([], ["--release"]):
-        subprocess.run(["cargo", "build", "--quiet", "--package", "cargo-sinks", *flags], cwd=ROOT, check=True)
-    debug, release = target / "debug/cargo-sinks", target / "release/cargo-sinks"
+    subprocess.run(["cargo", "build", "--quiet", "--package", "cargo-sinks"], cwd=ROOT, check=True)
+    binary = target / "debug/cargo-sinks"
 
+    rustc = subprocess.run(["rustc", "--version"], capture_output=True, text=True).stdout.strip()
+    lines = ["# What sinks cost to build", ""]
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
-        lines = ["# What sinks cost to build", ""]
-        rustc = subprocess.run(["rustc", "--version"], capture_output=True, text=True).stdout.strip()
-        lines += [
-            f"Measured by `python3 scripts/build-cost.py --write` ({rustc}, {os.cpu_count()} cores, {platform.system()} "
-            f"{platform.machine()}), medians of {rounds} rounds, dev profile. CPU is user + system of everything cargo starts.",
-            "",
-        ]
-        first = cold(folder, rounds)
-        lines += ["## A new crate, first build", "", "| crate | CPU s | added |", "|---|---|---|"]
-        for base in ("empty", "tokio and serde"):
-            added = first[f"{base}, with sinks"] - first[base]
-            lines += [f"| {base} | {first[base]:.1f} | |", f"| {base}, with sinks | {first[f'{base}, with sinks']:.1f} | **{added:.1f}** |"]
-        added = first["tokio and serde, with sinks"] - first["tokio and serde"]
-        lines += ["", f"Target: at most 12 CPU s added to a crate that has tokio and serde already: {verdict(added, 12)}.", ""]
-
         shared = pathlib.Path(folder) / "shared-target"
-        lines += [
-            "## Every build after it",
-            "",
-            "| services, all used | nothing to do, wall | one edit in Rust, CPU | one edit of the registry, CPU | wall |",
-            "|---|---|---|---|---|",
-        ]
-        numbers = {}
-        for services in (10, 110, 1000):
-            numbers[services] = edits(folder, services, shared, rounds)
-            n = numbers[services]
-            lines.append(f"| {services} | {n['noop wall']:.2f} s | {n['source']:.2f} s | {n['registry']:.2f} s | {n['registry wall']:.2f} s |")
-        lines += [
-            "",
-            f"Targets: nothing to do in 0.15 s: {verdict(numbers[10]['noop wall'], 0.15)}; 1,000 services in 2 s after an edit of the registry "
-            f"(build script, and the crate again with all of them used): {verdict(numbers[1000]['registry'], 2)}.",
-            "",
-        ]
-
-        lines += ["## The generator alone", "", "| services | build script as cargo builds it (unoptimised), CPU | optimised, CPU |", "|---|---|---|"]
-        alone = {}
-        for services in (10, 110, 1000, 2000):
-            alone[services] = [generator(services, rounds, profile, binary) for profile, binary in (("dev", debug), ("release", release))]
-            lines.append(f"| {services:,} | {alone[services][0]:.3f} s | {alone[services][1]:.3f} s |")
-        growth = alone[2000][0] / alone[1000][0]
-        lines += ["", f"Twice the services cost {growth:.2f} times as much: {'linear' if growth < 2.4 else '**not linear**'}. 1,000 services in 2 s: {verdict(alone[1000][0], 2)}.", ""]
-
-        lines += [
-            "## What a tag per service costs the compiler",
-            "",
-            "The same generated code, once with a type per service and once with one type for all leaves (which would lose the guarantee in the type, and its name in errors). One crate, `CARGO_INCREMENTAL=0`, every service used.",
-            "",
-            "| services | a tag each, CPU | one tag, CPU | the tags |",
-            "|---|---|---|---|",
-        ]
-        for services in (10, 110, 1000):
-            each, one = tags(folder, services, shared, rounds, debug)
-            lines.append(f"| {services:,} | {each:.2f} s | {one:.2f} s | {each - one:+.2f} s |")
-        lines.append("")
-
+        body = []
+        for section in (
+            lambda: generator_section(rounds, binary),
+            lambda: tags_section(folder, shared, rounds, binary),
+            lambda: edits_section(folder, shared, rounds),
+            lambda: cold_section(folder, arguments.cold_rounds),
+        ):
+            body += section()
+            print("\n".join(body[-12:]), file=sys.stderr, flush=True)
+    lines += [
+        f"Measured by `python3 scripts/build-cost.py --write` ({rustc}, {os.cpu_count()} cores, {platform.system()} "
+        f"{platform.machine()}, dev profile). Medians of {rounds} rounds, {arguments.cold_rounds} of first builds, with the least and the "
+        f"most. CPU is user + system of cargo and everything it starts. The load was {load:.0f} at the start and "
+        f"{os.getloadavg()[0]:.0f} at the end: wall seconds of a busy machine are too long, and CPU seconds somewhat.",
+        "",
+        *body,
+    ]
     text = "\n".join(lines)
     print(text)
     if arguments.write:
-        (ROOT / "docs/BUILD_COST.md").write_text(text)
+        path = ROOT / "docs/BUILD_COST.md"
+        old = path.read_text() if path.exists() else ""
+        path.write_text(text + old[old.index(BY_HAND):] if BY_HAND in old else text)
 
 
 def verdict(value, target):

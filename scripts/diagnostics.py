@@ -2,13 +2,16 @@
 """Does what a new user does, breaks the registry, and writes what the terminal shows into docs/DIAGNOSTICS.md.
 
     python3 scripts/diagnostics.py
+    python3 scripts/diagnostics.py --check    # only compares; exits 1 with the difference
 """
 
+import difflib
 import os
 import pathlib
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -86,10 +89,33 @@ def run(folder, *command):
 def clean(text, folder):
     """Leaves out cargo's counting, and what differs between machines."""
     text = re.sub(r"/\S*/build/market-[0-9a-f]+/out", "target/debug/build/market-…/out", text)
-    text = text.replace(str(folder), "~/market").replace(str(ROOT), "~/sinks")
+    text = text.replace(str(folder.resolve()), "~/market").replace(str(folder), "~/market").replace(str(ROOT), "~/sinks")
+    text = re.sub(r"/\S*/registry/src/[^/\s]+/", "~/.cargo/registry/src/", text)
+    text = re.sub(r"/\S*/rustlib/src/rust/", "~/rust/", text)
+    # Where a line of ours stands changes with every release, and says nothing here.
+    text = re.sub(r"(~/sinks/\S+\.rs):\d+:\d+", r"\1", text)
     text = "\n".join(line for line in text.splitlines() if "full name for the type" not in line and "full type name to the console" not in line and " generated 1 warning" not in line)
-    skipped = ("Compiling", "Checking", "Locking", "Finished", "Updating", "Adding", "error: could not compile", "For more information about", "Some errors have")
-    return "\n".join(line.rstrip() for line in text.splitlines() if not line.strip().startswith(skipped)).strip("\n")
+    text = unnumbered(text)
+    skipped = ("Blocking", "Compiling", "Checking", "Locking", "Finished", "Updating", "Adding", "error: could not compile", "For more information about", "Some errors have")
+    text = "\n".join(line.rstrip() for line in text.splitlines() if not line.strip().startswith(skipped)).strip("\n")
+    for path in (str(pathlib.Path.home()) + "/", tempfile.gettempdir() + "/tmp", str(ROOT.parent) + "/"):
+        if path in text:
+            sys.exit(f"a path of this machine would be published: {path} in\n{text}")
+    return text
+
+
+def unnumbered(text):
+    """Line numbers of our own sources, as dots: the page shall not change with every edit of the runtime."""
+    lines, ours = [], False
+    for line in text.splitlines():
+        if "-->" in line:
+            ours = "~/sinks/" in line
+        elif "= note" in line or not line.strip():
+            ours = False
+        if ours:
+            line = re.sub(r"^(\s*)(\d+)( \|)", lambda found: found[1] + "." * len(found[2]) + found[3], line)
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def shown(command, output):
@@ -125,7 +151,13 @@ def main():
         for format in ("human", "short", "github"):
             pages.append(shown(f"cargo sinks check --format {format}", run(folder, sinks, "check", "--format", format)))
         pages.append(shown("cargo sinks explain E0130", run(folder, sinks, "explain", "E0130")))
-    (ROOT / "docs/DIAGNOSTICS.md").write_text("\n".join(pages))
+    page = ROOT / "docs/DIAGNOSTICS.md"
+    written = "\n".join(pages)
+    if "--check" not in sys.argv[1:]:
+        page.write_text(written)
+    elif page.read_text() != written:
+        sys.stdout.writelines(difflib.unified_diff(page.read_text().splitlines(True), written.splitlines(True), "docs/DIAGNOSTICS.md", "as it is now"))
+        sys.exit("docs/DIAGNOSTICS.md is not what the terminal shows: run python3 scripts/diagnostics.py, and read the diff")
 
 
 if __name__ == "__main__":

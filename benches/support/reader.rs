@@ -14,6 +14,8 @@ use sink_runtime::frame::Welcome;
 
 /// What a reader reads at a time.
 pub const READ: usize = 64 * 1024;
+/// How long a round may take; one that takes longer lacks a message and would never end.
+pub const ROUND: Duration = Duration::from_secs(60);
 
 /// Where a reader listens.
 #[derive(Clone, Debug)]
@@ -287,12 +289,14 @@ impl Reader {
         self.shared.target.store(bytes, Ordering::Release);
     }
 
-    /// Waits until the round's last byte was read.
+    /// Waits until the round's last byte was read, [`ROUND`] at most.
     pub fn await_round(&self) -> Done {
+        let begun = Instant::now();
         loop {
             if let Some(done) = *lock(&self.shared.done) {
                 return done;
             }
+            assert!(begun.elapsed() < ROUND, "no end of this round");
             std::thread::park_timeout(Duration::from_secs(1));
         }
     }

@@ -43,6 +43,16 @@ pub struct Outcome {
     pub cpu_nanos: Spread,
     /// Allocations per message.
     pub allocations: f64,
+    /// Seconds per message, round by round.
+    walls: Vec<f64>,
+}
+
+impl Outcome {
+    /// How many times the rate of another contender of the same rounds, which need not be the first.
+    pub fn times(&self, other: &Self) -> Spread {
+        let pairs = self.walls.iter().zip(&other.walls);
+        Spread::of(pairs.map(|(ours, theirs)| theirs / ours).collect())
+    }
 }
 
 /// Runs all contenders in turn for `rounds`, after one unmeasured round; `SINKS_BENCH_ONLY=name` runs one, for a profiler.
@@ -81,5 +91,6 @@ fn outcome(name: &str, sample: &[Measure], base: &[Measure]) -> Outcome {
         cpu_nanos: Spread::of(sample.iter().map(|one| 1e9 * cpu(one)).collect()),
         allocations: sample.iter().map(|one| one.allocations).sum::<u64>() as f64
             / sample.iter().map(|one| one.messages).sum::<u64>() as f64,
+        walls: sample.iter().map(wall).collect(),
     }
 }

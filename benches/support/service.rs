@@ -56,6 +56,16 @@ pub fn entry(name: &str, endpoint: &str, message: Option<&str>, more: &str) -> S
     )
 }
 
+/// The registry, as services name it.
+#[derive(Debug)]
+pub enum Registry {}
+
+impl sink_runtime::Compiled for Registry {
+    fn registry() -> &'static CompiledRegistry {
+        registry()
+    }
+}
+
 /// Declares a service as the generator prints it: a tag, a static, an accessor.
 #[macro_export]
 macro_rules! service {
@@ -65,9 +75,7 @@ macro_rules! service {
 
         impl sink_runtime::Service for $tag {
             const NAME: &'static str = stringify!($name);
-            fn registry() -> &'static sink_runtime::CompiledRegistry {
-                $crate::support::service::registry()
-            }
+            type Registry = $crate::support::service::Registry;
         }
 
         #[inline]

@@ -88,6 +88,22 @@ pub fn note(bench: &str, case: &str, path: &str, figure: &str, value: Spread) {
     ));
 }
 
+/// Says who takes part and how, or why somebody does not.
+pub fn who(bench: &str, name: &str, about: &Result<String, String>) {
+    let (word, why) = match about {
+        Ok(about) => ("present", about),
+        Err(why) => ("absent", why),
+    };
+    println!("{word:<8} {name}: {why}");
+    line(&format!(
+        "{{\"bench\":{},\"who\":{},\"present\":{},\"about\":{}}}",
+        text(bench),
+        text(name),
+        about.is_ok(),
+        text(why)
+    ));
+}
+
 /// A figure without spread.
 pub fn flat(value: f64) -> Spread {
     Spread {

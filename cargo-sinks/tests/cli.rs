@@ -272,3 +272,30 @@ fn a_crate_after_init_builds() {
         .unwrap();
     assert!(build.status.success(), "{}", err(&build));
 }
+
+#[test]
+fn a_warning_that_one_overlay_denies_is_an_error() {
+    let folder = folder(DOUBTFUL);
+    let lints = "[lints]\nshared_directory = \"deny\"\n";
+    fs::write(folder.path().join("services.prod.toml"), lints).unwrap();
+    let checked = sinks(folder.path(), &["check", "--format", "short"]);
+    assert_eq!(status(&checked), 1, "{}", out(&checked));
+    assert!(out(&checked).starts_with("services.toml:3:12: error[W0201]"));
+    assert_eq!(out(&checked).lines().count(), 1, "{}", out(&checked));
+}
+
+#[test]
+fn a_registry_that_is_no_text_is_named_with_the_place() {
+    let folder = folder("");
+    let path = folder.path().join("services.toml");
+    fs::write(&path, b"[services.ticks]\ntype = \"\xc3\xa9\xff\"\n").unwrap();
+    let checked = sinks(folder.path(), &["check"]);
+    assert_eq!(status(&checked), 1);
+    assert!(
+        err(&checked).contains("services.toml:2:10: the registry is not UTF-8"),
+        "{}",
+        err(&checked)
+    );
+    fs::write(&path, b"\xff\xfe[\x00s\x00").unwrap();
+    assert!(err(&sinks(folder.path(), &["check"])).contains("saved as UTF-16"));
+}

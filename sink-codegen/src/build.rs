@@ -83,13 +83,17 @@ impl Build {
         println!("cargo::rerun-if-changed={}", path.display());
         let outcome = match read(&path, &self.registry) {
             Ok(registry) => {
-                watch(&registry, &root, &self.registry);
-                Outcome::of(&generate(&registry, &self.options))
+                watch(&registry, &path);
+                Outcome {
+                    overlays: seen(&path, &registry),
+                    ..Outcome::of(&generate(&registry, &self.options))
+                }
             }
             Err(mistake) => Outcome {
                 code: nothing_known(&self.options).to_string(),
                 mistakes: vec![mistake],
                 warnings: vec![],
+                overlays: String::new(),
             },
         };
         for warning in &outcome.warnings {
@@ -115,6 +119,7 @@ struct Outcome {
     code: String,
     mistakes: Vec<String>,
     warnings: Vec<String>,
+    overlays: String,
 }
 
 impl Outcome {
@@ -127,10 +132,11 @@ impl Outcome {
                 .map(|mistake| mistake_text(diagnostics, mistake))
                 .collect(),
             warnings: diagnostics.warnings().map(warning_line).collect(),
+            overlays: String::new(),
         }
     }
 
-    /// Writes `sinks.rs`, and beside it `sinks.mistakes`: one Rust string literal per line.
+    /// Writes `sinks.rs`, and beside it `sinks.mistakes`, one Rust string literal per line, and `sinks.overlays`.
     fn write(&self, out: &Path) -> std::io::Result<()> {
         let mistakes: String = self
             .mistakes
@@ -138,7 +144,8 @@ impl Outcome {
             .map(|mistake| format!("{mistake:?}\n"))
             .collect();
         write_if_changed(&out.join("sinks.rs"), &self.code)?;
-        write_if_changed(&out.join("sinks.mistakes"), &mistakes)
+        write_if_changed(&out.join("sinks.mistakes"), &mistakes)?;
+        write_if_changed(&out.join("sinks.overlays"), &self.overlays)
     }
 }
 
@@ -168,14 +175,50 @@ fn warning_line(warning: &Diagnostic) -> String {
     crate::text::one_line(&format!("{path}:{line}:{column}: [{code}] {message}{help}"))
 }
 
-fn watch(registry: &Registry, root: &Path, base: &Path) {
+/// Cargo runs the build script again when one of these changes.
+///
+/// A file that does not exist yet cannot be among them: cargo takes that for a change every time. The folder can, but cargo
+/// looks at everything beneath it, so only one that holds nothing but registries is watched; elsewhere `include_sinks!`
+/// notices an overlay that came later.
+fn watch(registry: &Registry, path: &Path) {
     for overlay in &registry.overlays {
         let name = Path::new(&overlay.file.path)
             .file_name()
             .unwrap_or_default();
         println!(
             "cargo::rerun-if-changed={}",
-            root.join(base).with_file_name(name).display()
+            path.with_file_name(name).display()
         );
     }
+    if let Some(folder) = path.parent()
+        && holds_only_registries(folder)
+    {
+        println!("cargo::rerun-if-changed={}", folder.display());
+    }
 }
+
+fn holds_only_registries(folder: &Path) -> bool {
+    let Ok(mut entries) = fs::read_dir(folder) else {
+        return false;
+    };
+    entries.all(|entry| {
+        entry.is_ok_and(|entry| {
+            let path = entry.path();
+            path.extension()
+                .is_some_and(|extension| extension == "toml")
+                && path.file_name().is_some_and(|name| name != "Cargo.toml")
+        })
+    })
+}
+
+/// What `include_sinks!` compares with the folder: the registry's path, then the profiles that had an overlay, a line each.
+fn seen(path: &Path, registry: &Registry) -> String {
+    let profiles = registry.overlays.iter().map(|overlay| &overlay.profile);
+    std::iter::once(path.to_string_lossy().as_ref())
+        .chain(profiles.map(String::as_str))
+        .map(|line| format!("{line}\n"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

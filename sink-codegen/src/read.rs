@@ -39,13 +39,22 @@ fn source(path: &Path, shown: &Path) -> Result<SourceFile, String> {
         ),
         _ => format!("the registry {} cannot be read: {error}", path.display()),
     })?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        format!(
-            "the registry {shown} is not UTF-8: byte {} starts no character",
-            error.utf8_error().valid_up_to()
-        )
-    })?;
+    let text = String::from_utf8(bytes).map_err(|error| not_utf8(&shown, error.as_bytes()))?;
     Ok(SourceFile { path: shown, text })
+}
+
+/// Where a file stops being text, as a person counts, and what it probably is.
+fn not_utf8(shown: &str, bytes: &[u8]) -> String {
+    let sound = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    let line = sound.matches('\n').count() + 1;
+    let column = sound.lines().last().filter(|_| !sound.ends_with('\n'));
+    let column = column.map_or(0, |line| line.chars().count()) + 1;
+    let help = if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        "it is saved as UTF-16: save it as UTF-8"
+    } else {
+        "save it as UTF-8"
+    };
+    format!("{shown}:{line}:{column}: the registry is not UTF-8\n\nhelp: {help}")
 }
 
 /// The overlays beside a registry, as profile and path, in the order of their profiles.

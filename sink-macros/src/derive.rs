@@ -5,6 +5,7 @@ use quote::quote;
 use syn::{Data, DeriveInput, Error, Ident, Result, Type, spanned::Spanned};
 
 mod attributes;
+mod contents;
 mod serde_impls;
 mod shape;
 
@@ -135,6 +136,7 @@ fn emit(input: &DeriveInput, attributes: &Attributes) -> TokenStream {
         .parse()
         .expect("a hexadecimal number is a token");
     let accepts = &attributes.accepts;
+    let contents = contents::emit(input, runtime);
     let serde = attributes.serde.then(|| serde_impls::emit(input, runtime));
     quote! {
         #[automatically_derived]
@@ -159,6 +161,7 @@ fn emit(input: &DeriveInput, attributes: &Attributes) -> TokenStream {
                 <Self as #runtime::__private::SerdeMessage>::decode_serde(codec, payload)
             }
         }
+        #contents
         #serde
     }
 }

@@ -1,9 +1,13 @@
 //! What `include_sinks!` includes.
 
-use std::{env, fs, path::PathBuf};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
 
 use proc_macro2::{Literal, Span, TokenStream};
 use quote::quote;
+use sink_codegen::find_overlays;
 
 use crate::mistakes;
 
@@ -34,10 +38,10 @@ pub(crate) fn expand() -> TokenStream {
         let mistakes = mistakes::emit(&[NO_BUILD_SCRIPT.to_owned()], span);
         return quote! { #mistakes pub type Sinks = __Broken; pub type Sources = __Broken; };
     };
-    let mistakes = mistakes::emit(
-        &read(&fs::read_to_string(out.join("sinks.mistakes")).unwrap_or_default()),
-        span,
-    );
+    let left = |file| fs::read_to_string(out.join(file)).unwrap_or_default();
+    let mut found = read(&left("sinks.mistakes"));
+    found.extend(came_later(&left("sinks.overlays")));
+    let mistakes = mistakes::emit(&found, span);
     quote! {
         ::core::include!(::core::concat!(::core::env!("OUT_DIR"), "/sinks.rs"));
         #mistakes
@@ -53,4 +57,58 @@ fn read(mistakes: &str) -> Vec<String> {
         .filter_map(|literal| syn::parse2::<syn::LitStr>(quote! { #literal }).ok())
         .map(|text| text.value())
         .collect()
+}
+
+/// Cargo cannot be told to watch for a file that does not exist, so an overlay that was added since the build script ran
+/// would be left out in silence: unchecked, and not part of the program.
+fn came_later(seen: &str) -> Option<String> {
+    let mut seen = seen.lines();
+    let registry = Path::new(seen.next()?);
+    let seen: Vec<&str> = seen.collect();
+    let (_, overlay) = find_overlays(registry)
+        .into_iter()
+        .find(|(profile, _)| !seen.contains(&profile.as_str()))?;
+    let name = |path: &Path| {
+        path.file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    };
+    Some(format!(
+        "the overlay {} was added after the build script ran, and is not part of this build\n\n\
+         help: save {} again, or `touch` it: cargo then runs the build script",
+        name(&overlay),
+        name(registry)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_overlay_that_the_build_script_did_not_see_is_a_mistake() {
+        let folder = env::temp_dir().join(format!("sinks-later-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let registry = folder.join("services.toml");
+        fs::write(&registry, "").unwrap();
+        fs::write(folder.join("services.staging.toml"), "").unwrap();
+        let seen = format!("{}\nstaging\n", registry.display());
+        let before = came_later(&seen);
+        fs::write(folder.join("services.production.toml"), "").unwrap();
+        let after = came_later(&seen);
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(before, None);
+        let after = after.unwrap();
+        assert!(
+            after.starts_with("the overlay services.production.toml was added after")
+                && after.contains("save services.toml again"),
+            "{after}"
+        );
+    }
+
+    #[test]
+    fn a_build_script_that_read_no_registry_saw_no_overlays() {
+        assert_eq!(came_later(""), None);
+    }
 }

@@ -11,6 +11,7 @@ use crate::codec::Codec;
 use crate::dynamic::{DynMessageSink, DynSink};
 use crate::error::{EncodeError, RegistryError, SendErrorKind};
 use crate::frame;
+use crate::lazy::Lazy;
 use crate::message::MessageType;
 use crate::receipt::{Level, Receipt};
 use crate::sink::{AtLeastOnce, MessageSink, forward_sink};
@@ -143,6 +144,58 @@ pub trait Branch<M>: DynMessageSink<M> {
     fn is_required(&self) -> bool {
         true
     }
+    /// The same sink behind as few wrappers as can be: that of a generated one is compiled once for all services of a message type.
+    fn as_branch(&self) -> &dyn Branch<M>;
+    /// What [`as_branch`](Self::as_branch) of a [`Lazy`] of this sink gives.
+    #[doc(hidden)]
+    fn of_lazy(lazy: &Lazy<Self>) -> &dyn Branch<M>
+    where
+        M: Send + 'static,
+        Self: MessageSink<M> + Sized + 'static,
+    {
+        lazy.inner()
+    }
+}
+
+/// A composite's member as the composite sees it.
+pub struct Member<'a, M> {
+    sink: &'a dyn Branch<M>,
+    required: bool,
+}
+
+impl<'a, M> Member<'a, M> {
+    fn of(branch: &'a impl Branch<M>) -> Self {
+        Self {
+            sink: branch.as_branch(),
+            required: branch.is_required(),
+        }
+    }
+
+    /// Whether the composite's acceptance depends on it.
+    pub(crate) fn is_required(&self) -> bool {
+        self.required
+    }
+
+    /// The sink, for as long as the composite lives.
+    pub(crate) fn sink(&self) -> &'a dyn Branch<M> {
+        self.sink
+    }
+}
+
+impl<'a, M> std::ops::Deref for Member<'a, M> {
+    type Target = dyn Branch<M> + 'a;
+
+    fn deref(&self) -> &Self::Target {
+        self.sink
+    }
+}
+
+impl<M> fmt::Debug for Member<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Member")
+            .field("required", &self.required)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A composite's member: a static, or shared with an owner.
@@ -196,33 +249,40 @@ impl<M: Send + 'static, S: MessageSink<M>> MessageSink<M> for Optional<S> {
 }
 
 macro_rules! forward_branch {
+    ($self:ident => $inner:expr) => {
+        $crate::composite::forward_branch!($self => $inner, $crate::Branch::<M>::is_required(&$inner));
+    };
     ($self:ident => $inner:expr, $required:expr) => {
-        fn reserve(&$self, encoded: &Encoded<'_, M>) -> Reserved {
-            $inner.reserve(encoded)
+        fn reserve(&$self, encoded: &$crate::Encoded<'_, M>) -> $crate::Reserved {
+            $crate::Branch::reserve(&$inner, encoded)
         }
-        fn release(&$self, encoded: &Encoded<'_, M>) {
-            $inner.release(encoded);
+        fn release(&$self, encoded: &$crate::Encoded<'_, M>) {
+            $crate::Branch::release(&$inner, encoded);
         }
-        fn commit(&$self, encoded: &Encoded<'_, M>) -> Result<Receipt, SendErrorKind> {
-            $inner.commit(encoded)
+        fn commit(&$self, encoded: &$crate::Encoded<'_, M>) -> Result<$crate::Receipt, $crate::SendErrorKind> {
+            $crate::Branch::commit(&$inner, encoded)
         }
         fn drop_copy(&$self) {
-            $inner.drop_copy();
+            $crate::Branch::<M>::drop_copy(&$inner);
         }
-        fn confirm(&$self) -> Option<Level> {
-            $inner.confirm()
+        fn confirm(&$self) -> Option<$crate::Level> {
+            $crate::Branch::<M>::confirm(&$inner)
         }
-        fn room(&$self) -> BoxFuture<'_, Result<(), SendErrorKind>> {
-            $inner.room()
+        fn room(&$self) -> $crate::transport::BoxFuture<'_, Result<(), $crate::SendErrorKind>> {
+            $crate::Branch::<M>::room(&$inner)
         }
         fn is_required(&$self) -> bool {
             $required
         }
+        fn as_branch(&$self) -> &dyn $crate::composite::Branch<M> {
+            $crate::Branch::<M>::as_branch(&$inner)
+        }
     };
 }
+pub(crate) use forward_branch;
 
 impl<M: Send + 'static, S: Branch<M> + MessageSink<M>> Branch<M> for Ref<S> {
-    forward_branch!(self => self.get(), self.get().is_required());
+    forward_branch!(self => *self.get());
 }
 
 impl<M: Send + 'static, S: Branch<M> + MessageSink<M>> Branch<M> for Optional<S> {
@@ -244,25 +304,25 @@ impl<S> AtLeastOnceBranch for Optional<S> {}
 /// The members of a composite: a tuple of up to eight, or [`Members`].
 pub trait Branches<M>: Send + Sync {
     /// Calls `use_them` with all members, in order.
-    fn with(&self, use_them: &mut dyn FnMut(&[&dyn Branch<M>]));
+    fn with(&self, use_them: &mut dyn FnMut(&[Member<'_, M>]));
     /// How many there are.
     fn count(&self) -> usize;
     /// One of them.
-    fn get(&self, index: usize) -> Option<&dyn Branch<M>>;
+    fn get(&self, index: usize) -> Option<Member<'_, M>>;
 }
 
 macro_rules! tuple_branches {
     ($count:literal: $($name:ident $index:tt),+) => {
         impl<M: Send + 'static, $($name: Branch<M>),+> Branches<M> for ($($name,)+) {
-            fn with(&self, use_them: &mut dyn FnMut(&[&dyn Branch<M>])) {
-                use_them(&[$(&self.$index),+]);
+            fn with(&self, use_them: &mut dyn FnMut(&[Member<'_, M>])) {
+                use_them(&[$(Member::of(&self.$index)),+]);
             }
             fn count(&self) -> usize {
                 $count
             }
-            fn get(&self, index: usize) -> Option<&dyn Branch<M>> {
+            fn get(&self, index: usize) -> Option<Member<'_, M>> {
                 match index {
-                    $($index => Some(&self.$index),)+
+                    $($index => Some(Member::of(&self.$index)),)+
                     _ => None,
                 }
             }
@@ -281,24 +341,15 @@ tuple_branches!(8: A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
 
 /// Members known at run time: a static composite of these *is* the dynamic composite.
 pub struct Members<M> {
-    members: Vec<Member<M>>,
-}
-
-struct Member<M> {
-    sink: DynSink<M>,
-    optional: bool,
+    /// Each with whether it is optional.
+    members: Vec<(DynSink<M>, bool)>,
 }
 
 impl<M: MessageType> Members<M> {
     /// These sinks, each with whether it is optional.
     #[must_use]
     pub fn new(members: Vec<(DynSink<M>, bool)>) -> Self {
-        Self {
-            members: members
-                .into_iter()
-                .map(|(sink, optional)| Member { sink, optional })
-                .collect(),
-        }
+        Self { members }
     }
 }
 
@@ -310,21 +361,9 @@ impl<M> fmt::Debug for Members<M> {
     }
 }
 
-impl<M: MessageType> MessageSink<M> for Member<M> {
-    forward_sink!(self => self.sink);
-}
-
-impl<M: MessageType> Branch<M> for Member<M> {
-    forward_branch!(self => self.sink, !self.optional);
-}
-
 impl<M: MessageType> Branches<M> for Members<M> {
-    fn with(&self, use_them: &mut dyn FnMut(&[&dyn Branch<M>])) {
-        let all: Vec<&dyn Branch<M>> = self
-            .members
-            .iter()
-            .map(|member| member as &dyn Branch<M>)
-            .collect();
+    fn with(&self, use_them: &mut dyn FnMut(&[Member<'_, M>])) {
+        let all: Vec<Member<'_, M>> = self.members.iter().map(member).collect();
         use_them(&all);
     }
 
@@ -332,9 +371,14 @@ impl<M: MessageType> Branches<M> for Members<M> {
         self.members.len()
     }
 
-    fn get(&self, index: usize) -> Option<&dyn Branch<M>> {
-        self.members
-            .get(index)
-            .map(|member| member as &dyn Branch<M>)
+    fn get(&self, index: usize) -> Option<Member<'_, M>> {
+        self.members.get(index).map(member)
+    }
+}
+
+fn member<M: MessageType>((sink, optional): &(DynSink<M>, bool)) -> Member<'_, M> {
+    Member {
+        sink,
+        required: !optional,
     }
 }

@@ -96,7 +96,7 @@ impl<M> Clone for DynSink<M> {
     }
 }
 
-impl<M: MessageType> DynSink<M> {
+impl<M: Send + 'static> DynSink<M> {
     /// Any sink; it promises nothing beyond what its trait does.
     pub fn new(sink: impl MessageSink<M> + 'static) -> Self {
         Self {
@@ -104,7 +104,9 @@ impl<M: MessageType> DynSink<M> {
             at_least_once: false,
         }
     }
+}
 
+impl<M: MessageType> DynSink<M> {
     pub(crate) fn leaf(leaf: Carried<M>, at_least_once: bool) -> Self {
         Self {
             inner: Inner::Leaf(leaf),
@@ -309,6 +311,10 @@ impl<M: MessageType> Branch<M> for DynSink<M> {
                 Ok(())
             }),
         }
+    }
+
+    fn as_branch(&self) -> &dyn Branch<M> {
+        self
     }
 }
 

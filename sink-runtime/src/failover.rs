@@ -1,6 +1,7 @@
 //! Each message to the first healthy member, in order.
 
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,20 @@ pub struct Failover<B> {
     name: Name,
     branches: B,
 }
+
+/// A failover without the type of its branches: what it does is compiled once for a message type.
+struct View<'a, M> {
+    name: &'a Name,
+    branches: &'a dyn Branches<M>,
+}
+
+impl<M> Clone for View<'_, M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<M> Copy for View<'_, M> {}
 
 impl<B> Failover<B> {
     /// A generated failover; does nothing.
@@ -47,29 +62,14 @@ impl<B> Failover<B> {
         }
     }
 
-    /// The member that the next message goes to.
-    fn chosen<M: MessageType>(&self) -> Option<&dyn Branch<M>>
+    #[inline]
+    fn view<M>(&self) -> View<'_, M>
     where
         B: Branches<M>,
     {
-        self.branches.get(self.choose::<M>())
-    }
-
-    fn choose<M: MessageType>(&self) -> usize
-    where
-        B: Branches<M>,
-    {
-        let healthy = |index: &usize| {
-            self.branches
-                .get(*index)
-                .is_some_and(|branch| is_healthy(&branch.state_of()))
-        };
-        (0..self.branches.count()).find(healthy).unwrap_or_default()
-    }
-
-    fn empty(&self) -> SendErrorKind {
-        SendErrorKind::Closed {
-            service: self.name.get(),
+        View {
+            name: &self.name,
+            branches: &self.branches,
         }
     }
 }
@@ -84,41 +84,115 @@ fn is_healthy(state: &SinkState) -> bool {
 }
 
 impl<M: MessageType, B: Branches<M>> MessageSink<M> for Failover<B> {
-    async fn send(&self, message: M) -> Result<Receipt, SendError<M>> {
+    fn send(&self, message: M) -> impl Future<Output = Result<Receipt, SendError<M>>> + Send {
+        self.view().send(message)
+    }
+
+    fn try_send(&self, message: M) -> Result<Receipt, SendError<M>> {
+        self.view().try_send(message)
+    }
+
+    fn send_now(&self, message: M) -> Result<Result<Receipt, SendError<M>>, M> {
+        self.view().send_now(message)
+    }
+
+    fn ready(&self) -> impl Future<Output = ()> + Send {
+        self.view().ready()
+    }
+
+    fn settled(
+        &self,
+        receipt: Receipt,
+        level: Level,
+    ) -> impl Future<Output = Result<Level, Lost>> + Send {
+        self.view::<M>().settled(receipt, level)
+    }
+
+    fn flush(&self) -> impl Future<Output = Result<(), Lost>> + Send {
+        self.view::<M>().flush()
+    }
+
+    fn connect(&self) -> impl Future<Output = Result<(), ConnectError>> + Send {
+        self.view::<M>().connect()
+    }
+
+    fn disconnect(&self) -> impl Future<Output = Result<(), ConnectError>> + Send {
+        self.view::<M>().disconnect()
+    }
+
+    fn close(&self, deadline: Duration) -> impl Future<Output = DrainReport> + Send {
+        self.view::<M>().close(deadline)
+    }
+
+    fn state(&self) -> SinkState {
+        self.view::<M>().state()
+    }
+}
+
+impl<'a, M: MessageType> View<'a, M> {
+    /// The member that the next message goes to.
+    fn chosen(self) -> Option<&'a dyn Branch<M>> {
+        self.member(self.choose())
+    }
+
+    fn member(self, index: usize) -> Option<&'a dyn Branch<M>> {
+        self.branches.get(index).map(|member| member.sink())
+    }
+
+    fn choose(self) -> usize {
+        let healthy = |index: &usize| {
+            self.member(*index)
+                .is_some_and(|branch| is_healthy(&branch.state_of()))
+        };
+        (0..self.branches.count()).find(healthy).unwrap_or_default()
+    }
+
+    fn empty(self) -> SendErrorKind {
+        SendErrorKind::Closed {
+            service: self.name.get(),
+        }
+    }
+
+    /// Where the failover is: no two are in one place.
+    fn identity(self) -> usize {
+        std::ptr::from_ref(self.name).addr()
+    }
+
+    async fn send(self, message: M) -> Result<Receipt, SendError<M>> {
         match self.chosen() {
             Some(branch) => branch.send_boxed(message).await,
             None => Err(SendError::new(self.empty(), Some(message))),
         }
     }
 
-    fn try_send(&self, message: M) -> Result<Receipt, SendError<M>> {
+    fn try_send(self, message: M) -> Result<Receipt, SendError<M>> {
         match self.chosen() {
             Some(branch) => branch.try_send_dyn(message),
             None => Err(SendError::new(self.empty(), Some(message))),
         }
     }
 
-    fn send_now(&self, message: M) -> Result<Result<Receipt, SendError<M>>, M> {
+    fn send_now(self, message: M) -> Result<Result<Receipt, SendError<M>>, M> {
         match self.chosen() {
             Some(branch) => branch.send_now_dyn(message),
             None => Ok(Err(SendError::new(self.empty(), Some(message)))),
         }
     }
 
-    async fn ready(&self) {
+    async fn ready(self) {
         if let Some(branch) = self.chosen() {
             branch.ready_boxed().await;
         }
     }
 
-    async fn settled(&self, receipt: Receipt, level: Level) -> Result<Level, Lost> {
+    async fn settled(self, receipt: Receipt, level: Level) -> Result<Level, Lost> {
         // A member that did not give the receipt says so at once.
         let mut answer = Err(Lost::Unknown {
             service: self.name.get(),
             sequence: receipt.sequence(),
         });
         for index in 0..self.branches.count() {
-            if let Some(branch) = self.branches.get(index) {
+            if let Some(branch) = self.member(index) {
                 match branch.settled_boxed(receipt, level).await {
                     Err(Lost::Unknown { .. }) => {}
                     other => answer = other,
@@ -128,19 +202,19 @@ impl<M: MessageType, B: Branches<M>> MessageSink<M> for Failover<B> {
         answer
     }
 
-    async fn flush(&self) -> Result<(), Lost> {
+    async fn flush(self) -> Result<(), Lost> {
         for index in 0..self.branches.count() {
-            if let Some(branch) = self.branches.get(index) {
+            if let Some(branch) = self.member(index) {
                 branch.flush_boxed().await?;
             }
         }
         Ok(())
     }
 
-    async fn connect(&self) -> Result<(), ConnectError> {
+    async fn connect(self) -> Result<(), ConnectError> {
         let mut last = Ok(());
         for index in 0..self.branches.count() {
-            if let Some(branch) = self.branches.get(index) {
+            if let Some(branch) = self.member(index) {
                 last = branch.connect_boxed().await;
                 if last.is_ok() {
                     break;
@@ -150,70 +224,98 @@ impl<M: MessageType, B: Branches<M>> MessageSink<M> for Failover<B> {
         last
     }
 
-    async fn disconnect(&self) -> Result<(), ConnectError> {
+    async fn disconnect(self) -> Result<(), ConnectError> {
         for index in 0..self.branches.count() {
-            if let Some(branch) = self.branches.get(index) {
+            if let Some(branch) = self.member(index) {
                 branch.disconnect_boxed().await?;
             }
         }
         Ok(())
     }
 
-    async fn close(&self, deadline: Duration) -> DrainReport {
-        close_members(&self.branches, &self.name, deadline, Ledger::default()).await
+    async fn close(self, deadline: Duration) -> DrainReport {
+        close_members(self.branches, &self.name, deadline, Ledger::default()).await
     }
 
-    fn state(&self) -> SinkState {
+    fn state(self) -> SinkState {
         self.chosen()
             .map_or(SinkState::Closed, |branch| branch.state_of())
     }
-}
 
-impl<M: MessageType, B: Branches<M>> Branch<M> for Failover<B> {
-    fn reserve(&self, encoded: &Encoded<'_, M>) -> Reserved {
-        let index = self.choose::<M>();
+    fn reserve(self, encoded: &Encoded<'_, M>) -> Reserved {
+        let index = self.choose();
         // The choice may change before the commit: the room is where it was set aside.
-        encoded.remember(std::ptr::from_ref(self).addr(), index);
-        match self.branches.get(index) {
+        encoded.remember(self.identity(), index);
+        match self.member(index) {
             Some(branch) => branch.reserve(encoded),
             None => Reserved::Refused(self.empty()),
         }
     }
 
-    fn release(&self, encoded: &Encoded<'_, M>) {
+    fn release(self, encoded: &Encoded<'_, M>) {
         if let Some(branch) = encoded
-            .recall(std::ptr::from_ref(self).addr())
-            .and_then(|index| self.branches.get(index))
+            .recall(self.identity())
+            .and_then(|index| self.member(index))
         {
             branch.release(encoded);
         }
     }
 
-    fn commit(&self, encoded: &Encoded<'_, M>) -> Result<Receipt, SendErrorKind> {
+    fn commit(self, encoded: &Encoded<'_, M>) -> Result<Receipt, SendErrorKind> {
         match encoded
-            .recall(std::ptr::from_ref(self).addr())
-            .and_then(|index| self.branches.get(index))
+            .recall(self.identity())
+            .and_then(|index| self.member(index))
         {
             Some(branch) => branch.commit(encoded),
             None => Err(self.empty()),
         }
     }
 
-    fn drop_copy(&self) {
+    fn drop_copy(self) {
         if let Some(branch) = self.chosen() {
             branch.drop_copy();
         }
     }
 
-    fn confirm(&self) -> Option<Level> {
+    fn confirm(self) -> Option<Level> {
         self.chosen().and_then(|branch| branch.confirm())
     }
 
-    fn room(&self) -> BoxFuture<'_, Result<(), SendErrorKind>> {
+    fn room(self) -> BoxFuture<'a, Result<(), SendErrorKind>> {
         match self.chosen() {
             Some(branch) => branch.room(),
             None => Box::pin(std::future::ready(Err(self.empty()))),
         }
+    }
+}
+
+impl<M: MessageType, B: Branches<M>> Branch<M> for Failover<B> {
+    fn reserve(&self, encoded: &Encoded<'_, M>) -> Reserved {
+        self.view().reserve(encoded)
+    }
+
+    fn release(&self, encoded: &Encoded<'_, M>) {
+        self.view().release(encoded);
+    }
+
+    fn commit(&self, encoded: &Encoded<'_, M>) -> Result<Receipt, SendErrorKind> {
+        self.view().commit(encoded)
+    }
+
+    fn drop_copy(&self) {
+        self.view::<M>().drop_copy();
+    }
+
+    fn confirm(&self) -> Option<Level> {
+        self.view::<M>().confirm()
+    }
+
+    fn room(&self) -> BoxFuture<'_, Result<(), SendErrorKind>> {
+        self.view::<M>().room()
+    }
+
+    fn as_branch(&self) -> &dyn Branch<M> {
+        self
     }
 }
 

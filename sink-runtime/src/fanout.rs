@@ -1,11 +1,12 @@
 //! Every message to every member: accepted by all required ones, or by none.
 
 use std::fmt;
+use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::composite::{Branch, Branches, Encoded, Reserved};
+use crate::composite::{Branch, Branches, Encoded, Member, Reserved};
 use crate::error::{ConnectError, SendError, SendErrorKind};
 use crate::ledger::Ledger;
 use crate::life::SinkState;
@@ -62,7 +63,34 @@ impl Counts {
             producer: OnceLock::new(),
         }
     }
+
+    fn ledger(&self) -> Ledger {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let mut ledger = Ledger {
+            done: count(&self.accepted),
+            ..Ledger::default()
+        };
+        ledger.returned.full = count(&self.returned_full);
+        ledger.returned.refused = count(&self.returned_refused);
+        ledger.attempted = ledger.done + ledger.returned.total();
+        ledger
+    }
 }
+
+/// A fan-out without the type of its branches: what it does is compiled once for a message type.
+struct View<'a, M> {
+    name: &'a Name,
+    branches: &'a dyn Branches<M>,
+    counts: &'a Counts,
+}
+
+impl<M> Clone for View<'_, M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<M> Copy for View<'_, M> {}
 
 /// What one try at acceptance came to.
 enum Try {
@@ -101,15 +129,7 @@ impl<B> FanOut<B> {
     /// copies, say how far each got from there.
     #[must_use]
     pub fn ledger(&self) -> Ledger {
-        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let mut ledger = Ledger {
-            done: count(&self.counts.accepted),
-            ..Ledger::default()
-        };
-        ledger.returned.full = count(&self.counts.returned_full);
-        ledger.returned.refused = count(&self.counts.returned_refused);
-        ledger.attempted = ledger.done + ledger.returned.total();
-        ledger
+        self.counts.ledger()
     }
 
     /// Copies that full optional members did not get.
@@ -118,7 +138,63 @@ impl<B> FanOut<B> {
         self.counts.optional_dropped.load(Ordering::Relaxed)
     }
 
-    fn identity(&self) -> (u64, u64) {
+    #[inline]
+    fn view<M>(&self) -> View<'_, M>
+    where
+        B: Branches<M>,
+    {
+        View {
+            name: &self.name,
+            branches: &self.branches,
+            counts: &self.counts,
+        }
+    }
+}
+
+impl<M: MessageType, B: Branches<M>> MessageSink<M> for FanOut<B> {
+    fn send(&self, message: M) -> impl Future<Output = Result<Receipt, SendError<M>>> + Send {
+        self.view().send(message)
+    }
+
+    fn try_send(&self, message: M) -> Result<Receipt, SendError<M>> {
+        self.view().try_send(message)
+    }
+
+    fn ready(&self) -> impl Future<Output = ()> + Send {
+        self.view().ready()
+    }
+
+    fn settled(
+        &self,
+        receipt: Receipt,
+        level: Level,
+    ) -> impl Future<Output = Result<Level, Lost>> + Send {
+        self.view::<M>().settled(receipt, level)
+    }
+
+    fn flush(&self) -> impl Future<Output = Result<(), Lost>> + Send {
+        self.view::<M>().flush()
+    }
+
+    fn connect(&self) -> impl Future<Output = Result<(), ConnectError>> + Send {
+        self.view::<M>().connect()
+    }
+
+    fn disconnect(&self) -> impl Future<Output = Result<(), ConnectError>> + Send {
+        self.view::<M>().disconnect()
+    }
+
+    fn close(&self, deadline: Duration) -> impl Future<Output = DrainReport> + Send {
+        self.view::<M>().close(deadline)
+    }
+
+    fn state(&self) -> SinkState {
+        self.view::<M>().state()
+    }
+}
+
+impl<'a, M: MessageType> View<'a, M> {
+    fn identity(self) -> (u64, u64) {
         let producer = *self.counts.producer.get_or_init(crate::clock::system_seed);
         (
             producer,
@@ -127,10 +203,7 @@ impl<B> FanOut<B> {
     }
 
     /// Reserves in every required member, in order, then commits everywhere.
-    fn offer<M: MessageType>(&self, encoded: &Encoded<'_, M>) -> Try
-    where
-        B: Branches<M>,
-    {
+    fn offer(self, encoded: &Encoded<'_, M>) -> Try {
         let mut outcome = None;
         self.branches
             .with(&mut |branches| outcome = Some(self.offer_to(branches, encoded)));
@@ -139,11 +212,7 @@ impl<B> FanOut<B> {
         }))
     }
 
-    fn offer_to<M: MessageType>(
-        &self,
-        branches: &[&dyn Branch<M>],
-        encoded: &Encoded<'_, M>,
-    ) -> Try {
+    fn offer_to(self, branches: &[Member<'_, M>], encoded: &Encoded<'_, M>) -> Try {
         let mut dropped = [false; 64];
         for (index, branch) in branches
             .iter()
@@ -181,14 +250,14 @@ impl<B> FanOut<B> {
                     Err(_) => level = Level::Accepted,
                 }
             } else {
-                self.offer_optional(*branch, encoded);
+                self.offer_optional(branch.sink(), encoded);
             }
         }
         let (_, number) = encoded.identity.unwrap_or_default();
         Try::Accepted(Receipt::new(0, number, level))
     }
 
-    fn offer_optional<M>(&self, branch: &dyn Branch<M>, encoded: &Encoded<'_, M>) {
+    fn offer_optional(self, branch: &dyn Branch<M>, encoded: &Encoded<'_, M>) {
         let taken =
             matches!(branch.reserve(encoded), Reserved::Room) && branch.commit(encoded).is_ok();
         if !taken {
@@ -197,8 +266,8 @@ impl<B> FanOut<B> {
         }
     }
 
-    fn answer<M>(
-        &self,
+    fn answer(
+        self,
         outcome: Result<Receipt, SendErrorKind>,
         message: M,
     ) -> Result<Receipt, SendError<M>> {
@@ -219,7 +288,7 @@ impl<B> FanOut<B> {
         }
     }
 
-    fn full(&self) -> SendErrorKind {
+    fn full(self) -> SendErrorKind {
         SendErrorKind::Full {
             service: self.name.get(),
             held_messages: 0,
@@ -230,10 +299,8 @@ impl<B> FanOut<B> {
             last: None,
         }
     }
-}
 
-impl<M: MessageType, B: Branches<M>> MessageSink<M> for FanOut<B> {
-    async fn send(&self, message: M) -> Result<Receipt, SendError<M>> {
+    async fn send(self, message: M) -> Result<Receipt, SendError<M>> {
         tokio::task::coop::consume_budget().await;
         let identity = self.identity();
         loop {
@@ -255,7 +322,7 @@ impl<M: MessageType, B: Branches<M>> MessageSink<M> for FanOut<B> {
         }
     }
 
-    fn try_send(&self, message: M) -> Result<Receipt, SendError<M>> {
+    fn try_send(self, message: M) -> Result<Receipt, SendError<M>> {
         let identity = self.identity();
         let outcome = match self.offer(&Encoded::new(&message, Some(identity))) {
             Try::Accepted(receipt) => Ok(receipt),
@@ -265,7 +332,7 @@ impl<M: MessageType, B: Branches<M>> MessageSink<M> for FanOut<B> {
         self.answer(outcome, message)
     }
 
-    async fn ready(&self) {
+    async fn ready(self) {
         for index in 0..self.branches.count() {
             if let Some(branch) = self.branches.get(index)
                 && branch.is_required()
@@ -275,7 +342,7 @@ impl<M: MessageType, B: Branches<M>> MessageSink<M> for FanOut<B> {
         }
     }
 
-    async fn settled(&self, receipt: Receipt, level: Level) -> Result<Level, Lost> {
+    async fn settled(self, receipt: Receipt, level: Level) -> Result<Level, Lost> {
         if receipt.level().satisfies(level) {
             return Ok(receipt.level());
         }
@@ -283,7 +350,7 @@ impl<M: MessageType, B: Branches<M>> MessageSink<M> for FanOut<B> {
         self.flush().await.map(|()| level)
     }
 
-    async fn flush(&self) -> Result<(), Lost> {
+    async fn flush(self) -> Result<(), Lost> {
         for index in 0..self.branches.count() {
             if let Some(branch) = self.branches.get(index)
                 && branch.is_required()
@@ -294,7 +361,7 @@ impl<M: MessageType, B: Branches<M>> MessageSink<M> for FanOut<B> {
         Ok(())
     }
 
-    async fn connect(&self) -> Result<(), ConnectError> {
+    async fn connect(self) -> Result<(), ConnectError> {
         for index in 0..self.branches.count() {
             if let Some(branch) = self.branches.get(index) {
                 branch.connect_boxed().await?;
@@ -303,7 +370,7 @@ impl<M: MessageType, B: Branches<M>> MessageSink<M> for FanOut<B> {
         Ok(())
     }
 
-    async fn disconnect(&self) -> Result<(), ConnectError> {
+    async fn disconnect(self) -> Result<(), ConnectError> {
         for index in 0..self.branches.count() {
             if let Some(branch) = self.branches.get(index) {
                 branch.disconnect_boxed().await?;
@@ -312,21 +379,16 @@ impl<M: MessageType, B: Branches<M>> MessageSink<M> for FanOut<B> {
         Ok(())
     }
 
-    async fn close(&self, deadline: Duration) -> DrainReport {
-        close_members(&self.branches, &self.name, deadline, self.ledger()).await
+    async fn close(self, deadline: Duration) -> DrainReport {
+        close_members(self.branches, self.name, deadline, self.counts.ledger()).await
     }
 
-    fn state(&self) -> SinkState {
-        weakest(&self.branches)
+    fn state(self) -> SinkState {
+        weakest(self.branches)
     }
-}
 
-impl<B> FanOut<B> {
     /// Waits for what the members' own `confirm` asks.
-    async fn confirmed<M: MessageType>(&self, receipt: Receipt) -> Result<Receipt, SendErrorKind>
-    where
-        B: Branches<M>,
-    {
+    async fn confirmed(self, receipt: Receipt) -> Result<Receipt, SendErrorKind> {
         let mut failed = 0;
         let mut first: Option<Arc<str>> = None;
         for index in 0..self.branches.count() {
@@ -352,11 +414,98 @@ impl<B> FanOut<B> {
             }),
         }
     }
+
+    fn reserve(self, encoded: &Encoded<'_, M>) -> Reserved {
+        let mut outcome = Reserved::Room;
+        self.branches.with(&mut |branches| {
+            for (index, branch) in branches
+                .iter()
+                .enumerate()
+                .filter(|(_, branch)| branch.is_required())
+            {
+                match branch.reserve(encoded) {
+                    Reserved::Room => {}
+                    other => {
+                        for earlier in branches
+                            .iter()
+                            .take(index)
+                            .filter(|branch| branch.is_required())
+                        {
+                            earlier.release(encoded);
+                        }
+                        outcome = other;
+                        return;
+                    }
+                }
+            }
+        });
+        outcome
+    }
+
+    fn release(self, encoded: &Encoded<'_, M>) {
+        self.branches.with(&mut |branches| {
+            for branch in branches.iter().filter(|branch| branch.is_required()) {
+                branch.release(encoded);
+            }
+        });
+    }
+
+    fn commit(self, encoded: &Encoded<'_, M>) -> Result<Receipt, SendErrorKind> {
+        let mut result = Ok(Receipt::new(
+            0,
+            encoded.identity.unwrap_or_default().1,
+            Level::Accepted,
+        ));
+        self.branches.with(&mut |branches| {
+            for branch in branches {
+                if branch.is_required() {
+                    if let Err(kind) = branch.commit(encoded) {
+                        result = Err(kind);
+                    }
+                } else {
+                    self.offer_optional(branch.sink(), encoded);
+                }
+            }
+        });
+        self.counts.attempted.fetch_add(1, Ordering::Relaxed);
+        self.counts.accepted.fetch_add(1, Ordering::Relaxed);
+        result
+    }
+
+    fn drop_copy(self) {
+        self.branches.with(&mut |branches| {
+            for branch in branches {
+                branch.drop_copy();
+            }
+        });
+    }
+
+    fn confirm(self) -> Option<Level> {
+        let mut level = None;
+        self.branches
+            .with(&mut |branches| level = branches.iter().find_map(|branch| branch.confirm()));
+        level
+    }
+
+    fn room(self) -> BoxFuture<'a, Result<(), SendErrorKind>> {
+        Box::pin(async move {
+            for index in 0..self.branches.count() {
+                if let Some(branch) = self
+                    .branches
+                    .get(index)
+                    .filter(|branch| branch.is_required())
+                {
+                    branch.room().await?;
+                }
+            }
+            Ok(())
+        })
+    }
 }
 
 /// Closes all members one after another within one deadline.
-pub(crate) async fn close_members<M: MessageType, B: Branches<M>>(
-    branches: &B,
+pub(crate) async fn close_members<M: MessageType>(
+    branches: &dyn Branches<M>,
     name: &Name,
     deadline: Duration,
     ledger: Ledger,
@@ -379,7 +528,7 @@ pub(crate) async fn close_members<M: MessageType, B: Branches<M>>(
 }
 
 /// The state furthest from ready among the members.
-fn weakest<M: MessageType, B: Branches<M>>(branches: &B) -> SinkState {
+fn weakest<M: MessageType>(branches: &dyn Branches<M>) -> SinkState {
     let mut worst = SinkState::Ready;
     branches.with(&mut |branches| {
         for state in branches
@@ -408,90 +557,31 @@ fn rank(state: &SinkState) -> u8 {
 
 impl<M: MessageType, B: Branches<M>> Branch<M> for FanOut<B> {
     fn reserve(&self, encoded: &Encoded<'_, M>) -> Reserved {
-        let mut outcome = Reserved::Room;
-        self.branches.with(&mut |branches| {
-            for (index, branch) in branches
-                .iter()
-                .enumerate()
-                .filter(|(_, branch)| branch.is_required())
-            {
-                match branch.reserve(encoded) {
-                    Reserved::Room => {}
-                    other => {
-                        for earlier in branches
-                            .iter()
-                            .take(index)
-                            .filter(|branch| branch.is_required())
-                        {
-                            earlier.release(encoded);
-                        }
-                        outcome = other;
-                        return;
-                    }
-                }
-            }
-        });
-        outcome
+        self.view().reserve(encoded)
     }
 
     fn release(&self, encoded: &Encoded<'_, M>) {
-        self.branches.with(&mut |branches| {
-            for branch in branches.iter().filter(|branch| branch.is_required()) {
-                branch.release(encoded);
-            }
-        });
+        self.view().release(encoded);
     }
 
     fn commit(&self, encoded: &Encoded<'_, M>) -> Result<Receipt, SendErrorKind> {
-        let mut result = Ok(Receipt::new(
-            0,
-            encoded.identity.unwrap_or_default().1,
-            Level::Accepted,
-        ));
-        self.branches.with(&mut |branches| {
-            for branch in branches {
-                if branch.is_required() {
-                    if let Err(kind) = branch.commit(encoded) {
-                        result = Err(kind);
-                    }
-                } else {
-                    self.offer_optional(*branch, encoded);
-                }
-            }
-        });
-        self.counts.attempted.fetch_add(1, Ordering::Relaxed);
-        self.counts.accepted.fetch_add(1, Ordering::Relaxed);
-        result
+        self.view().commit(encoded)
     }
 
     fn drop_copy(&self) {
-        self.branches.with(&mut |branches| {
-            for branch in branches {
-                branch.drop_copy();
-            }
-        });
+        self.view::<M>().drop_copy();
     }
 
     fn confirm(&self) -> Option<Level> {
-        let mut level = None;
-        self.branches
-            .with(&mut |branches| level = branches.iter().find_map(|branch| branch.confirm()));
-        level
+        self.view::<M>().confirm()
     }
 
     fn room(&self) -> BoxFuture<'_, Result<(), SendErrorKind>> {
-        Box::pin(async move {
-            for index in 0..self.branches.count() {
-                if let Some(branch) = self
-                    .branches
-                    .get(index)
-                    .filter(|branch| branch.is_required())
-                {
-                    branch.room().await?;
-                }
-            }
-            Ok(())
-        })
+        self.view::<M>().room()
+    }
+
+    fn as_branch(&self) -> &dyn Branch<M> {
+        self
     }
 }
 

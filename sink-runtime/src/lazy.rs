@@ -1,5 +1,6 @@
 //! A sink that does nothing until it is used: the generated statics, and anyone's own sink.
 
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
-use crate::composite::{Branch, Encoded, Reserved};
+use crate::composite::{Branch, Encoded, Reserved, forward_branch};
 use crate::dynamic::DynSink;
 use crate::error::{ConnectError, SendError, SendErrorKind};
 use crate::life::SinkState;
@@ -17,7 +18,8 @@ use crate::message::MessageType;
 use crate::receipt::{Level, Lost, Receipt};
 use crate::report::{BatchReport, DrainReport};
 use crate::service::{PromisesAtLeastOnce, Service};
-use crate::sink::{AtLeastOnce, MessageSink};
+use crate::sink::{AtLeastOnce, MessageSink, forward_sink};
+use crate::slot::Slot;
 use crate::transport::BoxFuture;
 use crate::{Direct, Relay};
 
@@ -36,10 +38,26 @@ pub struct Lazy<S> {
     inner: Inner<S>,
 }
 
-enum Inner<S> {
+pub(crate) enum Inner<S> {
     /// A leaf: its own link is lazy.
     Leaf(S),
-    Opening(Arc<Opening<S>>),
+    Opening(Opens),
+}
+
+/// An `Arc<Opening<S>>` that does not say so: a generated sink, which has none, would pay for one in code for every service
+/// (fourteen functions that drop it, and the proof that it may be shared).
+pub(crate) struct Opens(Box<dyn Any + Send + Sync>);
+
+impl Opens {
+    fn new<S: Send + Sync + 'static>(opening: Arc<Opening<S>>) -> Self {
+        Self(Box::new(opening))
+    }
+
+    fn of<S: 'static>(&self) -> &Arc<Opening<S>> {
+        self.0
+            .downcast_ref()
+            .expect("`Lazy::new` puts in what opens its own sink")
+    }
 }
 
 /// How long one attempt of [`Lazy::new`]'s function may take, and how long a send waits for it in all.
@@ -64,60 +82,56 @@ struct Attempt {
     waiting: Vec<Waker>,
 }
 
-impl<M, T> Lazy<Relay<M, T>> {
-    /// A generated relay sink; does nothing.
-    #[must_use]
-    pub const fn leaf() -> Self {
-        Self {
-            inner: Inner::Leaf(Relay::unopened()),
-        }
-    }
-
-    /// A double in the service's place.
-    #[must_use]
-    pub fn double(sink: DynSink<M>) -> Self {
-        Self {
-            inner: Inner::Leaf(Relay::double(sink)),
-        }
-    }
-}
-
-impl<M, T> Lazy<Direct<M, T>> {
-    /// A generated direct sink; does nothing.
-    #[must_use]
-    pub const fn leaf() -> Self {
-        Self {
-            inner: Inner::Leaf(Direct::unopened()),
-        }
-    }
-
-    /// A double in the service's place.
-    #[must_use]
-    pub fn double(sink: DynSink<M>) -> Self {
-        Self {
-            inner: Inner::Leaf(Direct::double(sink)),
-        }
-    }
-}
-
 macro_rules! leaf_methods {
     ($name:ident) => {
-        impl<M: MessageType, T> Lazy<$name<M, T>> {
+        impl<M, T: Service> Lazy<$name<M, T>> {
+            /// A generated sink; does nothing.
+            #[must_use]
+            pub const fn leaf() -> Self {
+                Self {
+                    inner: Inner::Leaf($name::unopened()),
+                }
+            }
+
+            /// A double in the service's place.
+            #[must_use]
+            pub fn double(sink: DynSink<M>) -> Self {
+                Self {
+                    inner: Inner::Leaf($name::of(Slot::new::<T>().doubled(sink))),
+                }
+            }
+        }
+
+        impl<M: Send + 'static, T: Service> Lazy<$name<M, T>> {
             /// A double in the service's place that keeps what it is sent.
             #[must_use]
             pub fn recording() -> Self {
                 Self {
-                    inner: Inner::Leaf($name::recording()),
+                    inner: Inner::Leaf($name::of(Slot::new::<T>().recording())),
                 }
             }
+        }
 
+        impl<M, T> Lazy<$name<M, T>> {
+            /// The leaf without its tag.
+            #[inline(always)]
+            pub(crate) fn slot(&self) -> &Slot<M> {
+                match &self.inner {
+                    Inner::Leaf(leaf) => leaf.slot(),
+                    Inner::Opening(_) => {
+                        unreachable!(
+                            "only the generator makes this sink, and it has nothing to open"
+                        )
+                    }
+                }
+            }
+        }
+
+        impl<M: MessageType, T> Lazy<$name<M, T>> {
             /// What [`recording`](Self::recording) has kept; `None` for any other sink.
             #[must_use]
             pub fn recorded(&self) -> Option<&crate::testing::Recording<M>> {
-                match &self.inner {
-                    Inner::Leaf(leaf) => leaf.recorded(),
-                    Inner::Opening(_) => None,
-                }
+                self.slot().recorded()
             }
         }
 
@@ -125,10 +139,7 @@ macro_rules! leaf_methods {
             /// Where every message is.
             #[must_use]
             pub fn ledger(&self) -> crate::Ledger {
-                match &self.inner {
-                    Inner::Leaf(leaf) => leaf.ledger(),
-                    Inner::Opening(_) => crate::Ledger::default(),
-                }
+                self.slot().ledger()
             }
 
             /// Sends from code outside a runtime, waiting on this thread; the link is driven by a runtime elsewhere.
@@ -136,7 +147,7 @@ macro_rules! leaf_methods {
             /// # Errors
             /// As [`MessageSink::send`].
             pub fn blocking_send(&self, message: M) -> Result<Receipt, SendError<M>> {
-                crate::blocking::wait(self.send(message))
+                crate::blocking::wait(self.slot().send(message))
             }
 
             /// A watch on the state; `None` for a double.
@@ -146,10 +157,7 @@ macro_rules! leaf_methods {
             pub fn states(
                 &self,
             ) -> Result<Option<tokio::sync::watch::Receiver<SinkState>>, crate::RegistryError> {
-                match &self.inner {
-                    Inner::Leaf(leaf) => leaf.states(),
-                    Inner::Opening(_) => Ok(None),
-                }
+                self.slot().states()
             }
         }
     };
@@ -175,11 +183,11 @@ impl<S: Send + Sync + 'static> Lazy<S> {
             })
         });
         Self {
-            inner: Inner::Opening(Arc::new(Opening {
+            inner: Inner::Opening(Opens::new(Arc::new(Opening {
                 open,
                 sink: OnceLock::new(),
                 attempt: Mutex::default(),
-            })),
+            }))),
         }
     }
 }
@@ -297,16 +305,27 @@ impl<L: Future, R: Future<Output = L::Output>> Future for Either<L, R> {
     }
 }
 
+impl<S> Lazy<S> {
+    #[inline(always)]
+    pub(crate) const fn inner(&self) -> &Inner<S> {
+        &self.inner
+    }
+}
+
 impl<M: Send + 'static, S: MessageSink<M> + 'static> MessageSink<M> for Lazy<S> {
+    forward_sink!(self => *S::of_lazy(self));
+}
+
+impl<M: Send + 'static, S: MessageSink<M> + 'static> MessageSink<M> for Inner<S> {
     #[inline(always)]
     fn send(&self, message: M) -> impl Future<Output = Result<Receipt, SendError<M>>> + Send {
-        match &self.inner {
+        match self {
             Inner::Leaf(leaf) => Either::Left {
                 left: leaf.send(message),
             },
-            Inner::Opening(opening) => Either::Right {
+            Inner::Opening(opens) => Either::Right {
                 right: async move {
-                    match opening.opened().await {
+                    match opens.of::<S>().opened().await {
                         Ok(sink) => sink.send(message).await,
                         Err(error) => Err(SendError::new(unopened(error), Some(message))),
                     }
@@ -317,15 +336,15 @@ impl<M: Send + 'static, S: MessageSink<M> + 'static> MessageSink<M> for Lazy<S> 
 
     #[inline]
     fn try_send(&self, message: M) -> Result<Receipt, SendError<M>> {
-        match &self.inner {
+        match self {
             Inner::Leaf(leaf) => leaf.try_send(message),
-            Inner::Opening(opening) => match opening.sink.get() {
+            Inner::Opening(opens) => match opens.of::<S>().sink.get() {
                 Some(sink) => sink.try_send(message),
                 None => {
                     // Begins to open, so that a later call finds the sink there.
                     let mut joined = None;
                     let mut context = Context::from_waker(Waker::noop());
-                    let error = match opening.poll_attempt(&mut joined, &mut context) {
+                    let error = match opens.of::<S>().poll_attempt(&mut joined, &mut context) {
                         Poll::Ready(Err(error)) => error,
                         _ => ConnectError::Other {
                             service: Arc::from("lazy"),
@@ -340,9 +359,9 @@ impl<M: Send + 'static, S: MessageSink<M> + 'static> MessageSink<M> for Lazy<S> 
 
     #[inline]
     fn send_now(&self, message: M) -> Result<Result<Receipt, SendError<M>>, M> {
-        match &self.inner {
+        match self {
             Inner::Leaf(leaf) => leaf.send_now(message),
-            Inner::Opening(opening) => match opening.sink.get() {
+            Inner::Opening(opens) => match opens.of::<S>().sink.get() {
                 Some(sink) => sink.send_now(message),
                 None => Err(message),
             },
@@ -350,10 +369,10 @@ impl<M: Send + 'static, S: MessageSink<M> + 'static> MessageSink<M> for Lazy<S> 
     }
 
     async fn ready(&self) {
-        match &self.inner {
+        match self {
             Inner::Leaf(leaf) => leaf.ready().await,
-            Inner::Opening(opening) => {
-                if let Ok(sink) = opening.opened().await {
+            Inner::Opening(opens) => {
+                if let Ok(sink) = opens.of::<S>().opened().await {
                     sink.ready().await;
                 }
             }
@@ -382,9 +401,9 @@ impl<M: Send + 'static, S: MessageSink<M> + 'static> MessageSink<M> for Lazy<S> 
     }
 
     async fn connect(&self) -> Result<(), ConnectError> {
-        match &self.inner {
+        match self {
             Inner::Leaf(leaf) => leaf.connect().await,
-            Inner::Opening(opening) => opening.attempt().await?.connect().await,
+            Inner::Opening(opens) => opens.of::<S>().attempt().await?.connect().await,
         }
     }
 
@@ -411,12 +430,12 @@ impl<M: Send + 'static, S: MessageSink<M> + 'static> MessageSink<M> for Lazy<S> 
     }
 }
 
-impl<S> Lazy<S> {
+impl<S: 'static> Inner<S> {
     /// The inner sink, if it is there.
     fn opened(&self) -> Option<&S> {
-        match &self.inner {
-            Inner::Leaf(leaf) => Some(leaf),
-            Inner::Opening(opening) => opening.sink.get(),
+        match self {
+            Self::Leaf(leaf) => Some(leaf),
+            Self::Opening(opens) => opens.of::<S>().sink.get(),
         }
     }
 }
@@ -432,6 +451,10 @@ fn unopened(error: ConnectError) -> SendErrorKind {
 }
 
 impl<M: Send + 'static, S: Branch<M> + MessageSink<M> + 'static> Branch<M> for Lazy<S> {
+    forward_branch!(self => *<S as Branch<M>>::of_lazy(self));
+}
+
+impl<M: Send + 'static, S: Branch<M> + MessageSink<M> + 'static> Branch<M> for Inner<S> {
     fn reserve(&self, encoded: &Encoded<'_, M>) -> Reserved {
         match self.opened() {
             Some(sink) => sink.reserve(encoded),
@@ -465,15 +488,19 @@ impl<M: Send + 'static, S: Branch<M> + MessageSink<M> + 'static> Branch<M> for L
     }
 
     fn room(&self) -> BoxFuture<'_, Result<(), SendErrorKind>> {
-        match &self.inner {
+        match self {
             Inner::Leaf(leaf) => leaf.room(),
-            Inner::Opening(opening) => Box::pin(async move {
-                match opening.opened().await {
+            Inner::Opening(opens) => Box::pin(async move {
+                match opens.of::<S>().opened().await {
                     Ok(sink) => sink.room().await,
                     Err(error) => Err(unopened(error)),
                 }
             }),
         }
+    }
+
+    fn as_branch(&self) -> &dyn Branch<M> {
+        self
     }
 }
 

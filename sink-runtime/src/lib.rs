@@ -31,6 +31,7 @@ mod relay;
 mod factory;
 mod registry;
 mod service;
+mod set;
 mod slot;
 
 // --- the send path
@@ -78,7 +79,7 @@ pub mod __private;
 pub use carrier::{Carrier, Dialing};
 pub use codec::Codec;
 pub use composite::{
-    AtLeastOnceBranch, Branch, Branches, Encoded, Members, Optional, Ref, Reserved,
+    AtLeastOnceBranch, Branch, Branches, Encoded, Member, Members, Optional, Ref, Reserved,
 };
 pub use direct::Direct;
 pub use dynamic::{AtLeastOnceSink, DynMessageSink, DynSink};
@@ -101,7 +102,8 @@ pub use relay::Relay;
 pub use report::{BatchError, BatchReport, DrainReport, UndeliveredMessage};
 #[doc(no_inline)]
 pub use serde;
-pub use service::{Expect, PromisesAtLeastOnce, Service};
+pub use service::{Compiled, Expect, PromisesAtLeastOnce, Service};
+pub use set::Set;
 pub use sink::{AtLeastOnce, MessageSink};
 pub use source::{Delivery, From, Gap, GapCause, Source, SourceLedger};
 pub use transport::Endpoint;

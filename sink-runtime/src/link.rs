@@ -160,7 +160,8 @@ pub(crate) struct Core {
     pub(crate) abandon_at: Option<Instant>,
     /// When what is buffered was accepted, where that counts.
     ages: Option<Ages>,
-    attempted: u64,
+    /// Sends that have no sequence, because they wait or were given back; those that have one are counted by it.
+    unnumbered: u64,
     returned: Returned,
     dropped: Dropped,
     /// How large the message was that last found no room; until one is accepted, `ready` waits for as much.
@@ -278,7 +279,7 @@ impl Link {
             abandoned: false,
             abandon_at: None,
             ages: config.max_age.map(Ages::new),
-            attempted: 0,
+            unnumbered: 0,
             returned: Returned::default(),
             dropped: Dropped::default(),
             refused_bytes: 0,
@@ -333,22 +334,32 @@ impl Link {
         encode: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
     ) -> Offer {
         let mut core = self.lock();
-        if let Err(offer) = self.admit_one(&mut core, 0) {
+        if !self.admits(&core, 0)
+            && let Err(offer) = self.admit_one(&mut core, 0)
+        {
             return offer;
         }
-        let sequence = core.outbox.next_sequence();
-        let (out, at) = core.outbox.tail();
-        frame::begin_data(out, envelope.flags(), sequence);
-        envelope.encode(out);
-        let payload_at = out.len();
-        let encoded = encode(out);
-        let (payload, size) = (out.len() - payload_at, out.len() - at);
-        frame::finish(out, at, 0);
-        if let Err(offer) = self.check_encoded(&mut core, encoded, payload, size) {
-            return offer;
+        let room = self.config.buffer_bytes.saturating_sub(core.reserved_bytes);
+        let (mut encoded, mut payload, mut size) = (Ok(()), 0, 0);
+        let kept = core.outbox.append(|out, sequence, held| {
+            let at = out.len();
+            frame::begin_data(out, envelope.flags(), sequence);
+            envelope.encode(out);
+            let payload_at = out.len();
+            encoded = encode(out);
+            (payload, size) = (out.len() - payload_at, out.len() - at);
+            frame::finish(out, at, 0);
+            encoded.is_ok()
+                && payload as u64 <= u64::from(self.config.max_frame_bytes)
+                && held + size as u64 <= room
+        });
+        if !kept {
+            return match self.refuse_encoded(&mut core, encoded, payload, size) {
+                Ok(()) => Offer::Full,
+                Err(offer) => offer,
+            };
         }
-        core.outbox.commit(at, None);
-        self.accepted(core, sequence)
+        self.accepted(core)
     }
 
     /// Offers a payload that exists already and is large: it is referenced, not copied.
@@ -356,7 +367,7 @@ impl Link {
         let mut core = self.lock();
         // Too large is too large, however full the buffer is.
         if let Some(kind) = self.too_large(payload.len(), payload.len() + frame::DATA_HEAD) {
-            core.attempted += 1;
+            core.unnumbered += 1;
             core.returned.refused += 1;
             return Offer::Refused(kind);
         }
@@ -371,14 +382,26 @@ impl Link {
         ) {
             return offer;
         }
-        let sequence = core.outbox.next_sequence();
         core.outbox.seal();
-        let (out, at) = core.outbox.tail();
-        frame::begin_data(out, envelope.flags(), sequence);
-        envelope.encode(out);
-        frame::finish(out, at, payload.len());
-        core.outbox.commit(at, Some(payload.clone()));
-        self.accepted(core, sequence)
+        core.outbox.append(|out, sequence, _| {
+            let at = out.len();
+            frame::begin_data(out, envelope.flags(), sequence);
+            envelope.encode(out);
+            frame::finish(out, at, payload.len());
+            false
+        });
+        core.outbox.keep_with(payload.clone());
+        self.accepted(core)
+    }
+
+    /// Whether nothing stands against one more message: what nearly every send finds.
+    #[inline(always)]
+    fn admits(&self, core: &Core, bytes: usize) -> bool {
+        core.driver != Driver::None
+            && !core.closed
+            && !core.draining
+            && core.queue.is_empty()
+            && self.has_room(core, bytes)
     }
 
     /// The checks that need no encoding.
@@ -404,7 +427,7 @@ impl Link {
     #[cold]
     fn admit_cold(self: &Arc<Self>, core: &mut Core) -> Result<(), Offer> {
         if core.closed || core.draining {
-            core.attempted += 1;
+            core.unnumbered += 1;
             core.returned.closed += 1;
             return Err(Offer::Refused(SendErrorKind::Closed {
                 service: self.service(),
@@ -412,7 +435,7 @@ impl Link {
         }
         if let Some(error) = core.life.gave_up() {
             let source = Arc::clone(error);
-            core.attempted += 1;
+            core.unnumbered += 1;
             core.returned.closed += 1;
             return Err(Offer::Refused(SendErrorKind::Connect {
                 service: self.service(),
@@ -420,7 +443,7 @@ impl Link {
             }));
         }
         if Handle::try_current().is_err() {
-            core.attempted += 1;
+            core.unnumbered += 1;
             core.returned.closed += 1;
             return Err(Offer::Refused(SendErrorKind::NoRuntime {
                 service: self.service(),
@@ -449,7 +472,6 @@ impl Link {
             }
             WhenFull::DropNewest => {
                 let sequence = core.outbox.skip(DropCause::Newest);
-                core.attempted += 1;
                 core.dropped.newest += 1;
                 Err(Offer::Accepted(Receipt::new(
                     self.id,
@@ -502,7 +524,7 @@ impl Link {
             Ok(()) => self.too_large(payload, size),
         };
         if let Some(kind) = kind {
-            core.attempted += 1;
+            core.unnumbered += 1;
             core.returned.refused += 1;
             return Err(Offer::Refused(kind));
         }
@@ -534,13 +556,23 @@ impl Link {
     }
 
     /// The frame stands in the buffer: write it on the spot if the link is idle, else see that the driver knows.
-    #[inline]
-    fn accepted(self: &Arc<Self>, mut core: MutexGuard<'_, Core>, sequence: u64) -> Offer {
-        core.attempted += 1;
+    #[inline(always)]
+    fn accepted(self: &Arc<Self>, mut core: MutexGuard<'_, Core>) -> Offer {
+        let sequence = core.outbox.last_sequence();
         core.refused_bytes = 0;
-        if core.ages.is_some() {
-            core.note_age(self, sequence);
+        if core.flushing && core.ages.is_none() {
+            return Offer::Accepted(Receipt::new(self.id, sequence, Level::Accepted));
         }
+        self.accepted_otherwise(core, sequence)
+    }
+
+    #[cold]
+    fn accepted_otherwise(
+        self: &Arc<Self>,
+        mut core: MutexGuard<'_, Core>,
+        sequence: u64,
+    ) -> Offer {
+        core.note_age(self, sequence);
         let receipt = Receipt::new(self.id, sequence, Level::Accepted);
         if core.flushing {
             return Offer::Accepted(receipt);
@@ -647,7 +679,7 @@ impl Link {
     pub(crate) fn ledger(&self) -> Ledger {
         let core = self.lock();
         Ledger {
-            attempted: core.attempted,
+            attempted: core.outbox.last_sequence() + core.unnumbered,
             recovered: 0,
             waiting: core.queue.len() as u64,
             returned: core.returned,
@@ -704,7 +736,7 @@ impl Link {
             Ok(()) => self.too_large(payload, size),
         };
         let mut core = self.lock();
-        core.attempted += 1;
+        core.unnumbered += 1;
         if let Some(kind) = refused {
             core.returned.refused += 1;
             return Err(kind);
@@ -790,7 +822,7 @@ impl Link {
     /// Counts an offer that found no room and is given back.
     pub(crate) fn give_back_full(&self, waited: Duration) -> SendErrorKind {
         let mut core = self.lock();
-        core.attempted += 1;
+        core.unnumbered += 1;
         core.returned.full += 1;
         self.full(&core, waited)
     }
@@ -960,7 +992,6 @@ impl Link {
     pub(crate) fn drop_optional(&self) {
         let mut core = self.lock();
         core.outbox.skip(DropCause::Optional);
-        core.attempted += 1;
         core.dropped.optional += 1;
     }
 
@@ -986,7 +1017,7 @@ impl Link {
         core.reserved_messages -= 1;
         core.reserved_bytes -= bytes as u64;
         if core.closed || core.draining {
-            core.attempted += 1;
+            core.unnumbered += 1;
             core.returned.closed += 1;
             return Offer::Refused(SendErrorKind::Closed {
                 service: self.service(),
@@ -996,19 +1027,20 @@ impl Link {
         if around {
             core.outbox.seal();
         }
-        let sequence = core.outbox.next_sequence();
-        let (out, at) = core.outbox.tail();
-        frame::begin_data(out, envelope.flags(), sequence);
-        envelope.encode(out);
+        core.outbox.append(|out, sequence, _| {
+            let at = out.len();
+            frame::begin_data(out, envelope.flags(), sequence);
+            envelope.encode(out);
+            if !around {
+                out.extend_from_slice(payload);
+            }
+            frame::finish(out, at, if around { payload.len() } else { 0 });
+            !around
+        });
         if around {
-            frame::finish(out, at, payload.len());
-            core.outbox.commit(at, Some(payload.clone()));
-        } else {
-            out.extend_from_slice(payload);
-            frame::finish(out, at, 0);
-            core.outbox.commit(at, None);
+            core.outbox.keep_with(payload.clone());
         }
-        self.accepted(core, sequence)
+        self.accepted(core)
     }
 
     /// Whether a sender that comes now would find room.
@@ -1216,15 +1248,20 @@ impl Core {
         let Some(queued) = self.queue.pop_front() else {
             return;
         };
+        self.unnumbered -= 1;
         let sequence = self.outbox.next_sequence();
         if queued.beyond.is_some() {
             self.outbox.seal();
         }
-        let (out, at) = self.outbox.tail();
-        out.extend_from_slice(&queued.frame);
-        out[at + frame::HEAD..at + frame::DATA_HEAD].copy_from_slice(&sequence.to_le_bytes());
-        self.outbox.commit(at, queued.beyond);
-        self.note_age(link, sequence);
+        self.outbox.append(|out, sequence, _| {
+            let number = out.len() + frame::HEAD..out.len() + frame::DATA_HEAD;
+            out.extend_from_slice(&queued.frame);
+            out[number].copy_from_slice(&sequence.to_le_bytes());
+            queued.beyond.is_none()
+        });
+        if let Some(beyond) = queued.beyond {
+            self.outbox.keep_with(beyond);
+        }
         self.admitted.push((
             queued.ticket,
             Admission::Accepted(Receipt::new(link.id, sequence, Level::Accepted)),

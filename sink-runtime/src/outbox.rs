@@ -40,9 +40,9 @@ struct Segment {
     mark: usize,
     /// Frames from `start` on.
     frames: u64,
-    /// Frames from `mark` on.
-    unwritten: u64,
-    /// The highest sequence in it.
+    /// Of those, before `mark`.
+    marked: u64,
+    /// The highest sequence in it, once another segment follows.
     last: u64,
     /// Nothing is appended any more.
     sealed: bool,
@@ -52,6 +52,21 @@ impl Segment {
     fn len(&self) -> usize {
         self.bytes.len() + self.beyond.len()
     }
+
+    /// Frames from `mark` on.
+    fn unwritten(&self) -> u64 {
+        self.frames - self.marked
+    }
+}
+
+/// What is counted for each message: so little that a send hardly pays for it; all else follows from it.
+#[derive(Debug, Default)]
+struct Held {
+    /// Frames from each segment's `start` on.
+    messages: u64,
+    /// Their bytes.
+    bytes: u64,
+    last_sequence: u64,
 }
 
 /// A segment's bytes while the flusher writes them without the lock.
@@ -115,14 +130,11 @@ pub(crate) struct Outbox {
     /// The next segment opened is only the head of a payload referenced.
     around: bool,
     spare: Vec<Vec<u8>>,
-    held_messages: u64,
-    held_bytes: u64,
-    unwritten: u64,
+    held: Held,
     /// Written on some connection and not yet acked, where acks are due.
     in_flight: u64,
     done: u64,
     unknown: u64,
-    last_sequence: u64,
     written_to: u64,
     acked_to: u64,
     /// Runs of dropped sequences: the first, the last and why.
@@ -144,13 +156,10 @@ impl Outbox {
             begun: None,
             around: false,
             spare: Vec::new(),
-            held_messages: 0,
-            held_bytes: 0,
-            unwritten: 0,
+            held: Held::default(),
             in_flight: 0,
             done: 0,
             unknown: 0,
-            last_sequence: 0,
             written_to: 0,
             acked_to: 0,
             skipped: BTreeMap::new(),
@@ -164,18 +173,23 @@ impl Outbox {
 
     #[inline]
     pub(crate) fn held_messages(&self) -> u64 {
-        self.held_messages
+        self.held.messages
     }
 
     #[inline]
     pub(crate) fn held_bytes(&self) -> u64 {
-        self.held_bytes
+        self.held.bytes
     }
 
     /// Frames not wholly written.
     #[inline]
     pub(crate) fn unwritten(&self) -> u64 {
-        self.unwritten
+        // What is written is held only where it is kept until acked.
+        if self.keep {
+            self.held.messages - self.in_flight
+        } else {
+            self.held.messages
+        }
     }
 
     pub(crate) fn in_flight(&self) -> u64 {
@@ -191,12 +205,12 @@ impl Outbox {
     }
 
     pub(crate) fn last_sequence(&self) -> u64 {
-        self.last_sequence
+        self.held.last_sequence
     }
 
     /// Whether nothing is owed: all written and, where acks are due, acked or given up.
     pub(crate) fn is_settled(&self) -> bool {
-        self.unwritten == 0 && self.in_flight == 0
+        self.unwritten() == 0 && self.in_flight == 0
     }
 
     /// Whether everything up to `sequence` has got as far as it can: written, and acked where acks are due.
@@ -224,7 +238,7 @@ impl Outbox {
                 return sequence_at(&segment.bytes, at);
             }
         }
-        self.last_sequence + 1
+        self.held.last_sequence + 1
     }
 
     // --- appending
@@ -232,37 +246,61 @@ impl Outbox {
     /// The sequence the next message gets.
     #[inline]
     pub(crate) fn next_sequence(&self) -> u64 {
-        self.last_sequence + 1
+        self.held.last_sequence + 1
     }
 
     /// Gives a sequence to a message that is dropped at once: the receiver sees the gap.
     pub(crate) fn skip(&mut self, cause: DropCause) -> u64 {
-        self.last_sequence += 1;
-        self.except(self.last_sequence, cause);
-        self.last_sequence
+        self.held.last_sequence += 1;
+        self.except(self.held.last_sequence, cause);
+        self.held.last_sequence
     }
 
-    /// The segment to append to, and where in it the new frame begins.
-    #[inline]
-    pub(crate) fn tail(&mut self) -> (&mut Vec<u8>, usize) {
+    /// Has `put` append a frame under the sequence it is told, and keeps it if `put` says so, given the bytes held beside it;
+    /// else it stays begun, for [`keep_with`](Self::keep_with) or [`rescind`](Self::rescind).
+    #[inline(always)]
+    pub(crate) fn append(&mut self, put: impl FnOnce(&mut Vec<u8>, u64, u64) -> bool) -> bool {
         self.rescind_begun();
-        let open = self
-            .segments
-            .back()
-            .is_some_and(|segment| !segment.sealed && segment.bytes.len() < SEGMENT);
-        if !open {
-            self.open_segment();
-        }
-        let segment = self.segments.back_mut().expect("a segment was just opened");
+        let segment = match self.segments.back_mut() {
+            Some(last) if !last.sealed && last.bytes.len() < SEGMENT => last,
+            _ => {
+                self.open_segment();
+                self.segments.back_mut().expect("a segment was opened")
+            }
+        };
         let at = segment.bytes.len();
         self.begun = Some(at);
-        (&mut segment.bytes, at)
+        let sequence = self.held.last_sequence + 1;
+        let keeps = put(&mut segment.bytes, sequence, self.held.bytes);
+        if keeps {
+            self.begun = None;
+            segment.frames += 1;
+            self.held.messages += 1;
+            self.held.bytes += (segment.bytes.len() - at) as u64;
+            self.held.last_sequence = sequence;
+        }
+        keeps
+    }
+
+    /// Keeps the frame that was begun last, with a payload behind it that is referenced instead of copied.
+    pub(crate) fn keep_with(&mut self, beyond: Bytes) -> u64 {
+        let at = self.begun.take().expect("a frame was begun");
+        let segment = self.segments.back_mut().expect("a frame was begun in it");
+        segment.frames += 1;
+        self.held.messages += 1;
+        self.held.bytes += (segment.bytes.len() - at + beyond.len()) as u64;
+        self.held.last_sequence += 1;
+        segment.beyond = beyond;
+        segment.sealed = true;
+        segment.last = self.held.last_sequence;
+        self.held.last_sequence
     }
 
     #[cold]
     fn open_segment(&mut self) {
         if let Some(last) = self.segments.back_mut() {
             last.sealed = true;
+            last.last = self.held.last_sequence;
         }
         self.fit_last();
         let bytes = if std::mem::take(&mut self.around) {
@@ -303,27 +341,6 @@ impl Outbox {
         if let (Some(at), Some(segment)) = (self.begun.take(), self.segments.back_mut()) {
             segment.bytes.truncate(at);
         }
-    }
-
-    /// Keeps the frame that begins at `at` of the tail; `beyond` is a payload referenced instead of copied.
-    #[inline(always)]
-    pub(crate) fn commit(&mut self, at: usize, beyond: Option<Bytes>) -> u64 {
-        self.begun = None;
-        let segment = self.segments.back_mut().expect("a frame was begun in it");
-        let extra = beyond.as_ref().map_or(0, Bytes::len);
-        let size = segment.bytes.len() - at + extra;
-        segment.frames += 1;
-        segment.unwritten += 1;
-        if let Some(beyond) = beyond {
-            segment.beyond = beyond;
-            segment.sealed = true;
-        }
-        self.held_messages += 1;
-        self.held_bytes += size as u64;
-        self.unwritten += 1;
-        self.last_sequence += 1;
-        segment.last = self.last_sequence;
-        self.last_sequence
     }
 
     /// Closes the tail so that the next frame opens a segment of its own: before a referenced payload.
@@ -415,7 +432,6 @@ impl Outbox {
         } else {
             self.wrote_part()
         };
-        self.unwritten -= whole;
         if self.acks {
             self.in_flight += whole;
         } else {
@@ -429,9 +445,16 @@ impl Outbox {
 
     #[inline]
     fn wrote_all(&mut self) -> u64 {
+        let is_last = self.current + 1 == self.segments.len();
         let segment = &mut self.segments[self.current];
-        let whole = std::mem::take(&mut segment.unwritten);
-        self.written_to = self.written_to.max(segment.last);
+        let whole = segment.unwritten();
+        let last = if is_last {
+            self.held.last_sequence
+        } else {
+            segment.last
+        };
+        self.written_to = self.written_to.max(last);
+        segment.marked = segment.frames;
         segment.mark = segment.written;
         if self.keep {
             if segment.sealed || segment.bytes.len() >= SEGMENT {
@@ -439,8 +462,8 @@ impl Outbox {
                 self.current += 1;
             }
         } else {
-            self.held_messages -= segment.frames;
-            self.held_bytes -= (segment.len() - segment.start) as u64;
+            self.held.messages -= segment.frames;
+            self.held.bytes -= (segment.len() - segment.start) as u64;
             if segment.sealed || segment.bytes.len() >= SEGMENT {
                 self.retire_front();
             } else {
@@ -462,12 +485,13 @@ impl Outbox {
                 .written_to
                 .max(sequence_at(&segment.bytes, segment.mark));
             segment.mark += total;
-            segment.unwritten -= 1;
             whole += 1;
-            if !self.keep {
+            if self.keep {
+                segment.marked += 1;
+            } else {
                 segment.frames -= 1;
-                self.held_messages -= 1;
-                self.held_bytes -= total as u64;
+                self.held.messages -= 1;
+                self.held.bytes -= total as u64;
                 segment.start = segment.mark;
             }
         }
@@ -492,7 +516,7 @@ impl Outbox {
 
     /// The other end took everything up to `sequence`.
     pub(crate) fn ack(&mut self, sequence: u64) {
-        let sequence = sequence.min(self.last_sequence);
+        let sequence = sequence.min(self.held.last_sequence);
         if sequence <= self.acked_to {
             return;
         }
@@ -550,15 +574,14 @@ impl Outbox {
                     // Acked by an earlier connection's ack that only the welcome told: never written on this one.
                     segment.mark += total;
                     segment.written = segment.mark;
-                    segment.unwritten -= 1;
-                    self.unwritten -= 1;
                 } else {
+                    segment.marked -= 1;
                     self.in_flight -= 1;
                 }
                 segment.start += total;
                 segment.frames -= 1;
-                self.held_messages -= 1;
-                self.held_bytes -= total as u64;
+                self.held.messages -= 1;
+                self.held.bytes -= total as u64;
                 self.done += 1;
             }
             if segment.sealed {
@@ -577,8 +600,7 @@ impl Outbox {
             for segment in &mut self.segments {
                 segment.written = segment.start;
                 segment.mark = segment.start;
-                self.unwritten += segment.frames - segment.unwritten;
-                segment.unwritten = segment.frames;
+                segment.marked = 0;
             }
             self.in_flight = 0;
             self.current = 0;
@@ -641,14 +663,12 @@ impl Outbox {
                 segment.mark = segment.start;
                 segment.written = segment.start;
                 segment.frames -= 1;
-                segment.unwritten -= 1;
             } else {
                 cut(segment, at, total);
             }
             self.remove_if_empty(index);
-            self.unwritten -= 1;
-            self.held_messages -= 1;
-            self.held_bytes -= total as u64;
+            self.held.messages -= 1;
+            self.held.bytes -= total as u64;
             self.except(sequence, cause);
             return true;
         }
@@ -673,9 +693,8 @@ impl Outbox {
                     }
                     cut(segment, at, total);
                     self.remove_if_empty(index);
-                    self.unwritten -= 1;
-                    self.held_messages -= 1;
-                    self.held_bytes -= total as u64;
+                    self.held.messages -= 1;
+                    self.held.bytes -= total as u64;
                     self.except(sequence, DropCause::Withdrawn);
                     return true;
                 }
@@ -784,9 +803,8 @@ impl Outbox {
         }
         self.current = 0;
         self.lent = None;
-        self.held_messages = 0;
-        self.held_bytes = 0;
-        self.unwritten = 0;
+        self.held.messages = 0;
+        self.held.bytes = 0;
         self.in_flight = 0;
         taken
     }
@@ -822,7 +840,7 @@ fn reset(segment: &mut Segment) {
     segment.written = 0;
     segment.mark = 0;
     segment.frames = 0;
-    segment.unwritten = 0;
+    segment.marked = 0;
 }
 
 /// Removes one unwritten frame from the middle.
@@ -834,7 +852,6 @@ fn cut(segment: &mut Segment, at: usize, total: usize) {
         segment.beyond = Bytes::new();
     }
     segment.frames -= 1;
-    segment.unwritten -= 1;
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! What generated and derived code calls; not for people.
 
+pub mod contents;
+
 pub use bytes::Bytes;
 pub use serde;
 

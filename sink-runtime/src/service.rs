@@ -13,6 +13,18 @@ pub trait Service: Send + Sync + 'static {
     const NAME: &'static str;
 
     /// The registry it stands in.
+    type Registry: Compiled;
+
+    /// The registry it stands in, as a value.
+    #[must_use]
+    fn registry() -> &'static CompiledRegistry {
+        Self::Registry::registry()
+    }
+}
+
+/// A compiled-in registry, as the type that all of its services name.
+pub trait Compiled {
+    /// The registry.
     fn registry() -> &'static CompiledRegistry;
 }
 

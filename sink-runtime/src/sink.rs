@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{ConnectError, SendError};
+use crate::lazy::Lazy;
 use crate::life::SinkState;
 use crate::message::Message;
 use crate::receipt::{Level, Lost, Receipt};
@@ -117,6 +118,16 @@ where
     fn state(&self) -> SinkState {
         SinkState::Ready
     }
+
+    /// What takes the calls of a [`Lazy`] of this sink: one that opens it first. Generated sinks, which are never opened by
+    /// hand, name one that is compiled once for all services of a message type.
+    #[doc(hidden)]
+    fn of_lazy(lazy: &Lazy<Self>) -> &impl MessageSink<M>
+    where
+        Self: Sized + 'static,
+    {
+        lazy.inner()
+    }
 }
 
 /// Promises that every accepted message arrives while this process lives (PROMISES §6).
@@ -132,12 +143,15 @@ pub trait AtLeastOnce {}
 /// The trait's methods, each handed on to `$inner` of `self`: returning the inner future, so that no message is copied.
 macro_rules! forward_sink {
     ($self:ident => $inner:expr) => {
+        #[inline(always)]
         fn send(&$self, message: M) -> impl Future<Output = Result<$crate::Receipt, $crate::SendError<M>>> + Send {
             $inner.send(message)
         }
+        #[inline]
         fn try_send(&$self, message: M) -> Result<$crate::Receipt, $crate::SendError<M>> {
             $inner.try_send(message)
         }
+        #[inline]
         fn send_now(&$self, message: M) -> Result<Result<$crate::Receipt, $crate::SendError<M>>, M> {
             $inner.send_now(message)
         }

@@ -6,14 +6,19 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use crate::carried::{Carried, CarriedSend};
+use crate::composite::{Branch, Encoded, Reserved};
 use crate::dynamic::{DynMessageSink, DynSink};
 use crate::error::{ConnectError, RegistryError, SendError, SendErrorKind};
+use crate::ledger::Ledger;
 use crate::life::SinkState;
 use crate::message::MessageType;
 use crate::receipt::{Level, Lost, Receipt};
+use crate::registry::CompiledRegistry;
 use crate::report::DrainReport;
-use crate::service::Service;
+use crate::service::{Compiled, Service};
 use crate::sink::MessageSink;
 use crate::testing::Recording;
 use crate::transport::BoxFuture;
@@ -25,24 +30,36 @@ pub(crate) enum Place<M> {
 }
 
 /// See the module.
+///
+/// It carries what a service's tag says as values: everything below it is compiled once for a message type, however many
+/// services carry that.
 pub(crate) struct Slot<M> {
     place: OnceLock<Place<M>>,
     recording: Option<Recording<M>>,
+    service: &'static str,
+    registry: fn() -> &'static CompiledRegistry,
 }
 
 impl<M> Slot<M> {
-    pub(crate) const fn new() -> Self {
+    pub(crate) const fn new<T: Service>() -> Self {
         Self {
             place: OnceLock::new(),
             recording: None,
+            service: T::NAME,
+            registry: <T::Registry as Compiled>::registry,
         }
     }
 
-    pub(crate) fn double(sink: DynSink<M>) -> Self {
+    /// `sink` in this one's place.
+    pub(crate) fn doubled(self, sink: DynSink<M>) -> Self {
         Self {
             place: OnceLock::from(Place::Double(sink)),
-            recording: None,
+            ..self
         }
+    }
+
+    pub(crate) fn service(&self) -> &'static str {
+        self.service
     }
 
     pub(crate) fn recorded(&self) -> Option<&Recording<M>> {
@@ -50,28 +67,31 @@ impl<M> Slot<M> {
     }
 }
 
-impl<M: MessageType> Slot<M> {
+impl<M: Send + 'static> Slot<M> {
     /// A double that keeps what it is sent.
-    pub(crate) fn recording() -> Self {
+    pub(crate) fn recording(self) -> Self {
         let recording = Recording::new();
         Self {
             place: OnceLock::from(Place::Double(DynSink::new(recording.clone()))),
             recording: Some(recording),
+            ..self
         }
     }
+}
 
+impl<M: MessageType> Slot<M> {
     #[inline]
-    pub(crate) fn place<T: Service>(&self) -> Result<&Place<M>, RegistryError> {
+    pub(crate) fn place(&self) -> Result<&Place<M>, RegistryError> {
         match self.place.get() {
             Some(place) => Ok(place),
-            None => self.find::<T>(),
+            None => self.find(),
         }
     }
 
     #[cold]
-    fn find<T: Service>(&self) -> Result<&Place<M>, RegistryError> {
+    fn find(&self) -> Result<&Place<M>, RegistryError> {
         // Two callers may race here; the registry gives both the same link.
-        let leaf = T::registry().leaf::<M>(T::NAME)?;
+        let leaf = (self.registry)().leaf::<M>(self.service)?;
         Ok(self.place.get_or_init(|| Place::Leaf(leaf)))
     }
 
@@ -80,10 +100,29 @@ impl<M: MessageType> Slot<M> {
         self.place.get()
     }
 
+    /// Where every message is.
+    pub(crate) fn ledger(&self) -> Ledger {
+        match self.used() {
+            Some(Place::Leaf(leaf)) => leaf.ledger(),
+            _ => Ledger::default(),
+        }
+    }
+
+    /// A watch on the state; `None` for a double.
+    pub(crate) fn states(&self) -> Result<Option<watch::Receiver<SinkState>>, RegistryError> {
+        Ok(match self.place()? {
+            Place::Leaf(leaf) => Some(leaf.states()),
+            Place::Double(_) => None,
+        })
+    }
+}
+
+impl<M: MessageType> MessageSink<M> for Slot<M> {
     // Inlined whatever the compiler thinks: the future is then built where it is polled, and not copied out of three calls.
     #[inline(always)]
-    pub(crate) fn send<T: Service>(&self, message: M) -> LeafSend<'_, M> {
-        match self.place::<T>() {
+    #[allow(refining_impl_trait)]
+    fn send(&self, message: M) -> LeafSend<'_, M> {
+        match self.place() {
             Ok(Place::Leaf(leaf)) => LeafSend {
                 message: Some(message),
                 way: Way::Leaf(leaf.begin()),
@@ -100,8 +139,8 @@ impl<M: MessageType> Slot<M> {
     }
 
     #[inline]
-    pub(crate) fn try_send<T: Service>(&self, message: M) -> Result<Receipt, SendError<M>> {
-        match self.place::<T>() {
+    fn try_send(&self, message: M) -> Result<Receipt, SendError<M>> {
+        match self.place() {
             Ok(Place::Leaf(leaf)) => leaf.try_send(message),
             Ok(Place::Double(double)) => double.try_send(message),
             Err(error) => Err(unprovisioned(error, message)),
@@ -109,41 +148,34 @@ impl<M: MessageType> Slot<M> {
     }
 
     #[inline]
-    pub(crate) fn send_now<T: Service>(
-        &self,
-        message: M,
-    ) -> Result<Result<Receipt, SendError<M>>, M> {
-        match self.place::<T>() {
+    fn send_now(&self, message: M) -> Result<Result<Receipt, SendError<M>>, M> {
+        match self.place() {
             Ok(Place::Leaf(leaf)) => leaf.send_now(message),
             Ok(Place::Double(double)) => double.send_now(message),
             Err(error) => Ok(Err(unprovisioned(error, message))),
         }
     }
 
-    pub(crate) async fn ready<T: Service>(&self) {
-        match self.place::<T>() {
+    async fn ready(&self) {
+        match self.place() {
             Ok(Place::Leaf(leaf)) => leaf.ready().await,
             Ok(Place::Double(double)) => double.ready().await,
             Err(_) => {}
         }
     }
 
-    pub(crate) async fn settled<T: Service>(
-        &self,
-        receipt: Receipt,
-        level: Level,
-    ) -> Result<Level, Lost> {
+    async fn settled(&self, receipt: Receipt, level: Level) -> Result<Level, Lost> {
         match self.used() {
             Some(Place::Leaf(leaf)) => leaf.settled(receipt, level).await,
             Some(Place::Double(double)) => double.settled(receipt, level).await,
             None => Err(Lost::Unknown {
-                service: Arc::from(T::NAME),
+                service: Arc::from(self.service),
                 sequence: receipt.sequence(),
             }),
         }
     }
 
-    pub(crate) async fn flush(&self) -> Result<(), Lost> {
+    async fn flush(&self) -> Result<(), Lost> {
         match self.used() {
             Some(Place::Leaf(leaf)) => leaf.flush().await,
             Some(Place::Double(double)) => double.flush().await,
@@ -151,8 +183,8 @@ impl<M: MessageType> Slot<M> {
         }
     }
 
-    pub(crate) async fn connect<T: Service>(&self) -> Result<(), ConnectError> {
-        match self.place::<T>() {
+    async fn connect(&self) -> Result<(), ConnectError> {
+        match self.place() {
             Ok(Place::Leaf(leaf)) => leaf.connect().await,
             Ok(Place::Double(double)) => double.connect().await,
             Err(error) => Err(ConnectError::Registry {
@@ -161,7 +193,7 @@ impl<M: MessageType> Slot<M> {
         }
     }
 
-    pub(crate) async fn disconnect(&self) -> Result<(), ConnectError> {
+    async fn disconnect(&self) -> Result<(), ConnectError> {
         match self.used() {
             Some(Place::Leaf(leaf)) => leaf.disconnect().await,
             Some(Place::Double(double)) => double.disconnect().await,
@@ -169,15 +201,15 @@ impl<M: MessageType> Slot<M> {
         }
     }
 
-    pub(crate) async fn close<T: Service>(&self, deadline: Duration) -> DrainReport {
-        match self.place::<T>() {
+    async fn close(&self, deadline: Duration) -> DrainReport {
+        match self.place() {
             Ok(Place::Leaf(leaf)) => leaf.close(deadline).await,
             Ok(Place::Double(double)) => double.close(deadline).await,
             Err(_) => DrainReport::default(),
         }
     }
 
-    pub(crate) fn state(&self) -> SinkState {
+    fn state(&self) -> SinkState {
         match self.used() {
             Some(Place::Leaf(leaf)) => leaf.state(),
             Some(Place::Double(double)) => double.state(),
@@ -227,39 +259,84 @@ impl<M: MessageType> Future for LeafSend<'_, M> {
     }
 }
 
+impl<M: MessageType> Branch<M> for Slot<M> {
+    fn reserve(&self, encoded: &Encoded<'_, M>) -> Reserved {
+        match self.place() {
+            Ok(Place::Leaf(leaf)) => leaf.reserve(encoded),
+            Ok(Place::Double(double)) => double.reserve(encoded),
+            Err(error) => Reserved::registry(error),
+        }
+    }
+
+    fn release(&self, encoded: &Encoded<'_, M>) {
+        match self.used() {
+            Some(Place::Leaf(leaf)) => leaf.release(encoded),
+            Some(Place::Double(double)) => double.release(encoded),
+            None => {}
+        }
+    }
+
+    fn commit(&self, encoded: &Encoded<'_, M>) -> Result<Receipt, SendErrorKind> {
+        match self.place() {
+            Ok(Place::Leaf(leaf)) => leaf.commit(encoded),
+            Ok(Place::Double(double)) => double.commit(encoded),
+            Err(error) => Err(SendErrorKind::Registry {
+                source: Arc::new(error),
+            }),
+        }
+    }
+
+    fn drop_copy(&self) {
+        match self.place() {
+            Ok(Place::Leaf(leaf)) => leaf.drop_copy(),
+            Ok(Place::Double(double)) => Branch::drop_copy(double),
+            Err(_) => {}
+        }
+    }
+
+    fn confirm(&self) -> Option<Level> {
+        match self.used() {
+            Some(Place::Leaf(leaf)) => leaf.confirm(),
+            _ => None,
+        }
+    }
+
+    fn room(&self) -> BoxFuture<'_, Result<(), SendErrorKind>> {
+        match self.place() {
+            Ok(Place::Leaf(leaf)) => Box::pin(leaf.room()),
+            Ok(Place::Double(double)) => double.room(),
+            Err(_) => Box::pin(std::future::ready(Ok(()))),
+        }
+    }
+
+    fn as_branch(&self) -> &dyn Branch<M> {
+        self
+    }
+}
+
 /// Gives a generated leaf type its sink: both kinds are one link, told apart by what the registry says of them.
+///
+/// The tag `T` ends here: whatever is called is a method of the slot, which has no tag.
 macro_rules! leaf_sink {
     ($name:ident) => {
-        impl<M, T> $name<M, T> {
+        impl<M, T: $crate::Service> $name<M, T> {
             /// Not yet looked up in the registry: no I/O, no allocation.
             pub(crate) const fn unopened() -> Self {
-                Self {
-                    slot: $crate::slot::Slot::new(),
-                    service: std::marker::PhantomData,
-                }
-            }
-
-            /// What a recording double has kept.
-            pub(crate) fn recorded(&self) -> Option<&$crate::testing::Recording<M>> {
-                self.slot.recorded()
-            }
-
-            /// A double in the service's place.
-            pub(crate) fn double(sink: $crate::DynSink<M>) -> Self {
-                Self {
-                    slot: $crate::slot::Slot::double(sink),
-                    service: std::marker::PhantomData,
-                }
+                Self::of($crate::slot::Slot::new::<T>())
             }
         }
 
-        impl<M: $crate::MessageType, T> $name<M, T> {
-            /// A double that keeps what it is sent.
-            pub(crate) fn recording() -> Self {
+        impl<M, T> $name<M, T> {
+            pub(crate) const fn of(slot: $crate::slot::Slot<M>) -> Self {
                 Self {
-                    slot: $crate::slot::Slot::recording(),
+                    slot,
                     service: std::marker::PhantomData,
                 }
+            }
+
+            #[inline(always)]
+            pub(crate) const fn slot(&self) -> &$crate::slot::Slot<M> {
+                &self.slot
             }
         }
 
@@ -267,10 +344,7 @@ macro_rules! leaf_sink {
             /// Where every message is.
             #[must_use]
             pub fn ledger(&self) -> $crate::Ledger {
-                match self.slot.used() {
-                    Some($crate::slot::Place::Leaf(leaf)) => leaf.ledger(),
-                    _ => $crate::Ledger::default(),
-                }
+                self.slot.ledger()
             }
 
             /// A watch on the state; `None` for a double.
@@ -283,10 +357,7 @@ macro_rules! leaf_sink {
                 Option<tokio::sync::watch::Receiver<$crate::SinkState>>,
                 $crate::RegistryError,
             > {
-                Ok(match self.slot.place::<T>()? {
-                    $crate::slot::Place::Leaf(leaf) => Some(leaf.states()),
-                    $crate::slot::Place::Double(_) => None,
-                })
+                self.slot.states()
             }
 
             /// Sends from code outside a runtime, waiting on this thread; the link is driven by a runtime elsewhere.
@@ -297,120 +368,34 @@ macro_rules! leaf_sink {
                 &self,
                 message: M,
             ) -> Result<$crate::Receipt, $crate::SendError<M>> {
-                $crate::blocking::wait(self.slot.send::<T>(message))
+                $crate::blocking::wait($crate::MessageSink::send(&self.slot, message))
             }
         }
 
         impl<M: $crate::MessageType, T: $crate::Service> $crate::MessageSink<M> for $name<M, T> {
+            $crate::sink::forward_sink!(self => self.slot);
+
             #[inline(always)]
-            fn send(
-                &self,
-                message: M,
-            ) -> impl Future<Output = Result<$crate::Receipt, $crate::SendError<M>>> + Send {
-                self.slot.send::<T>(message)
-            }
-            #[inline]
-            fn try_send(&self, message: M) -> Result<$crate::Receipt, $crate::SendError<M>> {
-                self.slot.try_send::<T>(message)
-            }
-            #[inline]
-            fn send_now(
-                &self,
-                message: M,
-            ) -> Result<Result<$crate::Receipt, $crate::SendError<M>>, M> {
-                self.slot.send_now::<T>(message)
-            }
-            fn ready(&self) -> impl Future<Output = ()> + Send {
-                self.slot.ready::<T>()
-            }
-            fn settled(
-                &self,
-                receipt: $crate::Receipt,
-                level: $crate::Level,
-            ) -> impl Future<Output = Result<$crate::Level, $crate::Lost>> + Send {
-                self.slot.settled::<T>(receipt, level)
-            }
-            fn flush(&self) -> impl Future<Output = Result<(), $crate::Lost>> + Send {
-                self.slot.flush()
-            }
-            fn connect(&self) -> impl Future<Output = Result<(), $crate::ConnectError>> + Send {
-                self.slot.connect::<T>()
-            }
-            fn disconnect(&self) -> impl Future<Output = Result<(), $crate::ConnectError>> + Send {
-                self.slot.disconnect()
-            }
-            fn close(
-                &self,
-                deadline: std::time::Duration,
-            ) -> impl Future<Output = $crate::DrainReport> + Send {
-                self.slot.close::<T>(deadline)
-            }
-            fn state(&self) -> $crate::SinkState {
-                self.slot.state()
+            fn of_lazy(lazy: &$crate::Lazy<Self>) -> &impl $crate::MessageSink<M> {
+                lazy.slot()
             }
         }
 
         impl<M: $crate::MessageType, T: $crate::Service> $crate::composite::Branch<M>
             for $name<M, T>
         {
-            fn reserve(
-                &self,
-                encoded: &$crate::composite::Encoded<'_, M>,
-            ) -> $crate::composite::Reserved {
-                match self.slot.place::<T>() {
-                    Ok($crate::slot::Place::Leaf(leaf)) => leaf.reserve(encoded),
-                    Ok($crate::slot::Place::Double(double)) => double.reserve(encoded),
-                    Err(error) => $crate::composite::Reserved::registry(error),
-                }
-            }
-            fn release(&self, encoded: &$crate::composite::Encoded<'_, M>) {
-                match self.slot.used() {
-                    Some($crate::slot::Place::Leaf(leaf)) => leaf.release(encoded),
-                    Some($crate::slot::Place::Double(double)) => double.release(encoded),
-                    None => {}
-                }
-            }
-            fn commit(
-                &self,
-                encoded: &$crate::composite::Encoded<'_, M>,
-            ) -> Result<$crate::Receipt, $crate::SendErrorKind> {
-                match self.slot.place::<T>() {
-                    Ok($crate::slot::Place::Leaf(leaf)) => leaf.commit(encoded),
-                    Ok($crate::slot::Place::Double(double)) => double.commit(encoded),
-                    Err(error) => Err($crate::SendErrorKind::Registry {
-                        source: std::sync::Arc::new(error),
-                    }),
-                }
-            }
-            fn drop_copy(&self) {
-                match self.slot.place::<T>() {
-                    Ok($crate::slot::Place::Leaf(leaf)) => leaf.drop_copy(),
-                    Ok($crate::slot::Place::Double(double)) => {
-                        $crate::composite::Branch::drop_copy(double);
-                    }
-                    Err(_) => {}
-                }
-            }
-            fn confirm(&self) -> Option<$crate::Level> {
-                match self.slot.used() {
-                    Some($crate::slot::Place::Leaf(leaf)) => leaf.confirm(),
-                    _ => None,
-                }
-            }
-            fn room(&self) -> $crate::transport::BoxFuture<'_, Result<(), $crate::SendErrorKind>> {
-                match self.slot.place::<T>() {
-                    Ok($crate::slot::Place::Leaf(leaf)) => Box::pin(leaf.room()),
-                    Ok($crate::slot::Place::Double(double)) => double.room(),
-                    Err(_) => Box::pin(std::future::ready(Ok(()))),
-                }
+            $crate::composite::forward_branch!(self => self.slot);
+
+            fn of_lazy(lazy: &$crate::Lazy<Self>) -> &dyn $crate::composite::Branch<M> {
+                lazy.slot()
             }
         }
 
         impl<M, T: $crate::PromisesAtLeastOnce> $crate::AtLeastOnce for $name<M, T> {}
 
-        impl<M, T: $crate::Service> std::fmt::Debug for $name<M, T> {
+        impl<M, T> std::fmt::Debug for $name<M, T> {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.debug_tuple(stringify!($name)).field(&T::NAME).finish()
+                f.debug_tuple(stringify!($name)).field(&self.slot.service()).finish()
             }
         }
     };

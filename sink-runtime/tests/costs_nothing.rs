@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sink_runtime::{
-    CompiledRegistry, Direct, DynSink, FanOut, Lazy, Message, MessageSink, Ref, Relay, Service,
-    ServiceRegistry,
+    Compiled, CompiledRegistry, Direct, DynSink, FanOut, Lazy, Message, MessageSink, Ref, Relay,
+    Service, ServiceRegistry,
 };
 
 static REGISTRY: CompiledRegistry = CompiledRegistry::new(
@@ -22,13 +22,20 @@ static REGISTRY: CompiledRegistry = CompiledRegistry::new(
 );
 
 #[derive(Debug)]
+enum Registry {}
+
+impl Compiled for Registry {
+    fn registry() -> &'static CompiledRegistry {
+        &REGISTRY
+    }
+}
+
+#[derive(Debug)]
 struct Orders;
 
 impl Service for Orders {
     const NAME: &'static str = "orders";
-    fn registry() -> &'static CompiledRegistry {
-        &REGISTRY
-    }
+    type Registry = Registry;
 }
 
 #[derive(Debug)]
@@ -36,9 +43,7 @@ struct DirectOne;
 
 impl Service for DirectOne {
     const NAME: &'static str = "direct";
-    fn registry() -> &'static CompiledRegistry {
-        &REGISTRY
-    }
+    type Registry = Registry;
 }
 
 type OrdersSink = Lazy<Relay<Message, Orders>>;

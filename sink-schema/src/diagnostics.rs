@@ -1,6 +1,6 @@
 //! Every mistake of a registry, collected; how they look is `render`'s. Nothing here decides what is a mistake.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt;
 
 use crate::text::{Location, Span, Text};
@@ -164,10 +164,11 @@ impl Diagnostics {
 
     /// Adds the mistakes of another load, each only once: overlays repeat what their base says.
     pub fn merge(&mut self, other: Diagnostics) {
-        let mut seen: HashSet<(Location, &'static str, String)> = self
+        let mut seen: HashMap<(Location, &'static str, String), usize> = self
             .items
             .iter()
-            .map(|item| (item.location(), item.code, item.message.clone()))
+            .enumerate()
+            .map(|(at, item)| ((item.location(), item.code, item.message.clone()), at))
             .collect();
         let files: Vec<usize> = other
             .sources
@@ -183,7 +184,16 @@ impl Diagnostics {
             )
             .collect();
         for mut item in other.items {
-            if seen.insert((item.location(), item.code, item.message.clone())) {
+            let known = (item.location(), item.code, item.message.clone());
+            if let Some(at) = seen.get(&known) {
+                // One overlay may deny what the others let pass.
+                let known = &mut self.items[*at];
+                if item.severity < known.severity {
+                    known.severity = item.severity;
+                    known.notes = item.notes;
+                }
+            } else {
+                seen.insert(known, self.items.len());
                 item.labels
                     .iter_mut()
                     .for_each(|label| label.span.file = files[label.span.file]);

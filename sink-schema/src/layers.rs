@@ -253,7 +253,8 @@ fn not_a_service(
             .label("expected a table")
             .also(key_span, "this is a service")
             .help(format!(
-                "write `[services.{name}]` on a line of its own, and its keys below"
+                "write `[services.{}]` on a line of its own, and its keys below",
+                shown_key(name)
             )),
     });
 }
@@ -276,6 +277,7 @@ fn section(entry: Entry, mistakes: &mut Mistakes) -> Vec<Entry> {
 }
 
 fn unknown_section(entry: &Entry, mistakes: &mut Mistakes) {
+    crate::schema::hide_secret(entry, mistakes);
     const SECTIONS: [&str; 3] = ["services", "defaults", "lints"];
     let is_table = matches!(entry.value.data, Data::Table(_));
     let noun = if is_table { "table" } else { "key" };
@@ -460,6 +462,14 @@ pub(crate) fn toml_key(name: &str) -> String {
     if bare {
         name.to_owned()
     } else {
-        format!("\"{}\"", name.escape_default())
+        names::toml_string(name)
+    }
+}
+
+/// A name as a TOML key inside words: what no service can be called is shortened, not repeated whole.
+pub(crate) fn shown_key(name: &str) -> String {
+    match name.char_indices().nth(names::MAX_NAME_BYTES) {
+        Some((end, _)) => format!("{}…", toml_key(&name[..end])),
+        None => toml_key(name),
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::codes;
 use crate::diagnostics::{Diagnostic, Diagnostics, Label, Patch, Severity};
+use crate::names::plain;
 use crate::text::{Span, Text};
 
 /// More errors or warnings than this are counted, not kept: nobody reads on, and a hostile file costs no more than this.
@@ -198,6 +199,7 @@ impl Mistakes {
     }
 }
 
+/// A mistake with lines for places. What it quotes of the registry is made plain here, whoever wrote the rule.
 fn draw(files: &[Text], item: &Mistake, denied: bool) -> Diagnostic {
     let locate = |span: Span| {
         files
@@ -206,22 +208,23 @@ fn draw(files: &[Text], item: &Mistake, denied: bool) -> Diagnostic {
             .unwrap_or_default()
     };
     let place = locate(item.span);
+    let all_plain = |texts: &[String]| texts.iter().map(|text| plain(text)).collect();
     let mut labels = vec![Label {
         location: place.clone(),
-        text: item.label.clone(),
+        text: plain(&item.label),
         primary: true,
         span: item.span,
     }];
     for (span, text) in &item.others {
         labels.push(Label {
             location: locate(*span),
-            text: text.clone(),
+            text: plain(text),
             primary: false,
             span: *span,
         });
     }
     let lint = codes::lint_of(item.code);
-    let mut notes = item.notes.clone();
+    let mut notes: Vec<String> = all_plain(&item.notes);
     if denied && let Some(lint) = lint {
         notes.push(format!(
             "`{lint} = \"deny\"` in `[lints]` makes this warning an error"
@@ -235,18 +238,18 @@ fn draw(files: &[Text], item: &Mistake, denied: bool) -> Diagnostic {
         },
         code: item.code,
         lint,
-        message: item.message.clone(),
+        message: plain(&item.message),
         path: place.path,
         line: place.line,
         column: place.column,
         labels,
         notes,
-        help: item.help.clone(),
+        help: all_plain(&item.help),
         patch: item.patch.as_ref().map(|(span, replacement, title)| Patch {
             location: locate(*span),
             range: span.range(),
             replacement: replacement.clone(),
-            title: title.clone(),
+            title: plain(title),
             file: span.file,
         }),
         service: item.service.clone(),

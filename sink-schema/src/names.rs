@@ -403,6 +403,30 @@ pub(crate) fn show(name: &str) -> String {
     format!("`{text}`")
 }
 
+/// A basic string of TOML that means `text`: with TOML's own escapes, where Rust's would be another text.
+pub(crate) fn toml_string(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_control() || is_invisible(c) => {
+                out.push_str(&format!("\\U{:08X}", u32::from(c)));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// `text` with nothing that a terminal would obey and nothing that cannot be seen.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().flat_map(visible).collect()
+}
+
 fn visible(c: char) -> Vec<char> {
     if c.is_control() || is_invisible(c) {
         c.escape_unicode().collect()

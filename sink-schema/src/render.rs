@@ -3,6 +3,7 @@
 mod human;
 
 use crate::diagnostics::{Color, Diagnostic, Diagnostics, Format, Label};
+use crate::names::is_invisible;
 
 /// Draws all mistakes.
 pub(crate) fn render(all: &Diagnostics, format: Format, color: Color) -> String {
@@ -125,7 +126,11 @@ pub(crate) fn string(text: &str) -> String {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            c if c.is_control() => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c if c.is_control() || is_invisible(c) => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    out.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
             c => out.push(c),
         }
     }

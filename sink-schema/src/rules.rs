@@ -32,6 +32,7 @@ pub(crate) fn resolve(drafts: Vec<Draft>, registry: &Registry, mistakes: &mut Mi
     message_type_names(&drafts, mistakes);
     let graph = composite::judge(&drafts, registry, mistakes);
     let facts = graph::judge(&drafts, &graph, mistakes);
+    composite::single_targets(&drafts, &graph, |at| facts[at].is_some(), mistakes);
     plan::plan(&drafts, &graph, &facts, mistakes)
 }
 

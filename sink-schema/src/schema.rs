@@ -113,6 +113,11 @@ impl Service<'_> {
             Some("relay") => Kinds::RELAY,
             Some("direct") => Kinds::DIRECT,
             Some(_) => Kinds::COMPOSITE,
+            None if self.pattern_as_type() => {
+                // The pattern is known, only written in the wrong place: its absence is no second mistake.
+                self.draft.poisoned.push("pattern");
+                Kinds::COMPOSITE
+            }
             None if self.has("targets") || self.has("pattern") => Kinds::COMPOSITE,
             None if self.has("endpoint") || self.has("bind") => Kinds::LEAF,
             None => Kinds::ALL,
@@ -126,6 +131,17 @@ impl Service<'_> {
                 _ => Kinds::COMPOSITE,
             };
         }
+    }
+
+    /// `type = "fanout"`.
+    fn pattern_as_type(&self) -> bool {
+        let mut entries = self.raw.entries.iter().flatten();
+        entries.any(|entry| match &entry.value.data {
+            Data::Text(text) if entry.key == "type" => {
+                keys::table::PATTERNS.iter().any(|known| known.name == text)
+            }
+            _ => false,
+        })
     }
 
     fn has(&self, key: &str) -> bool {
@@ -239,12 +255,10 @@ impl Service<'_> {
         fits: bool,
         mistakes: &Mistakes,
     ) -> Mistake {
-        if let Data::Table(parts) = &entry.value.data
-            && parts.iter().any(|part| part.key == "type")
-        {
+        if holds_services(entry) {
             return mistake.label("a table inside a service").help(format!(
                 "write `[services.{}]`: services do not stand inside each other",
-                entry.key
+                crate::layers::shown_key(&entry.key)
             ));
         }
         let mistake = mistake.label("no such key");
@@ -335,6 +349,11 @@ impl Service<'_> {
     }
 
     fn tell_missing(&mut self, mistakes: &mut Mistakes) {
+        let mut entries = self.raw.entries.iter().flatten().peekable();
+        if entries.peek().is_some() && entries.all(holds_services) {
+            // `[services.a.b]` alone: nobody wrote a service `a` that could lack something.
+            return;
+        }
         let name = self.draft.name.clone();
         let certain =
             self.draft.is_composite() || self.draft.is_leaf() || self.draft.kind == Kinds::ALL;
@@ -395,6 +414,14 @@ impl Service<'_> {
     }
 }
 
+/// Whether an entry of a service is a service itself.
+fn holds_services(entry: &Entry) -> bool {
+    match &entry.value.data {
+        Data::Table(parts) => parts.iter().any(|part| part.key == "type"),
+        _ => false,
+    }
+}
+
 /// A kind with its article.
 fn kind_words(kind: Kinds) -> &'static str {
     match kind {
@@ -419,7 +446,7 @@ fn replacement(written: &str, name: &str) -> String {
     }
 }
 
-fn looks_secret(key: &str) -> bool {
+pub(crate) fn looks_secret(key: &str) -> bool {
     let lower = key.to_ascii_lowercase();
     [
         "password",
@@ -437,8 +464,10 @@ fn looks_secret(key: &str) -> bool {
 }
 
 /// Keeps the value of a key that sounds like a secret out of every picture of the source.
-fn hide_secret(entry: &Entry, mistakes: &mut Mistakes) {
-    if looks_secret(&entry.key) && matches!(entry.value.data, Data::Text(_)) {
-        mistakes.mask(entry.value.span);
+pub(crate) fn hide_secret(entry: &Entry, mistakes: &mut Mistakes) {
+    match &entry.value.data {
+        Data::Text(_) if looks_secret(&entry.key) => mistakes.mask(entry.value.span),
+        Data::Table(parts) => parts.iter().for_each(|part| hide_secret(part, mistakes)),
+        _ => {}
     }
 }

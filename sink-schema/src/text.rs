@@ -81,7 +81,7 @@ impl Text {
             .chain(text.match_indices('\n').map(|(at, _)| at + 1))
             .collect();
         Self {
-            path: file.path.clone(),
+            path: crate::names::plain(&file.path),
             text,
             line_starts,
         }

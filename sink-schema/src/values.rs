@@ -6,7 +6,7 @@ mod text;
 use crate::capabilities::Capabilities;
 use crate::codes;
 use crate::endpoint::Endpoint;
-use crate::keys::{Availability, Choice, Key, KeyType};
+use crate::keys::{self, Availability, Choice, Key, KeyType};
 use crate::mistakes::{Mistake, Mistakes};
 use crate::names::{self, show};
 use crate::plan::{Ack, SyncMode, TextOrSecret, TlsPlan};
@@ -191,7 +191,13 @@ impl Reader<'_> {
             }
             None => mistake.label(format!("expected {}", one_of(&words))),
         };
-        self.tell(mistake);
+        let is_pattern = |known: &Choice| known.name == text;
+        self.tell(match key.name {
+            "type" if keys::table::PATTERNS.iter().any(is_pattern) => mistake.help(format!(
+                "that is a pattern of composites: write `type = \"composite\"`, and below it `pattern = \"{text}\"`"
+            )),
+            _ => mistake,
+        });
         None
     }
 
@@ -353,8 +359,22 @@ fn nearest_choice(text: &str, choices: &'static [Choice]) -> Option<&'static str
     {
         return Some(same.name);
     }
+    let meant = || SYNONYMS.iter().find(|(word, _)| *word == squeezed);
+    let known = |name: &str| choices.iter().find(|choice| choice.name == name);
     names::nearest(text, choices.iter().map(|choice| choice.name))
+        .or_else(|| known(meant()?.1).map(|choice| choice.name))
 }
+
+/// Words of other tools for a word of ours.
+const SYNONYMS: &[(&str, &str)] = &[
+    ("broadcast", "fanout"),
+    ("multicast", "fanout"),
+    ("tee", "fanout"),
+    ("fallback", "failover"),
+    ("backup", "failover"),
+    ("loadbalance", "round_robin"),
+    ("shard", "partition"),
+];
 
 /// Words joined as a choice: `` `a`, `b` or `c` ``.
 pub(crate) fn one_of(words: &[&str]) -> String {

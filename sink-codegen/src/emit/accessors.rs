@@ -43,6 +43,7 @@ fn sink(plan: &Plan, service: &ServicePlan) -> TokenStream {
         quote! {
             #[doc = #doc]
             #[deprecated(note = #note)]
+            #[inline]
             pub fn #old_ident() -> &'static #alias {
                 Self::#ident()
             }
@@ -179,6 +180,7 @@ fn source(service: &ServicePlan, messages: &[MessageAlias]) -> TokenStream {
         quote! {
             #[doc = #doc]
             #[deprecated(note = #note)]
+            #[inline]
             #[must_use]
             pub fn #old_ident() -> __sink_runtime::Source<#message> {
                 Self::#ident()
@@ -187,6 +189,7 @@ fn source(service: &ServicePlan, messages: &[MessageAlias]) -> TokenStream {
     });
     quote! {
         #docs
+        #[inline]
         #[must_use]
         pub fn #ident() -> __sink_runtime::Source<#message> {
             __sink_runtime::Source::compiled::<services::#ident>()

@@ -14,7 +14,7 @@ pub(super) fn runtime(path: &str) -> TokenStream {
     }
 }
 
-/// `static __REGISTRY: CompiledRegistry = …`
+/// `static __REGISTRY: CompiledRegistry = …`, and the type by which tags name it.
 pub(super) fn emit(registry: &Registry, options: &Options) -> TokenStream {
     let path = &registry.base.path;
     let text = text(&registry.base.text);
@@ -34,6 +34,14 @@ pub(super) fn emit(registry: &Registry, options: &Options) -> TokenStream {
             &[#(#overlays),*],
             &[#(#carriers),*],
         );
+        #[doc(hidden)]
+        #[allow(missing_copy_implementations, missing_debug_implementations, unreachable_pub)]
+        pub enum __Registry {}
+        impl __sink_runtime::Compiled for __Registry {
+            fn registry() -> &'static __sink_runtime::CompiledRegistry {
+                &__REGISTRY
+            }
+        }
     }
 }
 

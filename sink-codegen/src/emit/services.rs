@@ -16,7 +16,14 @@ pub(super) fn emit(plan: &Plan) -> TokenStream {
         .map(explanation);
     quote! {
         /// One type per service of the registry: it names the service in types, and carries its guarantee.
-        #[allow(dead_code, non_camel_case_types, unreachable_pub)]
+        // Without derives: three impls for each service were a tenth of what a registry costs to compile, and no tag is ever a value.
+        #[allow(
+            dead_code,
+            missing_copy_implementations,
+            missing_debug_implementations,
+            non_camel_case_types,
+            unreachable_pub
+        )]
         pub mod services {
             #(#tags)*
             #(#only_at_run_time)*
@@ -39,13 +46,10 @@ fn tag(service: &ServicePlan) -> TokenStream {
     });
     quote! {
         #[doc = #doc]
-        #[derive(Clone, Copy, Debug)]
         pub struct #ident;
         impl super::__sink_runtime::Service for #ident {
             const NAME: &'static str = #name;
-            fn registry() -> &'static super::__sink_runtime::CompiledRegistry {
-                &super::__REGISTRY
-            }
+            type Registry = super::__Registry;
         }
         #guarantee
     }

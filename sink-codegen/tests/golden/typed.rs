@@ -7,81 +7,63 @@ type typed_toml_line_10 = crate::Tick; // typed.toml:10: `message` of `ticks`, `
 type typed_toml_line_30 = crate::nested::Order; // typed.toml:30: `message` of `orders-eu`, `late` (typed.toml:39)
 
 /// One type per service of the registry: it names the service in types, and carries its guarantee.
-#[allow(dead_code, non_camel_case_types, unreachable_pub)]
+#[allow(
+    dead_code,
+    missing_copy_implementations,
+    missing_debug_implementations,
+    non_camel_case_types,
+    unreachable_pub
+)]
 pub mod services {
     /// `ticks`, `typed.toml:3`.
-    #[derive(Clone, Copy, Debug)]
     pub struct ticks; // typed.toml:3
     impl super::__sink_runtime::Service for ticks {
         const NAME: &'static str = "ticks";
-        fn registry() -> &'static super::__sink_runtime::CompiledRegistry {
-            &super::__REGISTRY
-        }
+        type Registry = super::__Registry;
     }
     impl super::__sink_runtime::PromisesAtLeastOnce for ticks {}
     /// `backup`, `typed.toml:14`.
-    #[derive(Clone, Copy, Debug)]
     pub struct backup; // typed.toml:14
     impl super::__sink_runtime::Service for backup {
         const NAME: &'static str = "backup";
-        fn registry() -> &'static super::__sink_runtime::CompiledRegistry {
-            &super::__REGISTRY
-        }
+        type Registry = super::__Registry;
     }
     /// `audit`, `typed.toml:20`.
-    #[derive(Clone, Copy, Debug)]
     pub struct audit; // typed.toml:20
     impl super::__sink_runtime::Service for audit {
         const NAME: &'static str = "audit";
-        fn registry() -> &'static super::__sink_runtime::CompiledRegistry {
-            &super::__REGISTRY
-        }
+        type Registry = super::__Registry;
     }
     /// `orders-eu`, `typed.toml:26`.
-    #[derive(Clone, Copy, Debug)]
     pub struct orders_eu; // typed.toml:26
     impl super::__sink_runtime::Service for orders_eu {
         const NAME: &'static str = "orders-eu";
-        fn registry() -> &'static super::__sink_runtime::CompiledRegistry {
-            &super::__REGISTRY
-        }
+        type Registry = super::__Registry;
     }
     /// `match`, `typed.toml:33`.
-    #[derive(Clone, Copy, Debug)]
     pub struct r#match; // typed.toml:33
     impl super::__sink_runtime::Service for r#match {
         const NAME: &'static str = "match";
-        fn registry() -> &'static super::__sink_runtime::CompiledRegistry {
-            &super::__REGISTRY
-        }
+        type Registry = super::__Registry;
     }
     /// `late`, `typed.toml:36`.
-    #[derive(Clone, Copy, Debug)]
     pub struct late; // typed.toml:36
     impl super::__sink_runtime::Service for late {
         const NAME: &'static str = "late";
-        fn registry() -> &'static super::__sink_runtime::CompiledRegistry {
-            &super::__REGISTRY
-        }
+        type Registry = super::__Registry;
     }
     /// `everywhere`, `typed.toml:42`.
-    #[derive(Clone, Copy, Debug)]
     pub struct everywhere; // typed.toml:42
     impl super::__sink_runtime::Service for everywhere {
         const NAME: &'static str = "everywhere";
-        fn registry() -> &'static super::__sink_runtime::CompiledRegistry {
-            &super::__REGISTRY
-        }
+        type Registry = super::__Registry;
     }
     impl super::__sink_runtime::PromisesAtLeastOnce for everywhere {}
     /// `safe`, `typed.toml:49`.
-    #[derive(Clone, Copy, Debug)]
     pub struct safe; // typed.toml:49
     impl super::__sink_runtime::Service for safe {
         const NAME: &'static str = "safe";
-        fn registry() -> &'static super::__sink_runtime::CompiledRegistry {
-            &super::__REGISTRY
-        }
+        type Registry = super::__Registry;
     }
     #[doc(hidden)]
     #[diagnostic::on_unimplemented(
@@ -153,6 +135,16 @@ targets = ["everywhere", "backup"]
     &[],
     &[],
 );
+
+#[doc(hidden)]
+#[allow(missing_copy_implementations, missing_debug_implementations, unreachable_pub)]
+pub enum __Registry {}
+
+impl __sink_runtime::Compiled for __Registry {
+    fn registry() -> &'static __sink_runtime::CompiledRegistry {
+        &__REGISTRY
+    }
+}
 
 /// Every trade of every pair, see <https://example.org/feed?kind=ticks>.
 ///
@@ -266,6 +258,7 @@ impl Sinks {
     }
     /// The old name of [`Sinks::ticks`].
     #[deprecated(note = "renamed to `Sinks::ticks()` (typed.toml:3)")]
+    #[inline]
     pub fn prices() -> &'static Ticks {
         Self::ticks()
     }
@@ -318,6 +311,7 @@ impl Sinks {
     }
     /// The old name of [`Sinks::everywhere`].
     #[deprecated(note = "renamed to `Sinks::everywhere()` (typed.toml:42)")]
+    #[inline]
     pub fn all() -> &'static Everywhere {
         Self::everywhere()
     }
@@ -384,32 +378,38 @@ pub struct Sources {
 #[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
 impl Sources {
     /// Subscribes to `ticks` at `unix (private socket of ticks)`. `typed.toml:3`
+    #[inline]
     #[must_use]
     pub fn ticks() -> __sink_runtime::Source<typed_toml_line_10> {
         __sink_runtime::Source::compiled::<services::ticks>()
     }
     /// The old name of [`Sources::ticks`].
     #[deprecated(note = "renamed to `Sources::ticks()` (typed.toml:3)")]
+    #[inline]
     #[must_use]
     pub fn prices() -> __sink_runtime::Source<typed_toml_line_10> {
         Self::ticks()
     }
     /// Listens for `backup` at `tcp://127.0.0.1:9000`. `typed.toml:14`
+    #[inline]
     #[must_use]
     pub fn backup() -> __sink_runtime::Source<typed_toml_line_10> {
         __sink_runtime::Source::compiled::<services::backup>()
     }
     /// Listens for `audit` at `inproc://audit`. `typed.toml:20`
+    #[inline]
     #[must_use]
     pub fn audit() -> __sink_runtime::Source<typed_toml_line_10> {
         __sink_runtime::Source::compiled::<services::audit>()
     }
     /// Listens for `orders-eu` at `tcp://127.0.0.1:9101`. `typed.toml:26`
+    #[inline]
     #[must_use]
     pub fn orders_eu() -> __sink_runtime::Source<typed_toml_line_30> {
         __sink_runtime::Source::compiled::<services::orders_eu>()
     }
     /// Subscribes to `match` at `unix (private socket of match)`. `typed.toml:33`
+    #[inline]
     #[must_use]
     pub fn r#match() -> __sink_runtime::Source<__sink_runtime::Message> {
         __sink_runtime::Source::compiled::<services::r#match>()
@@ -432,22 +432,10 @@ impl Sources {
 /// The sinks of [`Sinks`] as values of their own, for tests and for programs that pass their sinks along.
 ///
 /// What replaces a leaf replaces it everywhere, in the composites too.
-#[derive(Clone)]
-#[allow(dead_code, non_snake_case, unreachable_pub, clippy::pedantic)]
+#[derive(Clone, Debug)]
+#[allow(dead_code, unreachable_pub)]
 pub struct SinkSet {
-    ticks: ::std::sync::Arc<Ticks>,
-    backup: ::std::sync::Arc<Backup>,
-    audit: ::std::sync::Arc<Audit>,
-    orders_eu: ::std::sync::Arc<OrdersEu>,
-    r#match: ::std::sync::Arc<Match>,
-    everywhere: ::std::sync::Arc<Everywhere>,
-    safe: ::std::sync::Arc<Safe>,
-}
-
-impl ::core::fmt::Debug for SinkSet {
-    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-        f.debug_struct("SinkSet").finish_non_exhaustive()
-    }
+    set: ::std::sync::Arc<__sink_runtime::Set>,
 }
 
 #[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
@@ -455,249 +443,150 @@ impl SinkSet {
     /// Starts with the real sinks, each of which can be replaced.
     pub fn builder() -> SinkSetBuilder {
         SinkSetBuilder {
-            ticks: ::core::option::Option::None,
-            backup: ::core::option::Option::None,
-            audit: ::core::option::Option::None,
-            orders_eu: ::core::option::Option::None,
-            r#match: ::core::option::Option::None,
+            set: __sink_runtime::Set::new(7),
         }
     }
-    /// Every trade of every pair, see <https://example.org/feed?kind=ticks>.
-    ///
-    /// Not for `Vec<Tick>` batches: those go to \<ticks_batch\>, \[see\] there.
-    ///
-    /// `typed.toml:3` · relay · `unix (private socket of ticks)` · at least once · blocks when full
+    /// [`Sinks::ticks`] of this set.
+    #[inline]
     pub fn ticks(&self) -> &::std::sync::Arc<Ticks> {
-        &self.ticks
+        self.set.leaf(0, Ticks::leaf, Ticks::recording)
     }
-    /// `backup`.
-    ///
-    /// `typed.toml:14` · direct · `tcp://127.0.0.1:9000` · at most once · rejects when full
+    /// [`Sinks::backup`] of this set.
+    #[inline]
     pub fn backup(&self) -> &::std::sync::Arc<Backup> {
-        &self.backup
+        self.set.leaf(1, Backup::leaf, Backup::recording)
     }
-    /// `audit`.
-    ///
-    /// `typed.toml:20` · direct · `inproc://audit` · at most once · drops the oldest when full
+    /// [`Sinks::audit`] of this set.
+    #[inline]
     pub fn audit(&self) -> &::std::sync::Arc<Audit> {
-        &self.audit
+        self.set.leaf(2, Audit::leaf, Audit::recording)
     }
-    /// `orders-eu`.
-    ///
-    /// `typed.toml:26` · direct · `tcp://127.0.0.1:9001` · at most once · blocks when full
+    /// [`Sinks::orders_eu`] of this set.
+    #[inline]
     pub fn orders_eu(&self) -> &::std::sync::Arc<OrdersEu> {
-        &self.orders_eu
+        self.set.leaf(3, OrdersEu::leaf, OrdersEu::recording)
     }
-    /// `match`.
-    ///
-    /// `typed.toml:33` · relay · `unix (private socket of match)` · at most once · blocks when full
+    /// [`Sinks::r#match`] of this set.
+    #[inline]
     pub fn r#match(&self) -> &::std::sync::Arc<Match> {
-        &self.r#match
+        self.set.leaf(4, Match::leaf, Match::recording)
     }
-    /// `everywhere`.
-    ///
-    /// `typed.toml:42` · fan-out · at least once
-    ///
-    /// Members: [`ticks`](Sinks::ticks), [`audit`](Sinks::audit) (optional).
-    ///
-    /// A message is accepted when every required member has room for it.
-    /// When `ticks` is full, it holds up the others.
+    /// [`Sinks::everywhere`] of this set.
+    #[inline]
     pub fn everywhere(&self) -> &::std::sync::Arc<Everywhere> {
-        &self.everywhere
+        self.set
+            .composite(
+                5,
+                || Everywhere::compiled(
+                    "everywhere",
+                    &__REGISTRY,
+                    (
+                        __sink_runtime::Ref::Shared(
+                            ::std::sync::Arc::clone(self.ticks()),
+                        ),
+                        __sink_runtime::Optional(
+                            __sink_runtime::Ref::Shared(
+                                ::std::sync::Arc::clone(self.audit()),
+                            ),
+                        ),
+                    ),
+                ),
+            )
     }
-    /// `safe`.
-    ///
-    /// `typed.toml:49` · failover · at most once
-    ///
-    /// Members: [`everywhere`](Sinks::everywhere), [`backup`](Sinks::backup).
+    /// [`Sinks::safe`] of this set.
+    #[inline]
     pub fn safe(&self) -> &::std::sync::Arc<Safe> {
-        &self.safe
+        self.set
+            .composite(
+                6,
+                || Safe::compiled(
+                    "safe",
+                    &__REGISTRY,
+                    (
+                        __sink_runtime::Ref::Shared(
+                            ::std::sync::Arc::clone(self.everywhere()),
+                        ),
+                        __sink_runtime::Ref::Shared(
+                            ::std::sync::Arc::clone(self.backup()),
+                        ),
+                    ),
+                ),
+            )
     }
 }
 
 /// Builds a [`SinkSet`].
+#[derive(Debug)]
 #[must_use = "nothing is built before `build()`"]
-#[allow(dead_code, non_snake_case, unreachable_pub)]
+#[allow(dead_code, unreachable_pub)]
 pub struct SinkSetBuilder {
-    ticks: ::core::option::Option<Ticks>,
-    backup: ::core::option::Option<Backup>,
-    audit: ::core::option::Option<Audit>,
-    orders_eu: ::core::option::Option<OrdersEu>,
-    r#match: ::core::option::Option<Match>,
-}
-
-impl ::core::fmt::Debug for SinkSetBuilder {
-    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-        f.debug_struct("SinkSetBuilder").finish_non_exhaustive()
-    }
+    set: __sink_runtime::Set,
 }
 
 #[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
 impl SinkSetBuilder {
     /// Sends to `double` what goes to [`SinkSet::ticks`].
     pub fn ticks(
-        mut self,
+        self,
         double: impl __sink_runtime::MessageSink<typed_toml_line_10> + 'static,
-    ) -> Self
-    where
-        for<'a> typed_toml_line_10: __sink_runtime::MessageType,
-    {
-        self.ticks = ::core::option::Option::Some(
-            Ticks::double(__sink_runtime::DynSink::new(double)),
-        );
-        self
+    ) -> Self {
+        let double = Ticks::double(__sink_runtime::DynSink::new(double));
+        SinkSetBuilder {
+            set: self.set.with(0, double),
+        }
     }
     /// Sends to `double` what goes to [`SinkSet::backup`].
     pub fn backup(
-        mut self,
+        self,
         double: impl __sink_runtime::MessageSink<typed_toml_line_10> + 'static,
-    ) -> Self
-    where
-        for<'a> typed_toml_line_10: __sink_runtime::MessageType,
-    {
-        self.backup = ::core::option::Option::Some(
-            Backup::double(__sink_runtime::DynSink::new(double)),
-        );
-        self
+    ) -> Self {
+        let double = Backup::double(__sink_runtime::DynSink::new(double));
+        SinkSetBuilder {
+            set: self.set.with(1, double),
+        }
     }
     /// Sends to `double` what goes to [`SinkSet::audit`].
     pub fn audit(
-        mut self,
+        self,
         double: impl __sink_runtime::MessageSink<typed_toml_line_10> + 'static,
-    ) -> Self
-    where
-        for<'a> typed_toml_line_10: __sink_runtime::MessageType,
-    {
-        self.audit = ::core::option::Option::Some(
-            Audit::double(__sink_runtime::DynSink::new(double)),
-        );
-        self
+    ) -> Self {
+        let double = Audit::double(__sink_runtime::DynSink::new(double));
+        SinkSetBuilder {
+            set: self.set.with(2, double),
+        }
     }
     /// Sends to `double` what goes to [`SinkSet::orders_eu`].
     pub fn orders_eu(
-        mut self,
+        self,
         double: impl __sink_runtime::MessageSink<typed_toml_line_30> + 'static,
-    ) -> Self
-    where
-        for<'a> typed_toml_line_30: __sink_runtime::MessageType,
-    {
-        self.orders_eu = ::core::option::Option::Some(
-            OrdersEu::double(__sink_runtime::DynSink::new(double)),
-        );
-        self
+    ) -> Self {
+        let double = OrdersEu::double(__sink_runtime::DynSink::new(double));
+        SinkSetBuilder {
+            set: self.set.with(3, double),
+        }
     }
     /// Sends to `double` what goes to [`SinkSet::r#match`].
     pub fn r#match(
-        mut self,
+        self,
         double: impl __sink_runtime::MessageSink<__sink_runtime::Message> + 'static,
-    ) -> Self
-    where
-        for<'a> __sink_runtime::Message: __sink_runtime::MessageType,
-    {
-        self.r#match = ::core::option::Option::Some(
-            Match::double(__sink_runtime::DynSink::new(double)),
-        );
-        self
+    ) -> Self {
+        let double = Match::double(__sink_runtime::DynSink::new(double));
+        SinkSetBuilder {
+            set: self.set.with(4, double),
+        }
+    }
+    /// Lets every leaf that is not replaced keep its messages in memory instead of sending them:
+    /// `set.name().recorded()` shows them.
+    pub fn others_recording(self) -> Self {
+        SinkSetBuilder {
+            set: self.set.others_recording(),
+        }
     }
     /// Builds the set.
     pub fn build(self) -> SinkSet {
-        let ticks = ::std::sync::Arc::new(
-            match self.ticks {
-                ::core::option::Option::Some(double) => double,
-                ::core::option::Option::None => Ticks::leaf(),
-            },
-        );
-        let backup = ::std::sync::Arc::new(
-            match self.backup {
-                ::core::option::Option::Some(double) => double,
-                ::core::option::Option::None => Backup::leaf(),
-            },
-        );
-        let audit = ::std::sync::Arc::new(
-            match self.audit {
-                ::core::option::Option::Some(double) => double,
-                ::core::option::Option::None => Audit::leaf(),
-            },
-        );
-        let orders_eu = ::std::sync::Arc::new(
-            match self.orders_eu {
-                ::core::option::Option::Some(double) => double,
-                ::core::option::Option::None => OrdersEu::leaf(),
-            },
-        );
-        let r#match = ::std::sync::Arc::new(
-            match self.r#match {
-                ::core::option::Option::Some(double) => double,
-                ::core::option::Option::None => Match::leaf(),
-            },
-        );
-        let everywhere = ::std::sync::Arc::new(
-            Everywhere::compiled(
-                "everywhere",
-                &__REGISTRY,
-                (
-                    __sink_runtime::Ref::Shared(::std::sync::Arc::clone(&ticks)),
-                    __sink_runtime::Optional(
-                        __sink_runtime::Ref::Shared(::std::sync::Arc::clone(&audit)),
-                    ),
-                ),
-            ),
-        );
-        let safe = ::std::sync::Arc::new(
-            Safe::compiled(
-                "safe",
-                &__REGISTRY,
-                (
-                    __sink_runtime::Ref::Shared(::std::sync::Arc::clone(&everywhere)),
-                    __sink_runtime::Ref::Shared(::std::sync::Arc::clone(&backup)),
-                ),
-            ),
-        );
         SinkSet {
-            ticks,
-            backup,
-            audit,
-            orders_eu,
-            r#match,
-            everywhere,
-            safe,
+            set: ::std::sync::Arc::new(self.set),
         }
-    }
-}
-
-#[allow(
-    dead_code,
-    non_snake_case,
-    unreachable_pub,
-    unused_mut,
-    clippy::all,
-    clippy::pedantic
-)]
-impl SinkSetBuilder {
-    /// Lets every leaf that is not replaced keep its messages in memory instead of sending them:
-    /// `set.name().recorded()` shows them.
-    pub fn others_recording(mut self) -> Self
-    where
-        for<'a> typed_toml_line_10: __sink_runtime::MessageType,
-        for<'a> typed_toml_line_30: __sink_runtime::MessageType,
-        for<'a> __sink_runtime::Message: __sink_runtime::MessageType,
-    {
-        if self.ticks.is_none() {
-            self.ticks = ::core::option::Option::Some(Ticks::recording());
-        }
-        if self.backup.is_none() {
-            self.backup = ::core::option::Option::Some(Backup::recording());
-        }
-        if self.audit.is_none() {
-            self.audit = ::core::option::Option::Some(Audit::recording());
-        }
-        if self.orders_eu.is_none() {
-            self.orders_eu = ::core::option::Option::Some(OrdersEu::recording());
-        }
-        if self.r#match.is_none() {
-            self.r#match = ::core::option::Option::Some(Match::recording());
-        }
-        self
     }
 }
 

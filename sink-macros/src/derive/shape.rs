@@ -93,7 +93,7 @@ fn serde_of(attributes: &[Attribute]) -> String {
 }
 
 /// Tokens as text that formatting and imports do not change: no spaces, and of a path only its last name.
-fn text(tokens: TokenStream) -> String {
+pub(super) fn text(tokens: TokenStream) -> String {
     let mut out = String::new();
     for token in tokens {
         match token {

@@ -172,31 +172,35 @@ impl Run {
         if shared {
             self.outbox.seal();
         }
-        let (out, at) = self.outbox.tail();
-        frame::begin_data(out, 0, sequence);
-        if shared {
-            frame::finish(out, at, payload.len());
-            let mut whole = out[at..].to_vec();
+        // An empty payload beyond is no payload beyond: the runtime never makes one.
+        let beyond = shared && !payload.is_empty();
+        let mut whole = Vec::new();
+        self.outbox.append(|out, told, _| {
+            assert_eq!(told, sequence);
+            let at = out.len();
+            frame::begin_data(out, 0, sequence);
+            if !beyond {
+                out.extend_from_slice(&payload);
+            }
+            frame::finish(out, at, if beyond { payload.len() } else { 0 });
+            whole.extend_from_slice(&out[at..]);
+            !beyond
+        });
+        if beyond {
             whole.extend_from_slice(&payload);
-            // An empty payload beyond is no payload beyond: the runtime never makes one.
-            let beyond = (!payload.is_empty()).then(|| Bytes::from(payload));
-            self.outbox.commit(at, beyond);
-            self.model.queue.push_back((sequence, whole));
-        } else {
-            out.extend_from_slice(&payload);
-            frame::finish(out, at, 0);
-            let whole = out[at..].to_vec();
-            self.outbox.commit(at, None);
-            self.model.queue.push_back((sequence, whole));
+            self.outbox.keep_with(Bytes::from(payload));
         }
+        self.model.queue.push_back((sequence, whole));
         self.model.last = sequence;
         self.model.accepted += 1;
     }
 
     fn begin_and_rescind(&mut self) {
-        let (out, _) = self.outbox.tail();
-        frame::begin_data(out, 0, 77);
-        out.extend_from_slice(b"an encoder that failed");
+        self.outbox.append(|out, _, _| {
+            frame::begin_data(out, 0, 77);
+            out.extend_from_slice(b"an encoder that failed");
+            false
+        });
         if self.below(2) == 0 {
             self.outbox.rescind();
         }

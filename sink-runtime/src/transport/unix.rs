@@ -22,9 +22,6 @@ pub(super) async fn dial(target: &Target) -> io::Result<Arc<dyn Wire>> {
     let path = socket_path(&target.endpoint)?;
     let stream = UnixStream::connect(&path).await?;
     check_peer(&stream, &target.allow_uids, &path)?;
-    if let Ok(n) = std::env::var("SNDBUF") {
-        rustix::net::sockopt::set_socket_send_buffer_size(&stream, n.parse().unwrap()).ok();
-    }
     stream.writable().await?;
     Ok(Arc::new(UnixWire(stream)))
 }

@@ -18,6 +18,15 @@ struct Variable<'a> {
     line_at: usize,
 }
 
+// === impl Variable ===
+
+impl Variable<'_> {
+    fn value_span(&self, file: usize) -> Span {
+        let start = self.line_at + self.name.len() + 1;
+        Span::new(file, start..start + self.value.len())
+    }
+}
+
 pub(super) fn lay_over(
     registry: &mut Registry,
     environment: &[(String, String)],
@@ -77,6 +86,7 @@ fn one(registry: &mut Registry, file: usize, variable: &Variable<'_>, mistakes: 
             span,
             format!("variable {} names no service and key", show(variable.name)),
         );
+        mistakes.mask(variable.value_span(file));
         mistakes.push(
             mistake
                 .label("not of the form")
@@ -88,8 +98,7 @@ fn one(registry: &mut Registry, file: usize, variable: &Variable<'_>, mistakes: 
     let service_span = Span::new(file, service_at..service_at + service.len());
     let key_at = service_at + service.len() + 2;
     let key_span = Span::new(file, key_at..key_at + key.len());
-    let value_at = variable.line_at + variable.name.len() + 1;
-    let value_span = Span::new(file, value_at..value_at + variable.value.len());
+    let value_span = variable.value_span(file);
 
     let wanted = service.to_uppercase();
     let Some(known) = registry
@@ -97,6 +106,8 @@ fn one(registry: &mut Registry, file: usize, variable: &Variable<'_>, mistakes: 
         .iter_mut()
         .find(|known| variable_of(known) == wanted)
     else {
+        // Whatever this variable is for, its value is nothing to print.
+        mistakes.mask(value_span);
         if !registry.torn {
             unknown_service(registry, service, service_span, mistakes);
         }

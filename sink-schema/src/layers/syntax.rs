@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use crate::codes;
 use crate::mistakes::{Mistake, Mistakes};
 use crate::names::show;
+use crate::schema::looks_secret;
 use crate::text::{Span, Text};
 use crate::tree::{self, Data, Entry, SyntaxError};
 
@@ -24,7 +25,11 @@ pub(super) fn tell(file: usize, root: &[Entry], errors: Vec<SyntaxError>, mistak
     let mut torn_tables: HashSet<usize> = HashSet::new();
     let mut first_places = 0;
     for error in errors {
-        let start = text.floor(error.at.start);
+        let mut start = text.floor(error.at.start);
+        if start == text.text.len() {
+            // What is missing at the end is missing behind the last thing written, not on an empty line below.
+            start = text.text.trim_end().len();
+        }
         let line = text.line_of(start);
         let duplicate = error.message == "duplicate key";
         let repeats_below = || torn_tables.contains(&header_before(&text, line));
@@ -45,7 +50,12 @@ pub(super) fn tell(file: usize, root: &[Entry], errors: Vec<SyntaxError>, mistak
             first_places += 1;
             duplicate_key(&text, span, is_header, first)
         } else {
-            syntax(&text, line, span, &error.message)
+            let secret = secret(file, &text, line);
+            if let Some(secret) = secret {
+                mistakes.mask(secret);
+            }
+            let hidden = secret.is_some_and(|secret| span.start < secret.end);
+            syntax(&text, line, span, &error.message, hidden)
         };
         mistakes.push(match owner {
             Some(service) => mistake.of(&service),
@@ -150,24 +160,50 @@ fn first_place(file: usize, text: &Text, line: usize, span: Span) -> Option<Span
     let before = &text.text[..text.line_range(line).start.min(span.start)];
     let (root, _) = tree::parse(file, before);
     let name = text.slice(span).trim_matches(['"', '\'']);
-    let mut found: Option<Span> = None;
-    let mut open: Vec<&Entry> = root.iter().collect();
-    while let Some(entry) = open.pop() {
-        if entry.key == name && found.is_none_or(|best| entry.key_span.start > best.start) {
-            found = Some(entry.key_span);
+    // Of the same name in several tables, the one whose path is that of the repeated key.
+    let path = dotted(text, line, span);
+    let mut found: Option<(usize, Span)> = None;
+    let mut open: Vec<(&Entry, Vec<&str>)> = root.iter().map(|entry| (entry, vec![])).collect();
+    while let Some((entry, above)) = open.pop() {
+        if entry.key == name {
+            let same = path
+                .iter()
+                .rev()
+                .zip(above.iter().rev())
+                .take_while(|(wanted, key)| wanted == key)
+                .count();
+            let place = (same, entry.key_span);
+            if found.is_none_or(|best| (place.0, place.1.start) > (best.0, best.1.start)) {
+                found = Some(place);
+            }
         }
         if let Data::Table(entries) = &entry.value.data {
-            open.extend(entries);
+            let below = [above.as_slice(), &[entry.key.as_str()]].concat();
+            open.extend(entries.iter().map(|entry| (entry, below.clone())));
         }
     }
-    found
+    found.map(|(_, place)| place)
+}
+
+/// The keys before a dotted key on its own line: `["services", "a"]` of `services.a.type`.
+fn dotted(text: &Text, line: usize, span: Span) -> Vec<&str> {
+    let start = text.line_range(line).start;
+    let before = text.text.get(start..span.start).unwrap_or("");
+    let Some(before) = before.trim_end().strip_suffix('.') else {
+        return Vec::new();
+    };
+    before
+        .trim_start_matches(['[', ' ', '\t'])
+        .split('.')
+        .map(|key| key.trim().trim_matches(['"', '\'']))
+        .collect()
 }
 
 /// A mistake of form, with the commonest ones in plain words.
-fn syntax(text: &Text, line: usize, span: Span, message: &str) -> Mistake {
+fn syntax(text: &Text, line: usize, span: Span, message: &str, hidden: bool) -> Mistake {
     let source = text.line_text(line);
     if message.contains("recurs") {
-        let span = if span.start >= text.text.len() {
+        let span = if span.start >= text.text.trim_end().len() {
             deepest(text, span)
         } else {
             span
@@ -183,6 +219,10 @@ fn syntax(text: &Text, line: usize, span: Span, message: &str) -> Mistake {
             .all(|c| c.is_ascii_alphanumeric() || "_-./:".contains(c));
     let boolean = matches!(word.to_ascii_lowercase().as_str(), "true" | "false");
     let (words, label) = words(message, word);
+    let (span, label) = match opening(text, span, message) {
+        Some(opening) => (opening, "begins here and ends nowhere"),
+        None => (span, label),
+    };
     let mistake = Mistake::new(
         codes::TOML_SYNTAX,
         span,
@@ -194,6 +234,9 @@ fn syntax(text: &Text, line: usize, span: Span, message: &str) -> Mistake {
     if quoted && boolean {
         let lower = word.to_ascii_lowercase();
         return mistake.patch(span, lower.clone(), format!("write `{lower}`"));
+    }
+    if quoted && hidden {
+        return mistake.help("it may be a secret, which stands nowhere in a registry");
     }
     if quoted && bare {
         return mistake.patch(span, format!("\"{word}\""), "quote it, if it is a string");
@@ -208,10 +251,77 @@ fn syntax(text: &Text, line: usize, span: Span, message: &str) -> Mistake {
             "close it",
         );
     }
+    if message.starts_with("invalid unquoted key")
+        && let Some(key) = unquoted_key(text, span)
+    {
+        let quoted = format!("\"{}\"", text.slice(key));
+        return mistake.patch(key, quoted, "quote it");
+    }
+    if let Some(comma) = comma_at_end(text, line, span, message) {
+        return mistake.patch(comma, "", "lines end without a comma");
+    }
     match hint(source, message) {
         Some(help) => mistake.help(help),
         None => mistake,
     }
+}
+
+/// What may be a secret on a line that is no TOML: all of a value whose key sounds like one, and credentials of an endpoint.
+fn secret(file: usize, text: &Text, line: usize) -> Option<Span> {
+    let bytes = text.line_range(line);
+    let (key, value) = text.line_text(line).split_once('=')?;
+    let start = bytes.start + key.len() + 1;
+    let range = if looks_secret(key) {
+        let blank = value.len() - value.trim_start().len();
+        start + blank..bytes.end
+    } else {
+        let user = value.find("://")? + "://".len();
+        start + user..start + user + value[user..].rfind('@')?
+    };
+    Some(Span::new(file, range))
+}
+
+/// A whole key of letters that TOML wants in quotes.
+fn unquoted_key(text: &Text, span: Span) -> Option<Span> {
+    let part = |c: &char| c.is_alphanumeric() || matches!(c, '_' | '-');
+    let before = text.text[..span.start].chars().rev().take_while(part);
+    let after = text.text[span.start..].chars().take_while(part);
+    let key = Span {
+        start: span.start - before.map(char::len_utf8).sum::<usize>(),
+        end: span.start + after.map(char::len_utf8).sum::<usize>(),
+        ..span
+    };
+    let next = text.text[key.end..].trim_start_matches([' ', '\t']);
+    (key.end > span.start && next.starts_with(['.', ']', '='])).then_some(key)
+}
+
+/// A comma after which the line ends, as other languages write it.
+fn comma_at_end(text: &Text, line: usize, span: Span, message: &str) -> Option<Span> {
+    let rest = text.text.get(span.start..text.line_range(line).end)?;
+    let after = rest.strip_prefix(',')?.trim_start();
+    let ends = after.is_empty() || after.starts_with('#');
+    (ends && message.starts_with("unexpected key or value")).then_some(Span {
+        end: span.start + 1,
+        ..span
+    })
+}
+
+/// Where a string of several lines begins that nothing closes.
+fn opening(text: &Text, span: Span, message: &str) -> Option<Span> {
+    if !message.starts_with("invalid multi-line") {
+        return None;
+    }
+    let quotes = if message.contains("literal") {
+        "'''"
+    } else {
+        "\"\"\""
+    };
+    let start = text.text[..span.start].rfind(quotes)?;
+    Some(Span {
+        start,
+        end: start + quotes.len(),
+        ..span
+    })
 }
 
 /// The first line with more dots or brackets than any registry has: some errors of depth come without a place.
@@ -258,6 +368,16 @@ fn words(message: &str, word: &str) -> (String, &'static str) {
             "invalid basic string",
             "a string holds a control character",
             "write it as an escape",
+        ),
+        (
+            "invalid multi-line",
+            "a string of several lines is not closed",
+            "",
+        ),
+        (
+            "cannot extend value of type",
+            "a key that has a value cannot have keys below it",
+            "has a value already",
         ),
         (
             "missing escaped value",

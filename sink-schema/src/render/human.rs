@@ -1,8 +1,12 @@
 //! rustc's look, by rustc's own renderer. It is given only the lines it shows, so that drawing costs the same in any file.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Patch, Renderer, Snippet};
 
 use crate::diagnostics::{Color, Diagnostic, Severity};
+use crate::names::is_invisible;
 use crate::text::{Span, Text};
 
 /// Places further apart than this are drawn as pictures of their own.
@@ -34,13 +38,12 @@ pub(super) fn draw(sources: &[Text], item: &Diagnostic, color: Color) -> String 
             .get(patch.file)
             .and_then(|text| excerpt(text, &[span]).map(|lines| (text, lines)))
         {
-            let snippet = Snippet::source(&text.text[lines.bytes.clone()])
+            let source = Legible::new(&text.text[lines.bytes.clone()]);
+            let place = source.place(shifted(text, span, lines.bytes.start));
+            let snippet = Snippet::source(source.text)
                 .line_start(lines.first_line + 1)
                 .path(text.path.as_str())
-                .patch(Patch::new(
-                    shifted(text, span, lines.bytes.start),
-                    patch.replacement.as_str(),
-                ));
+                .patch(Patch::new(place, patch.replacement.as_str()));
             report.push(title.element(snippet));
         } else {
             report[0] = report[0]
@@ -89,6 +92,47 @@ fn excerpt(text: &Text, spans: &[Span]) -> Option<Excerpt> {
     })
 }
 
+/// Source whose every character can be seen: the renderer itself replaces only some of those that cannot.
+struct Legible<'a> {
+    text: Cow<'a, str>,
+    /// Where replaced characters ended, and how many bytes longer or shorter the text is from there on.
+    moved: Vec<(usize, isize)>,
+}
+
+impl<'a> Legible<'a> {
+    fn new(text: &'a str) -> Self {
+        // The first 32 control characters have pictures of their own in the renderer.
+        let odd = |c: char| (c >= '\u{7f}' && c.is_control()) || is_invisible(c);
+        let mut moved = Vec::new();
+        if !text.contains(odd) {
+            return Self {
+                text: Cow::Borrowed(text),
+                moved,
+            };
+        }
+        let mut longer = 0;
+        for (at, c) in text.char_indices().filter(|(_, c)| odd(*c)) {
+            longer +=
+                char::REPLACEMENT_CHARACTER.len_utf8().cast_signed() - c.len_utf8().cast_signed();
+            moved.push((at + c.len_utf8(), longer));
+        }
+        Self {
+            text: Cow::Owned(text.replace(odd, "\u{fffd}")),
+            moved,
+        }
+    }
+
+    /// Where a place of the source is in `text`.
+    fn place(&self, range: Range<usize>) -> Range<usize> {
+        let at = |byte: usize| {
+            let passed = self.moved.partition_point(|(end, _)| *end <= byte);
+            let longer = passed.checked_sub(1).map_or(0, |last| self.moved[last].1);
+            byte.saturating_add_signed(longer)
+        };
+        at(range.start)..at(range.end)
+    }
+}
+
 /// A span inside its excerpt; never across a line break at its end, never cutting a character.
 fn shifted(text: &Text, span: Span, start: usize) -> std::ops::Range<usize> {
     let from = text.floor(span.start).max(start);
@@ -126,16 +170,21 @@ fn picture<'a>(text: &'a Text, labels: &[&'a crate::diagnostics::Label]) -> Elem
             .char_column(place.column as usize)
             .into();
     };
-    let mut snippet = Snippet::source(&text.text[lines.bytes.clone()])
+    let source = Legible::new(&text.text[lines.bytes.clone()]);
+    let places: Vec<_> = spans
+        .iter()
+        .map(|span| source.place(shifted(text, *span, lines.bytes.start)))
+        .collect();
+    let mut snippet = Snippet::source(source.text)
         .line_start(lines.first_line + 1)
         .path(text.path.as_str());
-    for label in labels {
+    for (label, place) in labels.iter().zip(places) {
         let kind = if label.primary {
             AnnotationKind::Primary
         } else {
             AnnotationKind::Context
         };
-        let annotation = kind.span(shifted(text, label.span, lines.bytes.start));
+        let annotation = kind.span(place);
         snippet = snippet.annotation(match label.text.is_empty() {
             true => annotation,
             false => annotation.label(label.text.as_str()),

@@ -35,6 +35,25 @@ fn each_format_has_its_shape() {
 }
 
 #[test]
+fn no_format_prints_what_a_terminal_obeys_or_nobody_sees() {
+    let base = SourceFile::new(
+        "ser\u{1b}[31mvices.toml",
+        "\u{feff}[services.\"a\\u001b[31m\"]\ntype = \"relay\"\n\"\u{9b}\u{202e}\\n::error::\" = 3 # \u{200b}\u{e0041}\n[services]\n\"b\\u001b\" = 1\n\
+         [services.c.\"\\u009b\"]\ntype = \"relay\"\n",
+    );
+    let (_, mistakes) = load(&Layers::of(&base));
+    assert!(mistakes.len() >= 4, "{mistakes}");
+    for format in [Format::Human, Format::Short, Format::Json, Format::Github] {
+        let text = mistakes.render(format, Color::Never);
+        let odd = |c: &char| (c.is_control() && *c != '\n') || crate::names::is_invisible(*c);
+        assert_eq!(text.chars().find(odd), None, "{format:?}: {text}");
+        if matches!(format, Format::Short | Format::Github) {
+            assert_eq!(text.lines().count(), mistakes.len(), "{text}");
+        }
+    }
+}
+
+#[test]
 fn json_strings_are_escaped() {
     assert_eq!(string("a\"b\\c\n\u{1}"), "\"a\\\"b\\\\c\\n\\u0001\"");
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::codes;
 use crate::draft::Draft;
 use crate::keys::Kinds;
-use crate::layers::{Registry, toml_key};
+use crate::layers::{Registry, shown_key};
 use crate::mistakes::{Mistake, Mistakes};
 use crate::names::{self, show};
 use crate::plan::Ack;
@@ -200,7 +200,7 @@ impl Resolver<'_> {
                     .get(near)
                     .map(|(at, _)| self.drafts[*at].name_span);
                 let replacement = if mistakes.text(span).starts_with(['"', '\'']) {
-                    format!("\"{}\"", near.escape_default())
+                    names::toml_string(near)
                 } else {
                     mistakes.text(span).replacen(name, near, 1)
                 };
@@ -216,7 +216,7 @@ impl Resolver<'_> {
             }
             None => mistake.help(format!(
                 "add `[services.{}]`, or remove the target",
-                toml_key(name)
+                shown_key(name)
             )),
         });
     }
@@ -237,7 +237,7 @@ impl Resolver<'_> {
                 .label("a former name")
                 .patch(
                     span,
-                    format!("\"{}\"", present.escape_default()),
+                    names::toml_string(present),
                     format!("write its present name: {}", show(present)),
                 )
                 .of(&draft.name),
@@ -321,7 +321,24 @@ fn lists(draft: &Draft, edges: &[Edge], resolver: &Resolver<'_>, mistakes: &mut 
     if draft.kind != Kinds::FANOUT {
         return;
     }
-    if edges.len() == 1 {
+    let Some(deciding) = optional(draft, edges, resolver, mistakes) else {
+        return;
+    };
+    quorum(draft, deciding, mistakes);
+}
+
+/// Warns of fan-outs to one target, where nothing worse is wrong with them: `sound` says which lie on or above no cycle.
+pub(super) fn single_targets(
+    drafts: &[Draft],
+    graph: &Graph,
+    sound: impl Fn(usize) -> bool,
+    mistakes: &mut Mistakes,
+) {
+    for (at, draft) in drafts.iter().enumerate() {
+        let single = draft.kind == Kinds::FANOUT && graph.edges[at].len() == 1;
+        if !single || graph.incomplete[at] || !sound(at) {
+            continue;
+        }
         let given = draft
             .get("targets")
             .map_or(draft.name_span, |given| given.value_span);
@@ -336,10 +353,6 @@ fn lists(draft: &Draft, edges: &[Edge], resolver: &Resolver<'_>, mistakes: &mut 
             .of(&draft.name),
         );
     }
-    let Some(deciding) = optional(draft, edges, resolver, mistakes) else {
-        return;
-    };
-    quorum(draft, deciding, mistakes);
 }
 
 fn pattern(draft: &Draft) -> &'static str {
@@ -399,7 +412,7 @@ fn optional(
                     match names::nearest(name, targets.iter().map(|(target, _)| target.as_str())) {
                         Some(near) => mistake.patch(
                             span,
-                            format!("\"{}\"", near.escape_default()),
+                            names::toml_string(near),
                             format!("write `\"{near}\"`"),
                         ),
                         None => mistake.help("add it to `targets`, or remove it here"),

@@ -1,6 +1,6 @@
 //! Names of services and aliases: identifiers, reserved words, and collisions in any name derived from them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::codes;
 use crate::layers::RawService;
@@ -26,16 +26,27 @@ struct Taken {
     idents: HashMap<String, Owner>,
     types: HashMap<String, Owner>,
     variables: HashMap<String, Owner>,
+    /// Identifiers that a help offers: two who follow it must not collide again.
+    offered: HashSet<String>,
 }
 
 impl Taken {
     /// Whether anything that `ident` would become is taken.
     fn holds(&self, ident: &str) -> bool {
         names::identifier(ident).map_or(true, |name| {
-            self.idents.contains_key(name.bare())
+            self.offered.contains(&name.type_ident)
+                || self.idents.contains_key(name.bare())
                 || self.types.contains_key(&name.type_ident)
                 || self.variables.contains_key(&name.variable())
         })
+    }
+}
+
+impl Taken {
+    fn offer(&mut self, ident: &str) {
+        if let Ok(name) = names::identifier(ident) {
+            self.offered.insert(name.type_ident);
+        }
     }
 }
 
@@ -98,6 +109,8 @@ fn service_name(
         }
         Err(fault) => {
             match ident {
+                // What the parser made of a line that is no TOML was told as that.
+                Some(_) if service.torn => {}
                 Some((text, span)) => bad_ident(service, text, span, &fault, mistakes),
                 None => bad_name(service, &fault, taken, mistakes),
             }
@@ -106,7 +119,7 @@ fn service_name(
     }
 }
 
-fn bad_name(service: &RawService, fault: &NameFault, taken: &Taken, mistakes: &mut Mistakes) {
+fn bad_name(service: &RawService, fault: &NameFault, taken: &mut Taken, mistakes: &mut Mistakes) {
     let code = if matches!(fault, NameFault::Reserved(_)) {
         codes::RESERVED_NAME
     } else {
@@ -116,6 +129,7 @@ fn bad_name(service: &RawService, fault: &NameFault, taken: &Taken, mistakes: &m
     let mistake = Mistake::new(code, service.name_span, message).of(&service.name);
     let label = label(fault);
     let offer = names::suggest_ident(&service.name, |ident| taken.holds(ident));
+    offer.iter().for_each(|ident| taken.offer(ident));
     // `ident` mends what Rust minds; it does not mend a name that cannot be a file name.
     let mends = names::registry_name(&service.name).is_ok();
     mistakes.push(match offer {
@@ -173,7 +187,7 @@ fn collides(
     service: &RawService,
     name: &RustName,
     span: Span,
-    taken: &Taken,
+    taken: &mut Taken,
     mistakes: &mut Mistakes,
 ) -> bool {
     let variable = name.variable();
@@ -200,6 +214,7 @@ fn collides(
         .of(&service.name);
     let offer = names::suggest_ident(&service.name, |ident| taken.holds(ident))
         .unwrap_or_else(|| format!("{}_2", name.bare()));
+    taken.offer(&offer);
     let renamed = written(service, "ident").is_some();
     let own = names::rust_name(&service.name).is_ok_and(|own| own.ident == offer);
     mistakes.push(if renamed && own {

@@ -142,6 +142,7 @@ fn unknown_default(entry: &Entry, mistakes: &mut Mistakes) {
         )),
         None => mistake.help("`cargo sinks explain E0102` lists the keys"),
     });
+    super::hide_secret(entry, mistakes);
 }
 
 /// Warns of defaults that no service has.

@@ -87,7 +87,11 @@ impl Reader<'_> {
                     "this part"
                 });
                 // An endpoint that holds an `@` may hold a password as well, which no help may repeat.
-                let mistake = if text.contains('@') {
+                if let Some(query) = text.find('?') {
+                    let hidden = self.inside(value, &text, query..text.len());
+                    self.mistakes.mask(hidden);
+                }
+                let mistake = if text.contains('@') || text.contains("%40") {
                     self.mistakes.mask(value.span);
                     mistake.help("write `scheme://host:port`, without credentials")
                 } else {

@@ -1,0 +1,93 @@
+//! Messages that contain themselves through other messages: a derive sees one type, so the compiler walks them.
+//!
+//! Each derived type says how to look for another among its fields, one step of fuel less at each; types that derive nothing
+//! end the walk (`__private::contents`). Whoever finds itself is told at the field that leads there.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::{DeriveInput, GenericArgument, Path, PathArguments, Type, spanned::Spanned};
+
+use super::shape;
+
+pub(super) fn emit(input: &DeriveInput, runtime: &Path) -> TokenStream {
+    let ident = &input.ident;
+    let name = shape::name(ident);
+    let mut types = Vec::new();
+    for ty in shape::field_types(&input.data) {
+        parts(ty, &mut types);
+    }
+    let private = quote! { #runtime::__private::contents };
+    let checks = types.iter().map(|ty| {
+        let through = shape::text(quote! { #ty });
+        let text = format!(
+            "message `{name}` contains itself through `{through}`: a sender could nest it until the receiver's stack is exhausted\n\
+             help: send the parts as a list that refers to one another by index, such as `Vec<Part>` with `parent: Option<u32>`"
+        );
+        quote_spanned! {ty.span()=>
+            const _: () = if #private::Inside::<#ty, #private::Full, #ident>::FOUND {
+                ::core::panic!(#text)
+            };
+        }
+    });
+    quote! {
+        const _: () = {
+            use #private::Elsewhere as _;
+
+            #[doc(hidden)]
+            pub struct __Members;
+
+            #[doc(hidden)]
+            pub struct __Look<__F, __R>(::core::marker::PhantomData<(__F, __R)>);
+
+            #[automatically_derived]
+            impl<__F: #private::Fuel, __R: #private::Contents> #private::Answer for __Look<__F, __R> {
+                const FOUND: bool = false #(|| #private::Inside::<#types, __F, __R>::FOUND)*;
+            }
+
+            #[automatically_derived]
+            impl #private::Members for __Members {
+                type Look<__F: #private::Fuel, __R: #private::Contents> = __Look<__F, __R>;
+            }
+
+            #[automatically_derived]
+            impl #private::Contents for #ident {
+                const PLACE: (&'static str, &'static str) = (::core::module_path!(), #name);
+                type Members = __Members;
+            }
+
+            #(#checks)*
+        };
+    }
+}
+
+/// The named types that a field's type is made of, each once.
+fn parts(ty: &Type, found: &mut Vec<Type>) {
+    match ty {
+        Type::Array(array) => parts(&array.elem, found),
+        Type::Group(group) => parts(&group.elem, found),
+        Type::Paren(paren) => parts(&paren.elem, found),
+        Type::Slice(slice) => parts(&slice.elem, found),
+        Type::Reference(reference) => parts(&reference.elem, found),
+        Type::Tuple(tuple) => tuple.elems.iter().for_each(|ty| parts(ty, found)),
+        Type::Path(path) => {
+            let text = quote! { #ty }.to_string();
+            if !found
+                .iter()
+                .any(|known| quote! { #known }.to_string() == text)
+            {
+                found.push(ty.clone());
+            }
+            for segment in &path.path.segments {
+                let PathArguments::AngleBracketed(arguments) = &segment.arguments else {
+                    continue;
+                };
+                for argument in &arguments.args {
+                    if let GenericArgument::Type(ty) = argument {
+                        parts(ty, found);
+                    }
+                }
+            }
+        }
+        _ => {}
+    }
+}
