@@ -2,6 +2,7 @@
 //!
 //! Nothing here sleeps: what is still asleep when nothing can happen any more is a wake that was lost, and the scheduler says
 //! so. `SINKS_SCHEDULES` sets how many orders each test tries; a failure prints the seed or the schedule that leads there.
+#![allow(clippy::unwrap_used, reason = "a scenario that panics has failed")]
 
 use std::env;
 use std::pin::pin;
@@ -164,9 +165,14 @@ fn a_message_sent_while_the_driver_parks_is_written() {
         });
         let home = world.home.clone();
         for who in 0..2 {
+            let peer = Arc::clone(&world.peer);
             world.spawn(Some(&home), move |user| {
                 for number in numbers(who, 3) {
                     assert!(user.try_send(number).is_some());
+                    if who == 0 {
+                        // The next one comes just when the driver goes to sleep.
+                        peer.wait_for_number(number);
+                    }
                 }
             });
         }

@@ -46,6 +46,11 @@ pub(crate) struct Nowhere;
 #[derive(Debug)]
 pub(crate) struct Spawned;
 
+impl Drop for Spawned {
+    /// As with tokio, the task goes on.
+    fn drop(&mut self) {}
+}
+
 struct Unpark(Thread);
 
 impl Wake for Unpark {

@@ -413,6 +413,14 @@ impl Peer {
         }
     }
 
+    /// The same, until this message has come.
+    pub(crate) fn wait_for_number(&self, number: u64) {
+        let mut state = self.state.lock().unwrap();
+        while !state.heard.iter().any(|&(_, heard)| heard == number) {
+            state = self.changed.wait(state).unwrap();
+        }
+    }
+
     fn close(&self) {
         let acceptor = {
             let mut state = self.state.lock().unwrap();
