@@ -277,6 +277,7 @@ impl Drive {
         }
         hang_up(core);
         core.life.moved(now, &*self.link.surroundings.chance);
+        core.gave_up = false;
         self.link
             .publish_because(core, Some("the registry names another endpoint"));
     }
@@ -725,6 +726,7 @@ impl Drive {
         core.connect_wanted = false;
         // With nothing left to flush there is no need of another attempt to end what did not begin.
         core.disconnecting &= core.wants_connection();
+        core.gave_up = core.life.gave_up().is_some();
         if let Some(error) = core.life.gave_up().cloned() {
             core.turn_away(
                 &SendErrorKind::Connect {

@@ -234,7 +234,7 @@ impl<'a, M: MessageType> View<'a, M> {
     }
 
     async fn close(self, deadline: Duration) -> DrainReport {
-        close_members(self.branches, &self.name, deadline, Ledger::default()).await
+        close_members(self.branches, self.name, deadline, Ledger::default()).await
     }
 
     fn state(self) -> SinkState {

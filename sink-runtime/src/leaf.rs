@@ -214,6 +214,7 @@ impl<M: MessageType> Leaf<M> {
             }
             if core.closed || core.life.gave_up().is_some() {
                 core.closed = false;
+                core.gave_up = false;
                 core.life.renew();
             }
             core.connect_wanted = true;

@@ -154,6 +154,8 @@ pub(crate) struct Core {
     pub(crate) moved: bool,
     pub(crate) draining: bool,
     pub(crate) closed: bool,
+    /// `max_attempts` were made: nothing is taken until somebody asks for a connection.
+    pub(crate) gave_up: bool,
     /// All handles are gone.
     pub(crate) abandoned: bool,
     /// When an abandoned link stops trying.
@@ -276,6 +278,7 @@ impl Link {
             moved: false,
             draining: false,
             closed: false,
+            gave_up: false,
             abandoned: false,
             abandon_at: None,
             ages: config.max_age.map(Ages::new),
@@ -400,6 +403,7 @@ impl Link {
         core.driver != Driver::None
             && !core.closed
             && !core.draining
+            && !core.gave_up
             && core.queue.is_empty()
             && self.has_room(core, bytes)
     }
@@ -411,7 +415,7 @@ impl Link {
         core: &mut MutexGuard<'_, Core>,
         bytes: usize,
     ) -> Result<(), Offer> {
-        if core.driver == Driver::None || core.closed || core.draining {
+        if core.driver == Driver::None || core.closed || core.draining || core.gave_up {
             self.admit_cold(core)?;
         }
         let held = core.outbox.held_messages() + core.reserved_messages;

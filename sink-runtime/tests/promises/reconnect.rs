@@ -85,6 +85,24 @@ async fn max_attempts_ends_it_and_connect_begins_anew_3_2() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn after_max_attempts_a_send_is_refused_and_names_the_last_also_where_there_is_room_3_2() {
+    let net = Net::new(|_| Answer::Refuse(ErrorKind::ConnectionRefused));
+    let sink = sink_over(&net, "max_attempts = 1");
+    sink.try_send(numbered(0)).unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    for number in 1..3 {
+        let error = bounded(sink.send(numbered(number))).await.unwrap_err();
+        assert!(
+            matches!(error.kind(), SendErrorKind::Connect { .. }),
+            "{error}"
+        );
+        assert_eq!(number_of(error.into_message().unwrap().payload()), number);
+    }
+    assert_eq!(net.dials(), 1);
+    ledger(&sink);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_same_dice_give_the_same_attempts_3_4() {
     let run = |seed| async move {
         let start = Instant::now();
