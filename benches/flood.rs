@@ -33,16 +33,17 @@ fn main() {
     let message: &'static [u8] = &PAYLOAD[..BYTES];
     let (mut raw_stream, mut ceiling_stream) =
         (Stream::connect(&raw.place), Stream::connect(&ceiling.place));
-    let (mut tokio_stream, sender): (_, &'static mut _) = runtime.block_on(async {
+    let (mut tokio_stream, (sender, mut channel_written)) = runtime.block_on(async {
         untyped().connect().await.expect("a reader");
         typed().connect().await.expect("a reader");
         let stream = TokioStream::connect(&channel.place).await;
         (
             TokioStream::connect(&tokio.place).await,
-            Box::leak(Box::new(baseline::channel_and_writer(stream, message))),
+            baseline::channel_and_writer(stream, message),
         )
     });
-    let sender = &*sender;
+    let sender: &'static _ = Box::leak(Box::new(sender));
+    let mut channel_total = 0;
     let wire = (BYTES + FRAMING) as u64;
     let mut sent = [0u64; 6];
     let [
@@ -92,15 +93,11 @@ fn main() {
                         runtime.block_on(each(senders, COALESCED, move || async move {
                             sender.send(message).await.expect("a writer");
                         }));
-                        // The writer runs on this runtime: let it finish.
-                        runtime.block_on(async {
-                            while sender.capacity() < 10_000 {
-                                tokio::task::yield_now().await;
-                            }
-                            for _ in 0..64 {
-                                tokio::task::yield_now().await;
-                            }
-                        });
+                        // The writer runs on this runtime: it is not left before it has written all.
+                        channel_total += COALESCED * BYTES as u64;
+                        let all = |total: &u64| *total == channel_total;
+                        let written = runtime.block_on(channel_written.wait_for(all));
+                        assert!(written.is_ok(), "a writer");
                     })
                 }),
             },

@@ -86,18 +86,24 @@ impl TokioStream {
 }
 
 /// A bounded channel and a task that writes what comes out of it, all that is there at once: the usual hand-written sink.
+/// Beside it, how many bytes it has written.
 pub fn channel_and_writer(
     mut stream: TokioStream,
     message: &'static [u8],
-) -> tokio::sync::mpsc::Sender<&'static [u8]> {
+) -> (
+    tokio::sync::mpsc::Sender<&'static [u8]>,
+    tokio::sync::watch::Receiver<u64>,
+) {
     let (sender, mut receiver) = tokio::sync::mpsc::channel::<&'static [u8]>(10_000);
+    let (written, writes) = tokio::sync::watch::channel(0);
     tokio::spawn(async move {
         let (mut batch, mut out) = (Vec::new(), Vec::with_capacity(64 * 1024 + message.len()));
         while receiver.recv_many(&mut batch, 240).await > 0 {
             batch.drain(..).for_each(|one| out.extend_from_slice(one));
             stream.write_all(&out).await;
+            written.send_modify(|total| *total += out.len() as u64);
             out.clear();
         }
     });
-    sender
+    (sender, writes)
 }

@@ -14,7 +14,7 @@ use crate::composite::{Encoded, Reserved};
 use crate::error::{ConnectError, SendError, SendErrorKind};
 use crate::frame;
 use crate::inproc::{First, Inproc, InprocSend};
-use crate::leaf::{Leaf, LinkSend, poll_charge};
+use crate::leaf::{Leaf, LinkSend};
 use crate::ledger::Ledger;
 use crate::life::SinkState;
 use crate::link::Offer;
@@ -22,6 +22,7 @@ use crate::message::MessageType;
 use crate::receipt::{Level, Lost, Receipt};
 use crate::report::{DrainReport, UndeliveredMessage};
 use crate::transport::BoxFuture;
+use crate::turn::poll_turn;
 
 /// See the module.
 pub(crate) enum Carried<M> {
@@ -60,7 +61,7 @@ impl<M: MessageType> Carried<M> {
         slow: &mut Option<Box<Slow<'a, M>>>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Receipt, SendError<M>>> {
-        ready!(poll_charge(cx));
+        ready!(poll_turn(cx));
         match self {
             Self::Link(leaf) => {
                 let Some(borrowed) = &*message else {

@@ -1,11 +1,10 @@
 //! What relay and direct sinks share: a typed handle on one link, and the futures that wait on it.
 
-use std::cell::Cell;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -413,26 +412,6 @@ enum For {
         /// When the call began, as far as its deadline counts it.
         since: Option<Instant>,
     },
-}
-
-/// Sends for which a task pays one unit of its budget: 128 units then make about one full segment of 256 B messages.
-const SENDS_PER_CHARGE: u32 = 2;
-
-thread_local! {
-    static UNPAID: Cell<u32> = const { Cell::new(0) };
-}
-
-/// An always-ready sender would starve the flusher: spends the task's budget by hand, a unit for every few sends.
-#[inline(always)]
-pub(crate) fn poll_charge(cx: &mut Context<'_>) -> Poll<()> {
-    let unpaid = UNPAID.get() + 1;
-    if unpaid < SENDS_PER_CHARGE {
-        UNPAID.set(unpaid);
-        return Poll::Ready(());
-    }
-    UNPAID.set(0);
-    ready!(tokio::task::coop::poll_proceed(cx)).made_progress();
-    Poll::Ready(())
 }
 
 impl<'a> LinkSend<'a> {

@@ -46,6 +46,7 @@ mod link;
 mod outbox;
 mod sync;
 mod told;
+mod turn;
 mod watchdog;
 
 // --- the receiving end

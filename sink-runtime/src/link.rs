@@ -11,18 +11,19 @@ use tokio::sync::watch;
 
 use crate::ages::Ages;
 use crate::bell::Bell;
-use crate::clock::{Instant, Surroundings};
+use crate::clock::{Clock, Instant, Surroundings};
 use crate::codec::Codec;
 use crate::error::{ConnectError, EncodeError, Outcome, SendErrorKind};
 use crate::frame::{self, Assembler, FLAG_IDENTITY, FLAG_METADATA, Kind, ProducerId};
 use crate::ledger::{Dropped, Ledger, Returned};
 use crate::life::{Life, LifePolicy, SinkState};
 use crate::message::{MessageType, Metadata};
-use crate::outbox::{AROUND, Fate, Outbox, Undelivered};
+use crate::outbox::{AROUND, Fate, Outbox, SEGMENT, Undelivered};
 use crate::receipt::{DropCause, Level, Lost, Receipt};
 use crate::sync::{AtomicBool, Handle, Id, Mutex, MutexGuard};
 use crate::told::Told;
 use crate::transport::{Target, Wire};
+use crate::turn;
 
 pub(crate) use sink_schema::WhenFull;
 
@@ -343,7 +344,7 @@ impl Link {
             return offer;
         }
         let room = self.config.buffer_bytes.saturating_sub(core.reserved_bytes);
-        let (mut encoded, mut payload, mut size) = (Ok(()), 0, 0);
+        let (mut encoded, mut payload, mut size, mut filled) = (Ok(()), 0, 0, false);
         let kept = core.outbox.append(|out, sequence, held| {
             let at = out.len();
             frame::begin_data(out, envelope.flags(), sequence);
@@ -352,6 +353,7 @@ impl Link {
             encoded = encode(out);
             (payload, size) = (out.len() - payload_at, out.len() - at);
             frame::finish(out, at, 0);
+            filled = out.len() >= SEGMENT;
             encoded.is_ok()
                 && payload as u64 <= u64::from(self.config.max_frame_bytes)
                 && held + size as u64 <= room
@@ -361,6 +363,9 @@ impl Link {
                 Ok(()) => Offer::Full,
                 Err(offer) => offer,
             };
+        }
+        if filled {
+            turn::end();
         }
         self.accepted(core)
     }
@@ -592,7 +597,7 @@ impl Link {
             let idle = core
                 .last_write
                 .is_none_or(|last| now.saturating_duration_since(last) >= SPOT_AFTER);
-            if idle && core.write_here(now) {
+            if idle && core.write_here(&*self.surroundings.clock) {
                 Self::leave(core);
                 return Level::Written;
             }
@@ -1170,7 +1175,7 @@ fn heed(ears: &mut Assembler) -> Option<u64> {
 
 impl Core {
     /// Tries to write the current segment where it is; whether all of it went.
-    fn write_here(&mut self, now: Instant) -> bool {
+    fn write_here(&mut self, clock: &dyn Clock) -> bool {
         let Some(wire) = &self.wire else { return false };
         // Only a message that nothing stands before may be written on the spot.
         if self.outbox.unwritten() != 1 || self.outbox.is_lent() {
@@ -1184,6 +1189,8 @@ impl Core {
         };
         // An error is the driver's to see: it will meet it again.
         let Ok(count) = written else { return false };
+        // Writing took its time: were it counted as silence, a burst over a slow system call would never coalesce.
+        let now = clock.now();
         self.last_write = Some(now);
         self.life.spoke(now);
         self.outbox.wrote(count);
