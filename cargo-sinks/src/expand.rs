@@ -1,6 +1,6 @@
 //! `cargo sinks expand`: the generated code, on standard output.
 
-use sink_codegen::{Options, generate};
+use sink_codegen::{Options, generate_pretty};
 
 use crate::{
     cli::{ExpandArgs, RegistryArgs},
@@ -15,6 +15,6 @@ pub(crate) fn run(registry: &RegistryArgs, args: &ExpandArgs) -> Result<(), Fail
         ..Options::default()
     };
     let loaded = registry::load(registry, options)?;
-    output::print(&generate(&loaded.registry, &loaded.options).code)?;
+    output::print(&generate_pretty(&loaded.registry, &loaded.options).code)?;
     loaded.report()
 }

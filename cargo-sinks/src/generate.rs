@@ -18,7 +18,7 @@ pub(crate) fn run(registry: &RegistryArgs, args: &GenerateArgs) -> Result<(), Fa
     };
     let loaded = registry::load(registry, options)?;
     loaded.report()?;
-    let code = sink_codegen::generate(&loaded.registry, &loaded.options).code;
+    let code = sink_codegen::generate_pretty(&loaded.registry, &loaded.options).code;
     if args.check {
         compare(&code, &args.out)
     } else {

@@ -61,13 +61,13 @@ pub struct Options {
 /// What came out.
 #[derive(Clone, Debug)]
 pub struct Generated {
-    /// Formatted Rust, with stubs for the services that are broken.
+    /// Rust, with stubs for the services that are broken.
     pub code: String,
     /// All mistakes and warnings, of the base file and of every overlay.
     pub diagnostics: Diagnostics,
 }
 
-/// Generates the code of a registry, whatever is wrong with it: broken services become stubs.
+/// Generates the code of a registry as a build script writes it, whatever is wrong with it: broken services become stubs.
 #[must_use]
 pub fn generate(registry: &Registry, options: &Options) -> Generated {
     let Tokens {
@@ -75,8 +75,21 @@ pub fn generate(registry: &Registry, options: &Options) -> Generated {
         plan,
         diagnostics,
     } = tokens(registry, options);
+    let code = layout::text(tokens, &plan, registry);
+    Generated { code, diagnostics }
+}
+
+/// Generates the same code as [`generate`], formatted, for people to read and to check in.
+#[cfg(feature = "pretty")]
+#[must_use]
+pub fn generate_pretty(registry: &Registry, options: &Options) -> Generated {
+    let Tokens {
+        tokens,
+        plan,
+        diagnostics,
+    } = tokens(registry, options);
     let code = match syn::parse2(tokens) {
-        Ok(file) => layout::text(file, &plan, registry),
+        Ok(file) => layout::pretty::text(file, &plan, registry),
         Err(error) => our_mistake(&error),
     };
     Generated { code, diagnostics }
@@ -165,6 +178,7 @@ fn capabilities(carriers: &[Carrier]) -> Capabilities {
 }
 
 /// Emitted code that does not parse is a mistake of ours; it must not look like one of the user's.
+#[cfg(feature = "pretty")]
 fn our_mistake(error: &syn::Error) -> String {
     format!(
         "::core::compile_error!({:?});\n",

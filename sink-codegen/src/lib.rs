@@ -11,7 +11,7 @@
 //!
 //! # Map
 //!
-//! text → [`sink_schema::load`] → `Plan` → `emit` → text. [`Build`] alone touches files and the environment.
+//! text → [`sink_schema::load`] → `Plan` → `emit` → `layout` → text. [`Build`] alone touches files and the environment.
 //!
 //! The build never fails here. A mistake in the registry is handed to `include_sinks!()`, which reports it as a
 //! compile error at the user's own line, next to the errors rustc finds in the rest of the crate.
@@ -29,6 +29,8 @@ mod read;
 mod text;
 
 pub use build::Build;
+#[cfg(feature = "pretty")]
+pub use generate::generate_pretty;
 pub use generate::{
     Carrier, Generated, Options, Overlay, Registry, Tokens, generate, load, mistake_text, tokens,
 };

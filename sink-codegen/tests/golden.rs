@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sink_codegen::{Options, generate, read};
+use sink_codegen::{Options, generate, generate_pretty, read};
 
 #[test]
 fn registries_generate_what_is_beside_them() {
@@ -14,7 +14,7 @@ fn registries_generate_what_is_beside_them() {
     for registry in registries() {
         let options = Options::default();
         let shown = registry.file_name().expect("a registry has a file name");
-        let generated = generate(&read(&registry, Path::new(shown)).unwrap(), &options);
+        let generated = generate_pretty(&read(&registry, Path::new(shown)).unwrap(), &options);
         assert!(
             !generated.diagnostics.has_errors(),
             "{}:\n{}",

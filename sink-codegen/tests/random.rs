@@ -1,7 +1,8 @@
 //! Random registries: whatever is valid generates Rust that parses, and in the nightly run (`SINKS_NIGHTLY=1`) compiles.
 #![allow(clippy::unwrap_used, reason = "in a test, anything else is a failure")]
 
-use sink_codegen::{Options, Registry, generate};
+use quote::quote;
+use sink_codegen::{Options, Registry, generate, tokens};
 use sink_schema::SourceFile;
 
 mod registries;
@@ -26,7 +27,13 @@ fn a_thousand_valid_registries_generate_rust() {
             generated.diagnostics
         );
         let file = syn::parse_file(&generated.code);
-        assert!(file.is_ok(), "seed {seed}: {:?}\n{text}", file.err());
+        let file = file.unwrap_or_else(|error| panic!("seed {seed}: {error}\n{text}"));
+        let meant: syn::File = syn::parse2(tokens(&registry, &Options::default()).tokens).unwrap();
+        assert_eq!(
+            quote! { #file }.to_string(),
+            quote! { #meant }.to_string(),
+            "seed {seed}: the text says something else than the tokens\n{text}"
+        );
         assert!(
             !generated.code.contains("compile_error"),
             "seed {seed}:\n{text}"

@@ -9,6 +9,10 @@
 //! Beside it: `codes` → `mistakes` → [`Diagnostics`] → `render`, and from the same tables `explain`, `json_schema`, `reference`.
 
 // the language
+#[cfg_attr(
+    not(feature = "documents"),
+    allow(dead_code, reason = "what only documents say")
+)]
 mod keys;
 mod names;
 mod text;
@@ -27,16 +31,21 @@ mod values;
 // mistakes
 mod codes;
 mod diagnostics;
+#[cfg(feature = "documents")]
 mod explain;
+#[cfg(feature = "documents")]
 mod json_schema;
 mod mistakes;
+#[cfg(feature = "documents")]
 mod reference;
 mod render;
 
 pub use capabilities::Capabilities;
 pub use diagnostics::{Color, Diagnostic, Diagnostics, Format, Label, Patch, Severity};
 pub use endpoint::{Endpoint, EndpointError, EndpointErrorKind, MAX_SOCKET_PATH_BYTES};
+#[cfg(feature = "documents")]
 pub use explain::{Explanation, explain, explanations};
+#[cfg(feature = "documents")]
 pub use json_schema::json_schema;
 pub use layers::{Layers, MAX_REGISTRY_BYTES, load};
 pub use plan::{
@@ -44,5 +53,6 @@ pub use plan::{
     KindHint, LeafPlan, Level, OnDiskFull, Pattern, Plan, Role, Secret, ServicePlan, SlowConsumer,
     SyncMode, TextOrSecret, TlsPlan, WhenFull,
 };
+#[cfg(feature = "documents")]
 pub use reference::reference_markdown;
 pub use text::{Location, SourceFile};

@@ -1,7 +1,10 @@
 //! `#[message(crate = "…", accepts = ["0x…"], serde)]`.
 
 use syn::{
-    Attribute, Error, Expr, ExprArray, ExprLit, Lit, LitStr, Path, Result, ext::IdentExt,
+    Attribute, Error, Expr, ExprLit, Lit, LitStr, Path, Result, Token,
+    ext::IdentExt,
+    parse::{Parse, ParseStream},
+    punctuated::Punctuated,
     spanned::Spanned,
 };
 
@@ -84,13 +87,13 @@ impl Attributes {
                 })?;
             }
             "accepts" => {
-                let list: ExprArray = meta.value()?.parse().map_err(|error| {
+                let list = list(meta.value()?).map_err(|error| {
                     Error::new(
                         error.span(),
                         "`accepts` is a list of fingerprints: `accepts = [\"0x0123456789abcdef\"]`",
                     )
                 })?;
-                self.accepts = list.elems.iter().map(fingerprint).collect::<Result<_>>()?;
+                self.accepts = list.iter().map(fingerprint).collect::<Result<_>>()?;
             }
             other => return Err(meta.error(unknown(other))),
         }
@@ -111,6 +114,13 @@ fn unknown(key: &str) -> String {
             "unknown key `{key}`\nhelp: the keys are `serde`, `accepts = [\"0x…\"]` and `crate = \"…\"`"
         ),
     }
+}
+
+/// `[…, …]`, without the `full` syntax tree that `ExprArray` is part of.
+fn list(value: ParseStream<'_>) -> Result<Punctuated<Expr, Token![,]>> {
+    let content;
+    syn::bracketed!(content in value);
+    content.parse_terminated(Expr::parse, Token![,])
 }
 
 /// `"0x0123456789abcdef"`, as error messages print it.

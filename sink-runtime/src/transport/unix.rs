@@ -1,13 +1,12 @@
 //! Unix-domain sockets: private directories, peer uids on both sides, and a live socket is never replaced (PROMISES §10).
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use rustix::fs::{FlockOperation, flock};
 use tokio::net::{UnixListener, UnixStream};
 
 use super::{Endpoint, Listen, Target, Wire};
@@ -21,35 +20,37 @@ socket_wire!(UnixWire);
 pub(super) async fn dial(target: &Target) -> io::Result<Arc<dyn Wire>> {
     let path = socket_path(&target.endpoint)?;
     let stream = UnixStream::connect(&path).await?;
-    check_peer(&stream, &target.allow_uids, &path)?;
+    check_peer(&stream, own_uid()?, &target.allow_uids, &path)?;
     stream.writable().await?;
     Ok(Arc::new(UnixWire(stream)))
 }
 
-fn own_uid() -> u32 {
-    rustix::process::geteuid().as_raw()
+/// The uid this process acts as now, told by the kernel to the other end of a pair of sockets: the standard library
+/// does not ask for it, and a library of system calls for this one would be a sixth of what we cost to compile.
+fn own_uid() -> io::Result<u32> {
+    let (ours, _theirs) = UnixStream::pair()?;
+    Ok(ours.peer_cred()?.uid())
 }
 
-fn check_peer(stream: &UnixStream, allow_uids: &[u32], path: &Path) -> io::Result<()> {
+fn check_peer(stream: &UnixStream, own: u32, allow_uids: &[u32], path: &Path) -> io::Result<()> {
     let uid = stream.peer_cred()?.uid();
-    if uid == own_uid() || allow_uids.contains(&uid) {
+    if uid == own || allow_uids.contains(&uid) {
         return Ok(());
     }
     Err(io::Error::new(
         io::ErrorKind::PermissionDenied,
         format!(
-            "uid {uid} is at the other end of {}, which is neither ours ({}) nor in allow_uids",
-            path.display(),
-            own_uid()
+            "uid {uid} is at the other end of {}, which is neither ours ({own}) nor in allow_uids",
+            path.display()
         ),
     ))
 }
 
 /// The socket's path: as written, or the private one of a service that names none (PROMISES 10.1).
-pub(crate) fn socket_path(endpoint: &Endpoint) -> io::Result<PathBuf> {
+fn socket_path(endpoint: &Endpoint) -> io::Result<PathBuf> {
     match endpoint {
         Endpoint::Unix(path) => Ok(PathBuf::from(path)),
-        Endpoint::UnixDefault(service) => Ok(runtime_directory().join(format!("{service}.sock"))),
+        Endpoint::UnixDefault(service) => Ok(runtime_directory()?.join(format!("{service}.sock"))),
         other => Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             format!("{other} is no Unix socket"),
@@ -58,23 +59,23 @@ pub(crate) fn socket_path(endpoint: &Endpoint) -> io::Result<PathBuf> {
 }
 
 /// `$XDG_RUNTIME_DIR/sinks`, else `/run/user/<uid>/sinks`, else `/tmp/sinks-<uid>`.
-fn runtime_directory() -> PathBuf {
-    let uid = own_uid();
+fn runtime_directory() -> io::Result<PathBuf> {
     if let Some(directory) =
         std::env::var_os("XDG_RUNTIME_DIR").filter(|value| Path::new(value).is_absolute())
     {
-        return PathBuf::from(directory).join("sinks");
+        return Ok(PathBuf::from(directory).join("sinks"));
     }
+    let uid = own_uid()?;
     let user = PathBuf::from(format!("/run/user/{uid}"));
-    if user.is_dir() {
+    Ok(if user.is_dir() {
         user.join("sinks")
     } else {
         PathBuf::from(format!("/tmp/sinks-{uid}"))
-    }
+    })
 }
 
 /// Makes the private directory, or makes sure that an existing one is ours alone.
-fn private_directory(directory: &Path) -> io::Result<()> {
+fn private_directory(directory: &Path, own: u32) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(directory) {
         Ok(()) => return Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -86,13 +87,12 @@ fn private_directory(directory: &Path) -> io::Result<()> {
         }
     }
     let metadata = fs::symlink_metadata(directory)?;
-    if !metadata.is_dir() || metadata.uid() != own_uid() || metadata.mode() & 0o077 != 0 {
+    if !metadata.is_dir() || metadata.uid() != own || metadata.mode() & 0o077 != 0 {
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
             format!(
-                "{} must be a directory of uid {} with mode 0700",
-                directory.display(),
-                own_uid()
+                "{} must be a directory of uid {own} with mode 0700",
+                directory.display()
             ),
         ));
     }
@@ -105,18 +105,21 @@ pub(super) struct UnixListen {
     listener: UnixListener,
     path: PathBuf,
     endpoint: Endpoint,
+    /// Whose the socket file is; asked once, so that a process short of descriptors need not ask to accept.
+    own: u32,
     allow_uids: Vec<u32>,
     lock: Lock,
 }
 
 impl UnixListen {
     pub(super) fn bind(target: &Target) -> io::Result<Self> {
+        let own = own_uid()?;
         let path = socket_path(&target.endpoint)?;
         if let (Endpoint::UnixDefault(_), Some(directory)) = (&target.endpoint, path.parent()) {
-            private_directory(directory)?;
+            private_directory(directory, own)?;
         }
         let lock = Lock::take(&path)?;
-        remove_dead(&path)?;
+        remove_dead(&path, own)?;
         let listener = UnixListener::bind(&path).map_err(|error| {
             io::Error::new(error.kind(), format!("{}: {error}", path.display()))
         })?;
@@ -133,6 +136,7 @@ impl UnixListen {
             listener,
             path,
             endpoint,
+            own,
             allow_uids: target.allow_uids.clone(),
             lock,
         })
@@ -143,7 +147,7 @@ impl Listen for UnixListen {
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Arc<dyn Wire>>> {
         let (stream, _) = ready!(self.listener.poll_accept(cx))?;
         Poll::Ready(
-            check_peer(&stream, &self.allow_uids, &self.path)
+            check_peer(&stream, self.own, &self.allow_uids, &self.path)
                 .map(|()| Arc::new(UnixWire(stream)) as Arc<dyn Wire>),
         )
     }
@@ -186,8 +190,15 @@ impl Lock {
                 .map_err(|error| {
                     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
                 })?;
-            if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-                return Err(in_use(socket));
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(in_use(socket)),
+                Err(TryLockError::Error(error)) => {
+                    return Err(io::Error::new(
+                        error.kind(),
+                        format!("cannot lock {}: {error}", path.display()),
+                    ));
+                }
             }
             let still_there = fs::metadata(&path)
                 .is_ok_and(|now| file.metadata().is_ok_and(|ours| ours.ino() == now.ino()));
@@ -211,7 +222,7 @@ fn in_use(socket: &Path) -> io::Error {
 }
 
 /// Removes what a dead process of ours left behind; anything else in that place is an error.
-fn remove_dead(path: &Path) -> io::Result<()> {
+fn remove_dead(path: &Path, own: u32) -> io::Result<()> {
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -223,14 +234,13 @@ fn remove_dead(path: &Path) -> io::Result<()> {
             format!("{} is not a socket and is left alone", path.display()),
         ));
     }
-    if metadata.uid() != own_uid() {
+    if metadata.uid() != own {
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
             format!(
-                "{} belongs to uid {}, not to ours ({})",
+                "{} belongs to uid {}, not to ours ({own})",
                 path.display(),
-                metadata.uid(),
-                own_uid()
+                metadata.uid()
             ),
         ));
     }
