@@ -13,6 +13,7 @@ use support::table::{self, Target};
 
 service!(small, Small, Message);
 service!(medium, Medium, Message);
+service!(middling, Middling, Message);
 service!(large, Large, Message);
 service!(tcp, Tcp, Message);
 
@@ -24,14 +25,16 @@ fn main() {
         unix("medium", Peer::Sink),
         unix("large", Peer::Sink),
         Reader::tcp(Peer::Sink),
+        unix("middling", Peer::Sink),
     ];
     let raws = [
         unix("raw_small", Peer::Raw),
         unix("raw_medium", Peer::Raw),
         unix("raw_large", Peer::Raw),
         Reader::tcp(Peer::Raw),
+        unix("raw_middling", Peer::Raw),
     ];
-    let names = ["small", "medium", "large", "tcp"];
+    let names = ["small", "medium", "large", "tcp", "middling"];
     service::compile(
         names
             .iter()
@@ -44,6 +47,7 @@ fn main() {
         small().connect().await.expect("a reader");
         medium().connect().await.expect("a reader");
         large().connect().await.expect("a reader");
+        middling().connect().await.expect("a reader");
         tcp().connect().await.expect("a reader");
     });
     table::question("flood by size and transport, one sender");
@@ -86,6 +90,7 @@ fn main() {
     }
     case!(0, small, "64 B, Unix socket", 64, 20_000, 200_000);
     case!(1, medium, "1 KiB, Unix socket", 1024, 20_000, 100_000);
+    case!(4, middling, "16 KiB, Unix socket", 16_384, 4_000, 4_000);
     let ratio = case!(2, large, "64 KiB, Unix socket", 65_536, 2_000, 2_000);
     case!(3, tcp, "256 B, TCP loopback", 256, 10_000, 200_000);
     table::verdict(
