@@ -30,6 +30,10 @@ use inbox::{Inbox, Item};
 pub(crate) use settings::{Role, SourceSettings};
 use track::{Seen, Tracker};
 
+/// The inbox hears of free places at the latest when there are so many, or a sixteenth of `buffer_size`: until then it takes the
+/// source for fuller than it is, never for emptier.
+const TELL_EVERY: u64 = 64;
+
 /// Messages that are missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -196,6 +200,9 @@ pub struct Source<M> {
     failures: u32,
     local: Option<Endpoint>,
     chunk: Option<OpenChunk>,
+    /// Messages handed up that the inbox has not been told of, and how many may be.
+    untold: u64,
+    tell_every: u64,
     /// Instead of an inbox: the typed queue of a direct `inproc://` service.
     queue: Option<Receiver<M>>,
     tracker: Tracker,
@@ -252,6 +259,8 @@ impl<M> Source<M> {
             failures: 0,
             local: None,
             chunk: None,
+            untold: 0,
+            tell_every: 1,
             queue: None,
             tracker: Tracker::default(),
             ledger: SourceLedger::default(),
@@ -334,6 +343,7 @@ impl<M: MessageType> Source<M> {
         })
         .await;
         self.ack();
+        self.tell_taken();
         batch.len() - before
     }
 
@@ -446,6 +456,7 @@ impl<M: MessageType> Source<M> {
             };
             self.tracker.from_retained =
                 start == Start::Retained && settings.role == Role::Subscribe;
+            self.tell_every = u64::from(settings.buffer_size / 16).clamp(1, TELL_EVERY);
             let (inbox, failures) = (Arc::clone(&self.inbox), self.failures);
             self.starting = Some(Box::pin(async move {
                 inbox.set_limit(settings.buffer_size, settings.buffer_bytes);
@@ -601,7 +612,7 @@ impl<M: MessageType> Source<M> {
         let frame = &chunk.bytes[from..from + total];
         let Ok(parts) = frame::data(frame) else {
             // The reading side has looked already; it held a place all the same.
-            self.inbox.took_one();
+            self.took_one();
             return None;
         };
         let seen = self
@@ -722,7 +733,23 @@ impl<M: MessageType> Source<M> {
             // Should the caller not come back for the rest of the chunk, the connection's task acks what it took.
             chunk.connection.nudge();
         }
-        self.inbox.took_one();
+        self.took_one();
+    }
+
+    /// A place is free. The inbox hears of several at once: its lock, which the reading tasks want too, is not for each message.
+    #[inline]
+    fn took_one(&mut self) {
+        self.untold += 1;
+        if self.untold >= self.tell_every {
+            self.tell_taken();
+        }
+    }
+
+    fn tell_taken(&mut self) {
+        let untold = std::mem::take(&mut self.untold);
+        if untold > 0 {
+            self.inbox.took(untold, 0);
+        }
     }
 
     /// Acks what was handed up of the open chunk.
@@ -734,7 +761,8 @@ impl<M: MessageType> Source<M> {
 
     fn close_chunk(&mut self) {
         if let Some(chunk) = self.chunk.take() {
-            self.inbox.took_chunk(chunk.bytes.len());
+            let untold = std::mem::take(&mut self.untold);
+            self.inbox.took(untold, chunk.bytes.len());
         }
     }
 }

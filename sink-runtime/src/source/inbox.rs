@@ -187,19 +187,10 @@ impl Inbox {
         Poll::Pending
     }
 
-    /// One message was handed up.
-    #[inline]
-    pub(super) fn took_one(&self) {
+    /// So many messages were handed up, and chunks of so many bytes.
+    pub(super) fn took(&self, messages: u64, bytes: usize) {
         let mut state = self.lock();
-        state.messages = state.messages.saturating_sub(1);
-        if !state.readers.is_empty() {
-            wake_readers(state);
-        }
-    }
-
-    /// A chunk of so many bytes was handed up.
-    pub(super) fn took_chunk(&self, bytes: usize) {
-        let mut state = self.lock();
+        state.messages = state.messages.saturating_sub(messages);
         state.bytes = state.bytes.saturating_sub(bytes as u64);
         if !state.readers.is_empty() {
             wake_readers(state);
