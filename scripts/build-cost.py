@@ -184,7 +184,7 @@ def tags(folder, services, target, rounds, binary):
         if shared:
             code = re.sub(r"(__sink_runtime::(?:Relay|Direct)<\s*\w+,\s*)services::svc_\d+", r"\1services::svc_0", code)
         path.write_text(code)
-        crate.cargo("build")
+        crate.cargo("build", CARGO_INCREMENTAL="0")
         samples = []
         for n in range(rounds):
             path.write_text(code + f"\n// {n}\n")
