@@ -80,9 +80,17 @@ struct Progress {
     received: AtomicU64,
 }
 
+/// A place in the line for room.
+struct ForRoom {
+    ticket: u64,
+    waker: Waker,
+    /// It was woken for room and has not looked since: should its future not be polled, those behind it go on.
+    asked: bool,
+}
+
 #[derive(Default)]
 struct Waiting {
-    room: VecDeque<(u64, Waker)>,
+    room: VecDeque<ForRoom>,
     levels: Vec<(u64, Waker)>,
     next: u64,
 }
@@ -175,9 +183,10 @@ impl Sender {
         let mut waiting = self.waiting();
         let mut wakers: Vec<Waker> = Vec::new();
         if all {
-            wakers.extend(waiting.room.drain(..).map(|(_, waker)| waker));
-        } else if let Some((_, waker)) = waiting.room.front() {
-            wakers.push(waker.clone());
+            wakers.extend(waiting.room.drain(..).map(|one| one.waker));
+        } else if let Some(next) = waiting.room.iter_mut().find(|one| !one.asked) {
+            next.asked = true;
+            wakers.push(next.waker.clone());
         }
         waiting.levels.retain(|(sequence, waker)| {
             let wait = *sequence > handed && !all;
@@ -812,24 +821,31 @@ impl RoomTicket<'_> {
     fn queue(&mut self, cx: &mut Context<'_>) {
         let mut waiting = self.sender.waiting();
         if let Some(ticket) = self.ticket
-            && let Some((_, waker)) = waiting.room.iter_mut().find(|(known, _)| *known == ticket)
+            && let Some(known) = waiting.room.iter_mut().find(|one| one.ticket == ticket)
         {
-            waker.clone_from(cx.waker());
+            known.waker.clone_from(cx.waker());
+            known.asked = false;
             return;
         }
         waiting.next += 1;
         let ticket = waiting.next;
-        waiting.room.push_back((ticket, cx.waker().clone()));
+        waiting.room.push_back(ForRoom {
+            ticket,
+            waker: cx.waker().clone(),
+            asked: false,
+        });
         self.ticket = Some(ticket);
         self.sender.watched.store(true, Ordering::Release);
     }
 
-    fn is_first(&self) -> bool {
+    /// Whether nobody stands before it who has not been asked.
+    fn is_next(&self) -> bool {
         let waiting = self.sender.waiting();
-        waiting
+        let mut before = waiting
             .room
-            .front()
-            .is_none_or(|(first, _)| Some(*first) == self.ticket)
+            .iter()
+            .take_while(|one| Some(one.ticket) != self.ticket);
+        before.all(|one| one.asked)
     }
 }
 
@@ -839,7 +855,7 @@ impl Drop for RoomTicket<'_> {
             self.sender
                 .waiting()
                 .room
-                .retain(|(known, _)| *known != ticket);
+                .retain(|one| one.ticket != ticket);
             self.sender.wake(false);
         }
     }
@@ -973,7 +989,7 @@ impl<M: Send + 'static> InprocSend<'_, M> {
             For::Room { ticket, since } => {
                 let since = *since;
                 ticket.queue(cx);
-                if ticket.is_first() {
+                if ticket.is_next() {
                     let Some(message) = slot.take() else {
                         return Poll::Pending;
                     };

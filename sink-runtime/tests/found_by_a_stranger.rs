@@ -103,3 +103,38 @@ async fn closing_gives_back_what_nobody_took_within_the_process() {
     let third = report.undelivered[3].decode::<Message>().unwrap();
     assert_eq!(third.payload().as_ref(), [3]);
 }
+
+/// A waiting send that is kept and not polled holds up nobody behind it.
+#[tokio::test(start_paused = true)]
+async fn an_inproc_send_that_is_not_polled_holds_up_nobody() {
+    let registry = registry(
+        "[services.orders]\ntype = \"direct\"\nendpoint = \"inproc://not-polled\"\nbuffer_size = 2\n",
+    );
+    let sink = registry.sink::<Message>("orders").unwrap();
+    let mut source = registry.source::<Message>("orders").unwrap();
+    source.start().await.unwrap();
+    for number in 0..2u8 {
+        sink.try_send(Message::new(vec![number])).unwrap();
+    }
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let mut kept = Box::pin(sink.send(Message::new(vec![2])));
+    assert!(kept.as_mut().poll(&mut context).is_pending());
+    let others = tokio::spawn({
+        let sink = sink.clone();
+        async move {
+            for number in 3..10u8 {
+                sink.send(Message::new(vec![number])).await.unwrap();
+            }
+        }
+    });
+    let mut received = Vec::new();
+    while received.len() < 9 {
+        let next = tokio::time::timeout(Duration::from_secs(1), source.recv()).await;
+        received.push(next.expect("nobody is held up").unwrap().unwrap().payload()[0]);
+    }
+    others.await.unwrap();
+    assert_eq!(received, [0, 1, 3, 4, 5, 6, 7, 8, 9]);
+    // And it is still a send: polled again, it goes.
+    kept.await.unwrap();
+    assert_eq!(source.recv().await.unwrap().unwrap().payload()[0], 2);
+}
