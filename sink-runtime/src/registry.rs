@@ -43,6 +43,8 @@ pub struct CompiledRegistry {
     text: &'static str,
     overlays: &'static [(&'static str, &'static str, &'static str)],
     carriers: &'static [&'static Carrier],
+    /// The overlay that the program was built with, in force unless another is asked for.
+    profile: Option<&'static str>,
     live: OnceLock<Result<Arc<ServiceRegistry>, RegistryError>>,
 }
 
@@ -60,8 +62,16 @@ impl CompiledRegistry {
             text,
             overlays,
             carriers,
+            profile: None,
             live: OnceLock::new(),
         }
+    }
+
+    /// What the generator prints behind it for a build with a profile.
+    #[must_use]
+    pub const fn of_profile(mut self, profile: &'static str) -> Self {
+        self.profile = Some(profile);
+        self
     }
 
     /// Reads the layers, once (PROMISES 9.1).
@@ -137,11 +147,11 @@ impl CompiledRegistry {
     fn load(&self) -> Result<ServiceRegistry, RegistryError> {
         let live = self.load_live()?;
         // The guarantee is in the compiled types: what runs may be more, never less (PROMISES 6.2).
-        let base = SourceFile {
-            path: self.path.to_owned(),
-            text: self.text.to_owned(),
-        };
-        let (compiled, _) = sink_schema::load(&Layers::of(&base));
+        let (base, overlay) = self.layers(self.profile)?;
+        let (compiled, _) = sink_schema::load(&Layers {
+            overlay: overlay.as_ref(),
+            ..Layers::of(&base)
+        });
         for service in compiled
             .services
             .iter()
@@ -190,30 +200,31 @@ impl CompiledRegistry {
     }
 
     fn load_compiled(&self, profile: Option<&str>) -> Result<ServiceRegistry, RegistryError> {
-        let base = SourceFile {
-            path: self.path.to_owned(),
-            text: self.text.to_owned(),
-        };
-        let overlay = match profile {
-            None => None,
-            Some(profile) => match self.overlays.iter().find(|(name, _, _)| *name == profile) {
-                Some((_, path, text)) => Some(SourceFile {
-                    path: (*path).to_owned(),
-                    text: (*text).to_owned(),
-                }),
-                None => {
-                    let known: Vec<_> = self.overlays.iter().map(|(name, _, _)| *name).collect();
-                    return Err(RegistryError::Unsupported {
-                        service: Arc::from(PROFILE_VARIABLE),
-                        text: Arc::from(format!(
-                            "no overlay `services.{profile}.toml` was built in (known: {})",
-                            known.join(", ")
-                        )),
-                    });
-                }
-            },
-        };
+        let (base, overlay) = self.layers(profile.or(self.profile))?;
         ServiceRegistry::resolve(&base, overlay.as_ref(), self.carriers)
+    }
+
+    /// The compiled-in base and the overlay of a profile.
+    fn layers(
+        &self,
+        profile: Option<&str>,
+    ) -> Result<(SourceFile, Option<SourceFile>), RegistryError> {
+        let base = SourceFile::new(self.path, self.text);
+        let Some(profile) = profile else {
+            return Ok((base, None));
+        };
+        let found = self.overlays.iter().find(|(name, _, _)| *name == profile);
+        let Some((_, path, text)) = found else {
+            let known: Vec<_> = self.overlays.iter().map(|(name, _, _)| *name).collect();
+            return Err(RegistryError::Unsupported {
+                service: Arc::from(PROFILE_VARIABLE),
+                text: Arc::from(format!(
+                    "no overlay `services.{profile}.toml` was built in (known: {})",
+                    known.join(", ")
+                )),
+            });
+        };
+        Ok((base, Some(SourceFile::new(*path, *text))))
     }
 }
 
@@ -720,5 +731,42 @@ fn life_policy(plan: &LeafPlan) -> LifePolicy {
         connect_timeout: plan.connect_timeout,
         max_attempts: plan.max_attempts,
         heartbeat: plan.heartbeat,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+    use super::*;
+
+    const BASE: &str = "[services.orders]\ntype = \"direct\"\nendpoint = \"inproc://base\"\n";
+    const OVERLAYS: &[(&str, &str, &str)] = &[
+        (
+            "production",
+            "services.production.toml",
+            "[services.orders]\nendpoint = \"inproc://production\"\n",
+        ),
+        (
+            "staging",
+            "services.staging.toml",
+            "[services.orders]\nendpoint = \"inproc://staging\"\n",
+        ),
+    ];
+
+    fn endpoint(registry: &CompiledRegistry, asked: Option<&str>) -> String {
+        let live = registry.load_compiled(asked).unwrap();
+        let orders = live.plan.find("orders").unwrap();
+        orders.leaf().unwrap().endpoint.to_string()
+    }
+
+    #[test]
+    fn the_profile_of_the_build_is_in_force_until_another_is_asked_for() {
+        let plain = CompiledRegistry::new("services.toml", BASE, OVERLAYS, &[]);
+        let staged =
+            CompiledRegistry::new("services.toml", BASE, OVERLAYS, &[]).of_profile("staging");
+        assert_eq!(endpoint(&plain, None), "inproc://base");
+        assert_eq!(endpoint(&staged, None), "inproc://staging");
+        assert_eq!(endpoint(&staged, Some("production")), "inproc://production");
     }
 }
