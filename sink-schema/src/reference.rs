@@ -104,6 +104,10 @@ fn entry(out: &mut String, key: &Key) {
     match key.scope {
         Scope::Everywhere => {}
         Scope::Service => out.push_str("- Not in `[defaults]`\n"),
+        Scope::Shape => out.push_str(
+            "- Not in `[defaults]`\n- Compiled in: where a layer changes it at run time, the accessor refuses with an error and \
+             `Sinks::dynamic` follows\n",
+        ),
         Scope::CompiledIn => {
             out.push_str("- Compiled in: in the base file only, not in `[defaults]`\n")
         }
