@@ -1,6 +1,6 @@
 //! Reads the registry that a command works on, judged as the build judges it.
 
-use std::{fs, io::IsTerminal, path::Path};
+use std::{fs, io::IsTerminal};
 
 use sink_codegen::{Carrier, Options, Registry};
 use sink_schema::{Color, Diagnostics, Format, Plan};
@@ -23,14 +23,12 @@ pub(crate) struct Loaded {
 /// A file cannot be read, or the profile has no overlay. Mistakes in the registry are not errors here.
 pub(crate) fn load(args: &RegistryArgs, options: Options) -> Result<Loaded, Failure> {
     let registry = sink_codegen::read(&args.registry, &args.registry).map_err(Failure::Said)?;
-    if let Some(profile) = &args.profile {
-        known_profile(&registry, profile, &args.registry)?;
-    }
     let options = Options {
         profile: args.profile.clone(),
         carriers: carriers(args),
         ..options
     };
+    registry.chosen(&options).map_err(Failure::Said)?;
     let (plan, diagnostics) = sink_codegen::load(&registry, &options);
     Ok(Loaded {
         registry,
@@ -38,30 +36,6 @@ pub(crate) fn load(args: &RegistryArgs, options: Options) -> Result<Loaded, Fail
         plan,
         diagnostics,
     })
-}
-
-fn known_profile(registry: &Registry, profile: &str, path: &Path) -> Result<(), Failure> {
-    if registry
-        .overlays
-        .iter()
-        .any(|overlay| overlay.profile == profile)
-    {
-        return Ok(());
-    }
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let known: Vec<&str> = registry
-        .overlays
-        .iter()
-        .map(|overlay| overlay.profile.as_str())
-        .collect();
-    let help = match known.as_slice() {
-        [] => "there are no overlays".to_owned(),
-        known => format!("there are: {}", known.join(", ")),
-    };
-    Err(Failure::Said(format!(
-        "no overlay {stem}.{profile}.toml beside {}; {help}",
-        path.display()
-    )))
 }
 
 /// Carriers named on the command line, and those that the build script beside the registry adds.

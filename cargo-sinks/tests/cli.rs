@@ -128,7 +128,8 @@ fn overlays_are_checked_and_profiles_must_exist() {
     let output = sinks(folder.path(), &["check", "--profile", "production"]);
     assert_eq!(status(&output), 1);
     assert!(
-        err(&output).contains("there are: staging"),
+        err(&output).contains("no overlay services.production.toml")
+            && err(&output).contains("there are: staging"),
         "{}",
         err(&output)
     );

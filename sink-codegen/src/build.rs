@@ -62,7 +62,10 @@ impl Build {
         self
     }
 
-    /// Generates from the registry as `services.<profile>.toml` changes it.
+    /// Generates from the registry as `services.<profile>.toml` changes it, and makes that the registry that is compiled in:
+    /// without `SINKS_PROFILE` the program runs with this profile, with it by that one.
+    ///
+    /// A registry named at run time replaces the compiled-in one, and its profile with it.
     pub fn profile(mut self, profile: impl Into<String>) -> Build {
         self.options.profile = Some(profile.into());
         self
@@ -81,21 +84,7 @@ impl Build {
             .unwrap_or_default();
         let path = root.join(&self.registry);
         println!("cargo::rerun-if-changed={}", path.display());
-        let outcome = match read(&path, &self.registry) {
-            Ok(registry) => {
-                watch(&registry, &path);
-                Outcome {
-                    overlays: seen(&path, &registry),
-                    ..Outcome::of(&generate(&registry, &self.options))
-                }
-            }
-            Err(mistake) => Outcome {
-                code: nothing_known(&self.options).to_string(),
-                mistakes: vec![mistake],
-                warnings: vec![],
-                overlays: String::new(),
-            },
-        };
+        let outcome = self.outcome(&path);
         for warning in &outcome.warnings {
             println!("cargo::warning={warning}");
         }
@@ -111,6 +100,32 @@ impl Build {
                 out.display()
             );
         }
+    }
+}
+
+// === impl Build ===
+
+impl Build {
+    /// Reads and generates; everything but telling cargo of it.
+    fn outcome(&self, path: &Path) -> Outcome {
+        let registry = match read(path, &self.registry) {
+            Ok(registry) => registry,
+            Err(mistake) => {
+                return Outcome {
+                    code: nothing_known(&self.options).to_string(),
+                    mistakes: vec![mistake],
+                    warnings: vec![],
+                    overlays: String::new(),
+                };
+            }
+        };
+        watch(&registry, path);
+        let mut outcome = Outcome::of(&generate(&registry, &self.options));
+        outcome.overlays = seen(path, &registry);
+        outcome
+            .mistakes
+            .extend(registry.chosen(&self.options).err());
+        outcome
     }
 }
 

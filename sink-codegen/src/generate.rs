@@ -1,5 +1,7 @@
 //! Text to text: a registry and its overlays in, Rust and mistakes out. Reads no files, prints nothing.
 
+use std::path::Path;
+
 use proc_macro2::TokenStream;
 use sink_schema::{Capabilities, Color, Diagnostic, Diagnostics, Format, Layers, Plan, SourceFile};
 
@@ -12,6 +14,36 @@ pub struct Registry {
     pub base: SourceFile,
     /// `services.<profile>.toml`, in the order of their profiles' names.
     pub overlays: Vec<Overlay>,
+}
+
+impl Registry {
+    /// The overlay of [`Options::profile`], if one is asked for.
+    ///
+    /// # Errors
+    ///
+    /// The text of a compile error, if there is none of that name: what is asked for and not found would change nothing.
+    pub fn chosen(&self, options: &Options) -> Result<Option<&Overlay>, String> {
+        let Some(profile) = &options.profile else {
+            return Ok(None);
+        };
+        let found = |overlay: &&Overlay| overlay.profile == *profile;
+        if let Some(overlay) = self.overlays.iter().find(found) {
+            return Ok(Some(overlay));
+        }
+        let known = || self.overlays.iter().map(|overlay| overlay.profile.as_str());
+        let there = match known().collect::<Vec<_>>().as_slice() {
+            [] => "there are no overlays".to_owned(),
+            known => format!("there are: {}", known.join(", ")),
+        };
+        let help = sink_schema::nearest(profile, known()).map_or(String::new(), |near| {
+            format!("\n\nhelp: a profile with a similar name exists: `{near}`")
+        });
+        let base = &self.base.path;
+        let overlay = Path::new(base).with_extension(format!("{profile}.toml"));
+        let overlay = overlay.file_name().unwrap_or_default().to_string_lossy();
+        let overlay = crate::text::one_line(&overlay);
+        Err(format!("no overlay {overlay} beside {base}; {there}{help}"))
+    }
 }
 
 /// One `services.<profile>.toml`.
@@ -133,7 +165,7 @@ fn lost_names(diagnostics: &Diagnostics) -> bool {
 
 /// Validates the registry and each overlay, as the build, the command line and `sinks!` all do.
 ///
-/// The plan is that of the base file under the overlay of [`Options::profile`].
+/// The plan is that of the base file under the overlay of [`Options::profile`]; [`Registry::chosen`] says whether there is one.
 #[must_use]
 pub fn load(registry: &Registry, options: &Options) -> (Plan, Diagnostics) {
     let layers = |overlay| Layers {
@@ -142,10 +174,7 @@ pub fn load(registry: &Registry, options: &Options) -> (Plan, Diagnostics) {
         environment: &[],
         capabilities: capabilities(&options.carriers),
     };
-    let chosen = registry
-        .overlays
-        .iter()
-        .find(|overlay| Some(&overlay.profile) == options.profile.as_ref());
+    let chosen = registry.chosen(options).ok().flatten();
     let (plan, mut diagnostics) = sink_schema::load(&layers(chosen.map(|overlay| &overlay.file)));
     for overlay in &registry.overlays {
         if chosen.is_none_or(|chosen| chosen.profile != overlay.profile) {

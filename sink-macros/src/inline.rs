@@ -73,6 +73,7 @@ fn generate(literal: &LitStr, options: &Options) -> TokenStream {
     let errors: Vec<String> = diagnostics
         .errors()
         .map(|mistake| mistake_text(&diagnostics, mistake))
+        .chain(registry.chosen(options).err())
         .collect();
     let mistakes = mistakes::emit(&errors, literal.span());
     let warnings = diagnostics.warnings().map(|warning| {

@@ -42,9 +42,13 @@ impl<M> Copy for View<'_, M> {}
 impl<B> Failover<B> {
     /// A generated failover; does nothing.
     #[must_use]
-    pub const fn compiled(name: &'static str, _: &'static CompiledRegistry, branches: B) -> Self {
+    pub const fn compiled(
+        name: &'static str,
+        registry: &'static CompiledRegistry,
+        branches: B,
+    ) -> Self {
         Self {
-            name: Name::Static(name),
+            name: Name::Static(name, registry),
             branches,
         }
     }
@@ -147,6 +151,16 @@ impl<'a, M: MessageType> View<'a, M> {
         (0..self.branches.count()).find(healthy).unwrap_or_default()
     }
 
+    /// The member for the next message of a caller, unless a layer has changed the composite since it was compiled.
+    fn next(self) -> Result<&'a dyn Branch<M>, SendErrorKind> {
+        match self.name.moved() {
+            Some(error) => Err(SendErrorKind::Registry {
+                source: Arc::new(error),
+            }),
+            None => self.chosen().ok_or_else(|| self.empty()),
+        }
+    }
+
     fn empty(self) -> SendErrorKind {
         SendErrorKind::Closed {
             service: self.name.get(),
@@ -159,23 +173,23 @@ impl<'a, M: MessageType> View<'a, M> {
     }
 
     async fn send(self, message: M) -> Result<Receipt, SendError<M>> {
-        match self.chosen() {
-            Some(branch) => branch.send_boxed(message).await,
-            None => Err(SendError::new(self.empty(), Some(message))),
+        match self.next() {
+            Ok(branch) => branch.send_boxed(message).await,
+            Err(kind) => Err(SendError::new(kind, Some(message))),
         }
     }
 
     fn try_send(self, message: M) -> Result<Receipt, SendError<M>> {
-        match self.chosen() {
-            Some(branch) => branch.try_send_dyn(message),
-            None => Err(SendError::new(self.empty(), Some(message))),
+        match self.next() {
+            Ok(branch) => branch.try_send_dyn(message),
+            Err(kind) => Err(SendError::new(kind, Some(message))),
         }
     }
 
     fn send_now(self, message: M) -> Result<Result<Receipt, SendError<M>>, M> {
-        match self.chosen() {
-            Some(branch) => branch.send_now_dyn(message),
-            None => Ok(Err(SendError::new(self.empty(), Some(message)))),
+        match self.next() {
+            Ok(branch) => branch.send_now_dyn(message),
+            Err(kind) => Ok(Err(SendError::new(kind, Some(message)))),
         }
     }
 
@@ -212,6 +226,11 @@ impl<'a, M: MessageType> View<'a, M> {
     }
 
     async fn connect(self) -> Result<(), ConnectError> {
+        if let Some(source) = self.name.moved() {
+            return Err(ConnectError::Registry {
+                source: Arc::new(source),
+            });
+        }
         let mut last = Ok(());
         for index in 0..self.branches.count() {
             if let Some(branch) = self.member(index) {
@@ -243,6 +262,9 @@ impl<'a, M: MessageType> View<'a, M> {
     }
 
     fn reserve(self, encoded: &Encoded<'_, M>) -> Reserved {
+        if let Some(error) = self.name.moved() {
+            return Reserved::registry(error);
+        }
         let index = self.choose();
         // The choice may change before the commit: the room is where it was set aside.
         encoded.remember(self.identity(), index);

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::composite::{Branch, Branches, Encoded, Member, Reserved};
-use crate::error::{ConnectError, SendError, SendErrorKind};
+use crate::error::{ConnectError, RegistryError, SendError, SendErrorKind};
 use crate::ledger::Ledger;
 use crate::life::SinkState;
 use crate::message::MessageType;
@@ -28,15 +28,24 @@ pub struct FanOut<B> {
 }
 
 pub(crate) enum Name {
-    Static(&'static str),
+    /// Of a generated composite, with the registry that may have changed it since.
+    Static(&'static str, &'static CompiledRegistry),
     Owned(Arc<str>),
 }
 
 impl Name {
     pub(crate) fn get(&self) -> Arc<str> {
         match self {
-            Self::Static(name) => Arc::from(*name),
+            Self::Static(name, _) => Arc::from(*name),
             Self::Owned(name) => Arc::clone(name),
+        }
+    }
+
+    /// Why the composite may not be used: see [`CompiledRegistry::moved`].
+    pub(crate) fn moved(&self) -> Option<RegistryError> {
+        match self {
+            Self::Static(name, registry) => registry.moved(name),
+            Self::Owned(_) => None,
         }
     }
 }
@@ -103,9 +112,13 @@ enum Try {
 impl<B> FanOut<B> {
     /// A generated fan-out; does nothing.
     #[must_use]
-    pub const fn compiled(name: &'static str, _: &'static CompiledRegistry, branches: B) -> Self {
+    pub const fn compiled(
+        name: &'static str,
+        registry: &'static CompiledRegistry,
+        branches: B,
+    ) -> Self {
         Self {
-            name: Name::Static(name),
+            name: Name::Static(name, registry),
             branches,
             counts: Counts::new(),
         }
@@ -204,6 +217,11 @@ impl<'a, M: MessageType> View<'a, M> {
 
     /// Reserves in every required member, in order, then commits everywhere.
     fn offer(self, encoded: &Encoded<'_, M>) -> Try {
+        if let Some(error) = self.name.moved() {
+            return Try::Refused(SendErrorKind::Registry {
+                source: Arc::new(error),
+            });
+        }
         let mut outcome = None;
         self.branches
             .with(&mut |branches| outcome = Some(self.offer_to(branches, encoded)));
@@ -362,6 +380,11 @@ impl<'a, M: MessageType> View<'a, M> {
     }
 
     async fn connect(self) -> Result<(), ConnectError> {
+        if let Some(source) = self.name.moved() {
+            return Err(ConnectError::Registry {
+                source: Arc::new(source),
+            });
+        }
         for index in 0..self.branches.count() {
             if let Some(branch) = self.branches.get(index) {
                 branch.connect_boxed().await?;
@@ -416,6 +439,9 @@ impl<'a, M: MessageType> View<'a, M> {
     }
 
     fn reserve(self, encoded: &Encoded<'_, M>) -> Reserved {
+        if let Some(error) = self.name.moved() {
+            return Reserved::registry(error);
+        }
         let mut outcome = Reserved::Room;
         self.branches.with(&mut |branches| {
             for (index, branch) in branches

@@ -22,7 +22,8 @@ macro_rules! include_sinks {
 
 /// Generates the sinks of a registry on the spot, without a build script; for small programs and tests.
 ///
-/// The path is relative to `Cargo.toml`. Carriers of other crates follow it, and a profile:
+/// The path is relative to `Cargo.toml`. Carriers of other crates follow it, and a profile,
+/// which is then in force unless `SINKS_PROFILE` names another:
 ///
 /// ```ignore
 /// sink_runtime::sinks!("services.toml");

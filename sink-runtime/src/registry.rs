@@ -43,6 +43,8 @@ pub struct CompiledRegistry {
     text: &'static str,
     overlays: &'static [(&'static str, &'static str, &'static str)],
     carriers: &'static [&'static Carrier],
+    /// The overlay that the program was built with, in force unless another is asked for.
+    profile: Option<&'static str>,
     live: OnceLock<Result<Arc<ServiceRegistry>, RegistryError>>,
 }
 
@@ -60,8 +62,16 @@ impl CompiledRegistry {
             text,
             overlays,
             carriers,
+            profile: None,
             live: OnceLock::new(),
         }
+    }
+
+    /// What the generator prints behind it for a build with a profile.
+    #[must_use]
+    pub const fn of_profile(mut self, profile: &'static str) -> Self {
+        self.profile = Some(profile);
+        self
     }
 
     /// Reads the layers, once (PROMISES 9.1).
@@ -75,7 +85,7 @@ impl CompiledRegistry {
     /// Reads the layers and compares them with what the program expects.
     ///
     /// # Errors
-    /// The first service that is missing, or carries another message type.
+    /// The first service that is missing or carries another message type, or composite that the program was built with otherwise.
     pub fn check(&'static self, expected: &[Expect]) -> Result<(), RegistryError> {
         let live = self.live()?;
         for expect in expected {
@@ -83,7 +93,9 @@ impl CompiledRegistry {
                 live.expect(service, expect.message)?;
             }
         }
-        Ok(())
+        live.moved
+            .first()
+            .map_or(Ok(()), |(_, error)| Err(error.clone()))
     }
 
     /// A sink for a name known only at run time; shares the link of the generated accessor of that name.
@@ -130,18 +142,32 @@ impl CompiledRegistry {
         self.live()?.source_settings::<M>(name)
     }
 
+    /// Why the generated composite of this name may not be used: its type holds the members it was built with, and the
+    /// registry in force gives it others. A registry that cannot be read is for the members to tell.
+    pub(crate) fn moved(&'static self, composite: &str) -> Option<RegistryError> {
+        let live = match self.live.get() {
+            Some(live) => live.as_ref().ok()?,
+            None => &self.live().ok()?,
+        };
+        let mut moved = live.moved.iter();
+        moved
+            .find(|(name, _)| name == composite)
+            .map(|(_, error)| error.clone())
+    }
+
     pub(crate) fn live(&'static self) -> Result<Arc<ServiceRegistry>, RegistryError> {
         self.live.get_or_init(|| self.load().map(Arc::new)).clone()
     }
 
     fn load(&self) -> Result<ServiceRegistry, RegistryError> {
-        let live = self.load_live()?;
+        let mut live = self.load_live()?;
         // The guarantee is in the compiled types: what runs may be more, never less (PROMISES 6.2).
-        let base = SourceFile {
-            path: self.path.to_owned(),
-            text: self.text.to_owned(),
-        };
-        let (compiled, _) = sink_schema::load(&Layers::of(&base));
+        let (base, overlay) = self.layers(self.profile)?;
+        let (compiled, _) = sink_schema::load(&Layers {
+            overlay: overlay.as_ref(),
+            capabilities: with_carriers(sink_schema::Capabilities::build(), self.carriers),
+            ..Layers::of(&base)
+        });
         for service in compiled
             .services
             .iter()
@@ -162,6 +188,7 @@ impl CompiledRegistry {
                 });
             }
         }
+        live.moved = moved(&compiled, &live.plan);
         Ok(live)
     }
 
@@ -190,30 +217,31 @@ impl CompiledRegistry {
     }
 
     fn load_compiled(&self, profile: Option<&str>) -> Result<ServiceRegistry, RegistryError> {
-        let base = SourceFile {
-            path: self.path.to_owned(),
-            text: self.text.to_owned(),
-        };
-        let overlay = match profile {
-            None => None,
-            Some(profile) => match self.overlays.iter().find(|(name, _, _)| *name == profile) {
-                Some((_, path, text)) => Some(SourceFile {
-                    path: (*path).to_owned(),
-                    text: (*text).to_owned(),
-                }),
-                None => {
-                    let known: Vec<_> = self.overlays.iter().map(|(name, _, _)| *name).collect();
-                    return Err(RegistryError::Unsupported {
-                        service: Arc::from(PROFILE_VARIABLE),
-                        text: Arc::from(format!(
-                            "no overlay `services.{profile}.toml` was built in (known: {})",
-                            known.join(", ")
-                        )),
-                    });
-                }
-            },
-        };
+        let (base, overlay) = self.layers(profile.or(self.profile))?;
         ServiceRegistry::resolve(&base, overlay.as_ref(), self.carriers)
+    }
+
+    /// The compiled-in base and the overlay of a profile.
+    fn layers(
+        &self,
+        profile: Option<&str>,
+    ) -> Result<(SourceFile, Option<SourceFile>), RegistryError> {
+        let base = SourceFile::new(self.path, self.text);
+        let Some(profile) = profile else {
+            return Ok((base, None));
+        };
+        let found = self.overlays.iter().find(|(name, _, _)| *name == profile);
+        let Some((_, path, text)) = found else {
+            let known: Vec<_> = self.overlays.iter().map(|(name, _, _)| *name).collect();
+            return Err(RegistryError::Unsupported {
+                service: Arc::from(PROFILE_VARIABLE),
+                text: Arc::from(format!(
+                    "no overlay `services.{profile}.toml` was built in (known: {})",
+                    known.join(", ")
+                )),
+            });
+        };
+        Ok((base, Some(SourceFile::new(*path, *text))))
     }
 }
 
@@ -240,6 +268,8 @@ pub struct ServiceRegistry {
     plan: Plan,
     surroundings: Surroundings,
     leaves: Mutex<HashMap<String, Made>>,
+    /// Composites that the program was built with otherwise: by name they are served, their accessors refuse.
+    moved: Vec<(String, RegistryError)>,
 }
 
 /// A link that exists, behind the handle that keeps it.
@@ -321,10 +351,7 @@ impl ServiceRegistry {
             .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
             .filter(|(key, _)| key.starts_with("SINKS__"))
             .collect();
-        let mut capabilities = built_in();
-        for scheme in carriers.iter().flat_map(|carrier| carrier.schemes) {
-            capabilities = capabilities.with_scheme(scheme);
-        }
+        let capabilities = with_carriers(built_in(), carriers);
         let layers = Layers {
             base,
             overlay,
@@ -351,6 +378,7 @@ impl ServiceRegistry {
             plan,
             surroundings,
             leaves: Mutex::default(),
+            moved: Vec::new(),
         })
     }
 
@@ -670,6 +698,79 @@ fn level(level: sink_schema::Level) -> Level {
     }
 }
 
+/// Every composite that the registry in force makes of other members, or in another pattern, than its compiled type has.
+fn moved(compiled: &Plan, live: &Plan) -> Vec<(String, RegistryError)> {
+    let known = compiled.services.iter().filter(|service| !service.runtime);
+    known
+        .filter_map(|service| {
+            let Kind::Composite(built) = &service.kind else {
+                return None;
+            };
+            let found = live.find(&service.name)?;
+            let now = match &found.kind {
+                Kind::Leaf(_) => "a leaf".to_owned(),
+                Kind::Composite(now) if same_shape(built, now) => return None,
+                Kind::Composite(now) => shape(now),
+            };
+            let name = &service.name;
+            let text = format!(
+                "the program was built with {} ({}:{}), and {}:{} or a layer over it makes it {now}, which the accessor cannot \
+                 follow; build again with this registry, or use `Sinks::dynamic(\"{name}\")`",
+                shape(built),
+                service.location.path,
+                service.location.line,
+                found.location.path,
+                found.location.line
+            );
+            let error = RegistryError::Unsupported {
+                service: Arc::from(name.as_str()),
+                text: Arc::from(text),
+            };
+            Some((name.clone(), error))
+        })
+        .collect()
+}
+
+/// Whether two composites have one type: what is optional is part of it, in whatever order it is written.
+fn same_shape(left: &CompositePlan, right: &CompositePlan) -> bool {
+    let optional = |plan: &CompositePlan| {
+        let mut names = plan.optional.clone();
+        names.sort();
+        names
+    };
+    left.pattern == right.pattern
+        && left.targets == right.targets
+        && optional(left) == optional(right)
+}
+
+/// `a fanout of relay, audit (optional)`.
+fn shape(plan: &CompositePlan) -> String {
+    let pattern = match plan.pattern {
+        Pattern::FanOut => "fanout",
+        Pattern::Failover => "failover",
+        Pattern::RoundRobin => "round_robin",
+        Pattern::Partition => "partition",
+    };
+    let members = plan.targets.iter().map(|target| {
+        if plan.optional.contains(target) {
+            format!("{target} (optional)")
+        } else {
+            target.clone()
+        }
+    });
+    format!("a {pattern} of {}", members.collect::<Vec<_>>().join(", "))
+}
+
+fn with_carriers(
+    capabilities: sink_schema::Capabilities,
+    carriers: &[&Carrier],
+) -> sink_schema::Capabilities {
+    let schemes = carriers.iter().flat_map(|carrier| carrier.schemes);
+    schemes.fold(capabilities, |capabilities, scheme| {
+        capabilities.with_scheme(scheme)
+    })
+}
+
 /// What this build of the runtime can do.
 fn built_in() -> sink_schema::Capabilities {
     let mut capabilities = sink_schema::Capabilities::none().with_scheme("inproc");
@@ -720,5 +821,98 @@ fn life_policy(plan: &LeafPlan) -> LifePolicy {
         connect_timeout: plan.connect_timeout,
         max_attempts: plan.max_attempts,
         heartbeat: plan.heartbeat,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+    use super::*;
+
+    const BASE: &str = "[services.orders]\ntype = \"direct\"\nendpoint = \"inproc://base\"\n";
+    const OVERLAYS: &[(&str, &str, &str)] = &[
+        (
+            "production",
+            "services.production.toml",
+            "[services.orders]\nendpoint = \"inproc://production\"\n",
+        ),
+        (
+            "staging",
+            "services.staging.toml",
+            "[services.orders]\nendpoint = \"inproc://staging\"\n",
+        ),
+    ];
+
+    fn endpoint(registry: &CompiledRegistry, asked: Option<&str>) -> String {
+        let live = registry.load_compiled(asked).unwrap();
+        let orders = live.plan.find("orders").unwrap();
+        orders.leaf().unwrap().endpoint.to_string()
+    }
+
+    #[test]
+    fn the_profile_of_the_build_is_in_force_until_another_is_asked_for() {
+        let plain = CompiledRegistry::new("services.toml", BASE, OVERLAYS, &[]);
+        let staged =
+            CompiledRegistry::new("services.toml", BASE, OVERLAYS, &[]).of_profile("staging");
+        assert_eq!(endpoint(&plain, None), "inproc://base");
+        assert_eq!(endpoint(&staged, None), "inproc://staging");
+        assert_eq!(endpoint(&staged, Some("production")), "inproc://production");
+    }
+
+    const PAIR: &str = "[services.a]\ntype = \"direct\"\nendpoint = \"inproc://moved-a\"\n\
+        [services.b]\ntype = \"direct\"\nendpoint = \"inproc://moved-b\"\n\
+        [services.both]\ntype = \"composite\"\npattern = \"fanout\"\ntargets = [\"a\", \"b\"]\n\
+        [services.spare]\ntype = \"composite\"\npattern = \"failover\"\ntargets = [\"a\", \"b\"]\n";
+    static CHANGED: &[(&str, &str, &str)] = &[(
+        "one",
+        "services.one.toml",
+        "[services.both]\ntargets = [\"b\", \"a\"]\n[services.spare]\npattern = \"fanout\"\n",
+    )];
+    // Loaded by hand below, with a profile that only the layer at run time has.
+    static MOVED: CompiledRegistry = CompiledRegistry::new("services.toml", PAIR, CHANGED, &[]);
+
+    #[tokio::test]
+    async fn a_composite_that_a_layer_changes_is_refused_by_its_accessor_and_served_by_name() {
+        use crate::composite::Branch;
+        use crate::{ConnectError, Message, MessageSink, SendErrorKind};
+
+        let (base, _) = MOVED.layers(None).unwrap();
+        let (built, _) = sink_schema::load(&Layers::of(&base));
+        let mut live = MOVED.load_compiled(Some("one")).unwrap();
+        live.moved = moved(&built, &live.plan);
+        let live = Arc::new(live);
+        assert!(MOVED.live.set(Ok(Arc::clone(&live))).is_ok());
+
+        let members = || {
+            let sink = |name| live.sink::<Message>(name).unwrap();
+            (sink("a"), sink("b"))
+        };
+        let both = FanOut::compiled("both", &MOVED, members());
+        let spare = Failover::compiled("spare", &MOVED, members());
+        let refused = |error: &SendErrorKind| match error {
+            SendErrorKind::Registry { source } => source.to_string(),
+            other => panic!("{other}"),
+        };
+        let message = || Message::new(vec![1]);
+        let said = refused(both.send(message()).await.unwrap_err().kind());
+        assert_eq!(
+            said,
+            "`both`: the program was built with a fanout of a, b (services.toml:7), and services.toml:7 or a layer over it \
+             makes it a fanout of b, a, which the accessor cannot follow; build again with this registry, or use \
+             `Sinks::dynamic(\"both\")`"
+        );
+        assert_eq!(refused(both.try_send(message()).unwrap_err().kind()), said);
+        let connect = MessageSink::<Message>::connect(&both).await;
+        assert!(matches!(connect, Err(ConnectError::Registry { .. })));
+        let said = refused(spare.send(message()).await.unwrap_err().kind());
+        assert!(said.contains("a failover of a, b") && said.contains("a fanout of a, b"));
+        refused(spare.try_send(message()).unwrap_err().kind());
+        let nested = FanOut::new((both, MOVED.dynamic::<Message>("a").unwrap()));
+        refused(nested.try_send(message()).unwrap_err().kind());
+        let _: &dyn Branch<Message> = &spare;
+
+        assert!(MOVED.check(&[]).is_err(), "what is checked at the start");
+        assert!(MOVED.init().is_ok() && MOVED.dynamic::<Message>("both").is_ok());
     }
 }

@@ -129,6 +129,8 @@ pub(crate) enum Scope {
     Everywhere,
     /// In services of any layer, not in `[defaults]`.
     Service,
+    /// As `Service`, and part of the type behind the accessor: a change at run time reaches `Sinks::dynamic` alone.
+    Shape,
     /// In services of the base file alone: generated code depends on it.
     CompiledIn,
     /// As `CompiledIn`, and in `[defaults]` of the base file.
@@ -158,7 +160,10 @@ impl Key {
     }
 
     pub(crate) fn in_overlays(&self) -> bool {
-        matches!(self.scope, Scope::Everywhere | Scope::Service)
+        matches!(
+            self.scope,
+            Scope::Everywhere | Scope::Service | Scope::Shape
+        )
     }
 }
 

@@ -328,10 +328,7 @@ const MAX_COMPARED: usize = 64;
 const MIN_BEGINNING: usize = 4;
 
 /// The candidate that `name` was probably meant to be: nearest by edits, at most a third of its length away.
-pub(crate) fn nearest<'a>(
-    name: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted: Vec<char> = name
         .chars()
         .flat_map(folded)

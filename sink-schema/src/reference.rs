@@ -30,6 +30,8 @@ targets = ["market_data_relay", "strategy_a"]
 
 - `[defaults]` holds keys for every service that has them and does not write them itself.
 - `services.<profile>.toml` is an overlay: it changes keys of services that the base has, key by key, and adds no service.
+  `SINKS_PROFILE` chooses one when the program starts, `Build::profile` or `sinks!(…, profile = "…")` when it is built: that one
+  is then in force wherever `SINKS_PROFILE` says nothing and no other registry is named.
 - `SINKS__SERVICE__KEY` in the environment changes one key: `SINKS__STRATEGY_A__ENDPOINT=tcp://127.0.0.1:9101`. Names are matched
   without regard to case; lists are separated by commas, or written as in TOML.
 - Order of force: environment, overlay, base, `[defaults]`, the default below. Every layer passes the same validation as the build.
@@ -102,6 +104,10 @@ fn entry(out: &mut String, key: &Key) {
     match key.scope {
         Scope::Everywhere => {}
         Scope::Service => out.push_str("- Not in `[defaults]`\n"),
+        Scope::Shape => out.push_str(
+            "- Not in `[defaults]`\n- Compiled in: where a layer changes it at run time, the accessor refuses with an error and \
+             `Sinks::dynamic` follows\n",
+        ),
         Scope::CompiledIn => {
             out.push_str("- Compiled in: in the base file only, not in `[defaults]`\n")
         }

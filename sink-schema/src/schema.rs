@@ -152,6 +152,12 @@ impl Service<'_> {
             .any(|entry| entry.key == key)
     }
 
+    /// Whether the layer that has `entry` writes `key` too: what another layer writes is no reason to remove the entry.
+    fn has_beside(&self, key: &str, entry: &Entry) -> bool {
+        let mut entries = self.raw.entries.iter().flatten();
+        entries.any(|other| other.key == key && other.key_span.file == entry.key_span.file)
+    }
+
     /// Reads a key that decides the kind, under its own name or a misspelt one, and guesses at a misspelt value.
     fn deciding(
         &mut self,
@@ -222,13 +228,20 @@ impl Service<'_> {
 
     fn unknown(&mut self, entry: &Entry, mistakes: &mut Mistakes) {
         let guess = keys::meant(&entry.key, self.draft.kind);
-        let written = guess.filter(|(key, _)| self.has(key.name));
+        let written = guess.filter(|(key, _)| self.has_beside(key.name, entry));
         let guess = guess.filter(|_| written.is_none());
         // Whether or not the guess is right, the absence of its key is not a second mistake.
         let fits = guess.is_some_and(|(key, _)| {
+            let known = self.draft.given.len();
+            let below = self.draft.get(key.name).is_some();
             mistakes.muted(|mistakes| self.take(key, entry, mistakes));
+            let fits = self.draft.given.len() > known;
+            if below {
+                // What the layer below says of the key stands until this one says it rightly.
+                self.draft.given.truncate(known);
+            }
             self.draft.poisoned.push(key.name);
-            self.draft.get(key.name).is_some()
+            fits
         });
         let mistake = Mistake::new(
             codes::UNKNOWN_KEY,

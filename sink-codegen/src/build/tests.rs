@@ -15,3 +15,43 @@ fn a_folder_is_watched_only_if_it_holds_nothing_but_registries() {
     fs::remove_dir_all(&folder).unwrap();
     assert!(registries && !package && !build);
 }
+
+const BASE: &str = "[services.orders]\ntype = \"direct\"\nendpoint = \"tcp://127.0.0.1:9001\"\n";
+const STAGING: &str = "[services.orders]\nendpoint = \"tcp://127.0.0.1:9101\"\n";
+
+/// What a build with this profile leaves.
+fn built(test: &str, profile: &str) -> Outcome {
+    let folder = env::temp_dir().join(format!("sinks-{test}-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("services.toml"), BASE).unwrap();
+    fs::write(folder.join("services.staging.toml"), STAGING).unwrap();
+    let build = Build::new("services.toml").profile(profile);
+    let outcome = build.outcome(&folder.join("services.toml"));
+    fs::remove_dir_all(&folder).unwrap();
+    outcome
+}
+
+#[test]
+fn a_profile_without_an_overlay_is_a_mistake() {
+    let outcome = built("no-such-profile", "stagin");
+    assert_eq!(
+        outcome.mistakes,
+        [
+            "no overlay services.stagin.toml beside services.toml; there are: staging\n\n\
+             help: a profile with a similar name exists: `staging`"
+        ]
+    );
+    assert!(!outcome.code.contains("of_profile"), "{}", outcome.code);
+}
+
+#[test]
+fn the_profile_of_the_build_is_compiled_in() {
+    let outcome = built("profile", "staging");
+    assert!(outcome.mistakes.is_empty(), "{:?}", outcome.mistakes);
+    let code: String = outcome.code.split_whitespace().collect();
+    assert!(
+        code.contains(".of_profile(\"staging\")"),
+        "{}",
+        outcome.code
+    );
+}

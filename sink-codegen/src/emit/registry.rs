@@ -23,6 +23,11 @@ pub(super) fn emit(registry: &Registry, options: &Options) -> TokenStream {
         let text = self::text(&file.text);
         quote! { (#profile, #path, #text) }
     });
+    let profile = options.profile.as_ref().filter(|profile| {
+        let mut overlays = registry.overlays.iter();
+        overlays.any(|overlay| overlay.profile == **profile)
+    });
+    let profile = profile.map(|profile| quote! { .of_profile(#profile) });
     let carriers = options.carriers.iter().map(|carrier| {
         let krate = super::names::ident(&carrier.krate);
         quote! { &::#krate::CARRIER }
@@ -33,7 +38,7 @@ pub(super) fn emit(registry: &Registry, options: &Options) -> TokenStream {
             #text,
             &[#(#overlays),*],
             &[#(#carriers),*],
-        );
+        )#profile;
         #[doc(hidden)]
         #[allow(missing_copy_implementations, missing_debug_implementations, unreachable_pub)]
         pub enum __Registry {}
