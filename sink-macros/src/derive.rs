@@ -6,6 +6,7 @@ use syn::{Data, DeriveInput, Error, Ident, Result, Type, spanned::Spanned};
 
 mod attributes;
 mod contents;
+mod runtime;
 mod serde_impls;
 mod shape;
 mod stub;

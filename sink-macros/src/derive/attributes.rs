@@ -21,7 +21,7 @@ pub(super) struct Attributes {
 impl Default for Attributes {
     fn default() -> Attributes {
         Attributes {
-            runtime: syn::parse_quote!(::sink_runtime),
+            runtime: super::runtime::path(),
             accepts: Vec::new(),
             serde: false,
         }
