@@ -82,7 +82,7 @@ fn many_first_sends_are_one_dial() {
             });
         }
         world.spawn(Some(&home), |user| {
-            blocking::wait(user.leaf.connect()).unwrap();
+            blocking::wait(user.leaf().connect()).unwrap();
         });
         world.join_users();
         world.peer.wait_for(3);
@@ -276,14 +276,14 @@ fn flush_and_close_race_with_senders() {
                     let Ok(receipt) = blocking::wait(user.begin(number)) else {
                         continue;
                     };
-                    let mut flush = pin!(user.leaf.flush());
+                    let mut flush = pin!(user.leaf().flush());
                     // If it need not wait, a close may have been before it.
                     let waits = flush
                         .as_mut()
                         .poll(&mut Context::from_waker(Waker::noop()))
                         .is_pending();
                     if waits && blocking::wait(flush).is_ok() {
-                        let link = user.leaf.link();
+                        let link = user.leaf().link();
                         let told = link.look(&link.lock(), receipt.sequence(), Level::Written);
                         assert!(matches!(told, Some(Ok(_))), "{number}: {told:?}");
                     }
@@ -333,7 +333,7 @@ fn the_driver_may_be_dropped_anywhere() {
             for number in numbers(1, 2) {
                 assert!(user.send(number));
             }
-            let _ = blocking::wait(user.leaf.flush());
+            let _ = blocking::wait(user.leaf().flush());
         });
         world.spawn(None, |user| {
             user.try_send(2 << 32);
@@ -370,7 +370,7 @@ fn a_runtime_that_is_not_run_is_replaced() {
             for number in numbers(1, 2) {
                 assert!(user.send(number));
             }
-            blocking::wait(user.leaf.flush()).unwrap();
+            blocking::wait(user.leaf().flush()).unwrap();
         });
         let report = world.close();
         idle.kill();
@@ -399,7 +399,7 @@ fn a_disconnect_races_with_senders() {
             });
         }
         world.spawn(Some(&home), |user| {
-            blocking::wait(user.leaf.disconnect()).unwrap();
+            blocking::wait(user.leaf().disconnect()).unwrap();
         });
         world.join_users();
         world.peer.wait_for(4);

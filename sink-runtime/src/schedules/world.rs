@@ -14,9 +14,10 @@ use shuttle::sync::{Condvar, Mutex};
 use shuttle::thread::{self, JoinHandle, Thread};
 
 use super::runtime::Handle;
+use crate::carried::{Carried, SendFuture};
 use crate::clock::{Clock, Instant, SplitMix, Surroundings, Timer};
 use crate::frame::{self, Assembler, Hello, Kind, Welcome};
-use crate::leaf::{Leaf, LinkSend};
+use crate::leaf::Leaf;
 use crate::life::LifePolicy;
 use crate::link::{Link, LinkConfig, MessageIdentity, WhenFull};
 use crate::transport::memory::{self, MemoryWire};
@@ -491,12 +492,19 @@ impl Account {
 /// A thread's hold on the sink.
 #[derive(Clone)]
 pub(crate) struct User {
-    pub(crate) leaf: Leaf<Message>,
+    carried: Carried<Message>,
     pub(crate) account: Arc<Account>,
     payload: usize,
 }
 
 impl User {
+    pub(crate) fn leaf(&self) -> &Leaf<Message> {
+        match &self.carried {
+            Carried::Link(leaf) => leaf,
+            Carried::Inproc(_) => unreachable!("it was made over a link"),
+        }
+    }
+
     pub(crate) fn message(&self, number: u64) -> Message {
         let mut payload = vec![0x5A; self.payload];
         payload[..8].copy_from_slice(&number.to_le_bytes());
@@ -507,8 +515,7 @@ impl User {
     pub(crate) fn begin(&self, number: u64) -> Sending<'_> {
         Sending {
             number,
-            message: Some(self.message(number)),
-            sending: LinkSend::new(self.leaf.link()),
+            sending: self.carried.send(self.message(number)),
             account: &self.account,
             ended: false,
         }
@@ -522,7 +529,7 @@ impl User {
     }
 
     pub(crate) fn try_send(&self, number: u64) -> Option<Receipt> {
-        let sent = self.leaf.try_send(self.message(number));
+        let sent = self.leaf().try_send(self.message(number));
         note(&self.account, number, &sent);
         self.look();
         sent.ok()
@@ -530,13 +537,13 @@ impl User {
 
     /// Every snapshot balances.
     pub(crate) fn look(&self) -> Ledger {
-        let ledger = self.leaf.ledger();
+        let ledger = self.leaf().ledger();
         assert!(ledger.is_balanced(), "{ledger:?}");
         ledger
     }
 
     pub(crate) fn close(&self, deadline: Duration) -> DrainReport {
-        blocking::wait(self.leaf.close(deadline))
+        blocking::wait(self.leaf().close(deadline))
     }
 }
 
@@ -554,8 +561,7 @@ fn note(account: &Account, number: u64, sent: &Result<Receipt, SendError<Message
 /// One send under way; dropped before its end, it counts as cancelled.
 pub(crate) struct Sending<'a> {
     number: u64,
-    message: Option<Message>,
-    sending: LinkSend<'a>,
+    sending: SendFuture<'a, Message>,
     account: &'a Account,
     ended: bool,
 }
@@ -565,7 +571,7 @@ impl Future for Sending<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let Poll::Ready(mut sent) = this.sending.poll(&mut this.message, cx) else {
+        let Poll::Ready(mut sent) = Pin::new(&mut this.sending).poll(cx) else {
             return Poll::Pending;
         };
         this.ended = true;
@@ -620,7 +626,7 @@ impl World {
             dial: Arc::new(Network(Arc::clone(&peer))),
         };
         let user = User {
-            leaf: Leaf::new(Link::new(config(shape), surroundings)),
+            carried: Carried::Link(Leaf::new(Link::new(config(shape), surroundings))),
             account: Arc::default(),
             payload: shape.payload,
         };
@@ -675,9 +681,9 @@ impl World {
     /// Lets the last handle go, and checks that everything ends by itself and every message is accounted for.
     pub(crate) fn end(self, report: &DrainReport) -> Told {
         let ledger = self.user.look();
-        let link = Arc::clone(self.user.leaf.link());
+        let link = Arc::clone(self.user.leaf().link());
         let (account, peer) = (self.user.account, self.peer);
-        drop(self.user.leaf);
+        drop(self.user.carried);
         self.home.join();
         peer.close();
         self.time.stop();
