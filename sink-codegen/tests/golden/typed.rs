@@ -151,7 +151,14 @@ impl __sink_runtime::Compiled for __Registry {
 /// Not for `Vec<Tick>` batches: those go to \<ticks_batch\>, \[see\] there.
 ///
 /// `typed.toml:3` · relay · `unix (private socket of ticks)` · at least once · blocks when full
-#[allow(dead_code, non_snake_case, unreachable_pub, clippy::pedantic)]
+#[allow(
+    dead_code,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    clippy::pedantic
+)]
 pub type Ticks = __sink_runtime::Lazy<
     __sink_runtime::Relay<typed_toml_line_10, services::ticks>,
 >;
@@ -159,7 +166,14 @@ pub type Ticks = __sink_runtime::Lazy<
 /// `backup`.
 ///
 /// `typed.toml:14` · direct · `tcp://127.0.0.1:9000` · at most once · rejects when full
-#[allow(dead_code, non_snake_case, unreachable_pub, clippy::pedantic)]
+#[allow(
+    dead_code,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    clippy::pedantic
+)]
 pub type Backup = __sink_runtime::Lazy<
     __sink_runtime::Direct<typed_toml_line_10, services::backup>,
 >;
@@ -167,7 +181,14 @@ pub type Backup = __sink_runtime::Lazy<
 /// `audit`.
 ///
 /// `typed.toml:20` · direct · `inproc://audit` · at most once · drops the oldest when full
-#[allow(dead_code, non_snake_case, unreachable_pub, clippy::pedantic)]
+#[allow(
+    dead_code,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    clippy::pedantic
+)]
 pub type Audit = __sink_runtime::Lazy<
     __sink_runtime::Direct<typed_toml_line_10, services::audit>,
 >;
@@ -175,7 +196,14 @@ pub type Audit = __sink_runtime::Lazy<
 /// `orders-eu`.
 ///
 /// `typed.toml:26` · direct · `tcp://127.0.0.1:9001` · at most once · blocks when full
-#[allow(dead_code, non_snake_case, unreachable_pub, clippy::pedantic)]
+#[allow(
+    dead_code,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    clippy::pedantic
+)]
 pub type OrdersEu = __sink_runtime::Lazy<
     __sink_runtime::Direct<typed_toml_line_30, services::orders_eu>,
 >;
@@ -183,7 +211,14 @@ pub type OrdersEu = __sink_runtime::Lazy<
 /// `match`.
 ///
 /// `typed.toml:33` · relay · `unix (private socket of match)` · at most once · blocks when full
-#[allow(dead_code, non_snake_case, unreachable_pub, clippy::pedantic)]
+#[allow(
+    dead_code,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    clippy::pedantic
+)]
 pub type Match = __sink_runtime::Lazy<
     __sink_runtime::Relay<__sink_runtime::Message, services::r#match>,
 >;
@@ -196,7 +231,14 @@ pub type Match = __sink_runtime::Lazy<
 ///
 /// A message is accepted when every required member has room for it.
 /// When `ticks` is full, it holds up the others.
-#[allow(dead_code, non_snake_case, unreachable_pub, clippy::pedantic)]
+#[allow(
+    dead_code,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    clippy::pedantic
+)]
 pub type Everywhere = __sink_runtime::FanOut<
     (__sink_runtime::Ref<Ticks>, __sink_runtime::Optional<__sink_runtime::Ref<Audit>>),
 >;
@@ -206,7 +248,14 @@ pub type Everywhere = __sink_runtime::FanOut<
 /// `typed.toml:49` · failover · at most once
 ///
 /// Members: [`everywhere`](Sinks::everywhere), [`backup`](Sinks::backup).
-#[allow(dead_code, non_snake_case, unreachable_pub, clippy::pedantic)]
+#[allow(
+    dead_code,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    clippy::pedantic
+)]
 pub type Safe = __sink_runtime::Failover<
     (__sink_runtime::Ref<Everywhere>, __sink_runtime::Ref<Backup>),
 >;
@@ -245,7 +294,15 @@ pub struct Sinks {
     _private: (),
 }
 
-#[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
+#[allow(
+    dead_code,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic
+)]
 impl Sinks {
     /// Every trade of every pair, see <https://example.org/feed?kind=ticks>.
     ///
@@ -375,7 +432,15 @@ pub struct Sources {
     _private: (),
 }
 
-#[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
+#[allow(
+    dead_code,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic
+)]
 impl Sources {
     /// Subscribes to `ticks` at `unix (private socket of ticks)`. `typed.toml:3`
     #[inline]
@@ -438,7 +503,15 @@ pub struct SinkSet {
     set: ::std::sync::Arc<__sink_runtime::Set>,
 }
 
-#[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
+#[allow(
+    dead_code,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic
+)]
 impl SinkSet {
     /// Starts with the real sinks, each of which can be replaced.
     pub fn builder() -> SinkSetBuilder {
@@ -523,7 +596,15 @@ pub struct SinkSetBuilder {
     set: __sink_runtime::Set,
 }
 
-#[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
+#[allow(
+    dead_code,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic
+)]
 impl SinkSetBuilder {
     /// Sends to `double` what goes to [`SinkSet::ticks`].
     pub fn ticks(
