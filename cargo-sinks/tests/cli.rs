@@ -205,6 +205,34 @@ fn a_missing_registry_says_how_to_have_one() {
 }
 
 #[test]
+fn a_missing_registry_is_a_mistake_for_programs_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let github = sinks(folder.path(), &["check", "--format", "github"]);
+    assert_eq!(status(&github), 1);
+    assert!(
+        out(&github).starts_with(
+            "::error file=services.toml,line=1,col=1,title=unreadable::there is no registry at services.toml%0Ahelp: "
+        ) && out(&github).lines().count() == 1,
+        "{}",
+        out(&github)
+    );
+    let json = sinks(folder.path(), &["check", "--format", "json"]);
+    assert!(
+        out(&json).starts_with("[\n{\"severity\":\"error\",\"code\":\"unreadable\",")
+            && out(&json).ends_with("}\n]\n"),
+        "{}",
+        out(&json)
+    );
+    for output in [github, json] {
+        assert!(err(&output).starts_with("error: there is no registry"));
+    }
+    assert_eq!(
+        out(&sinks(folder.path(), &["check", "--format", "short"])),
+        ""
+    );
+}
+
+#[test]
 fn init_wants_a_crate() {
     let folder = tempfile::tempdir().unwrap();
     let output = sinks(folder.path(), &["init"]);
