@@ -236,7 +236,12 @@ impl Drive {
                     Beat::PeerIsGone => {
                         drop(core);
                         wake(wakers);
-                        self.lost(now, "no heartbeat came");
+                        // It may be we who were silent: a runtime held up for so long has not read what has come.
+                        let read = self.read(now, cx);
+                        let heard = link.lock().life.heard_at() == Some(now);
+                        if !heard || !matches!(read, Talk::Parked | Talk::Again) {
+                            self.lost(now, "no heartbeat came");
+                        }
                         return Poll::Ready(Round::Again);
                     }
                     Beat::PeerIsStuck => {
@@ -408,6 +413,9 @@ impl Drive {
         self.link.bell.rang()
             && core.ready
             && !core.flushing
+            // Whoever closes or disconnects waits for what the sender may just have heard.
+            && !core.draining
+            && !core.disconnecting
             && self.armed.is_some_and(|armed| now < armed)
             && core.driver_waker.as_ref().is_some_and(parked)
     }
@@ -484,7 +492,7 @@ impl Drive {
         if let Some(sequence) = acked {
             core.outbox.ack(sequence);
             core.admit(&self.link, &mut wakers);
-            core.wake_waits(&mut wakers);
+            core.wake_reached(None, &mut wakers);
         }
         drop(core);
         wake(wakers);
@@ -605,8 +613,8 @@ impl Drive {
                         if core.outbox.unwritten() > 0 && core.ready {
                             continue;
                         }
-                        if last_write.is_some() {
-                            core.wake_waits(&mut wakers);
+                        if last_write.is_some() || core.dropped_some {
+                            core.wake_reached(None, &mut wakers);
                         }
                         if (core.draining || core.disconnecting)
                             && core.ready
@@ -669,8 +677,8 @@ impl Drive {
                         Poll::Pending => {
                             core.life.blocked(now);
                             self.stuck_at = core.life.stuck_at();
-                            if last_write.is_some() {
-                                core.wake_waits(&mut wakers);
+                            if last_write.is_some() || core.dropped_some {
+                                core.wake_reached(None, &mut wakers);
                             }
                             park_flushing(&mut core, cx);
                             break 'writing Talk::Parked;

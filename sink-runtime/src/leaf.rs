@@ -14,7 +14,7 @@ use crate::clock::Instant;
 use crate::error::{ConnectError, Outcome, SendError, SendErrorKind};
 use crate::ledger::Ledger;
 use crate::life::SinkState;
-use crate::link::{Core, Driver, Link, Offer, WhenFull};
+use crate::link::{Core, Driver, Link, Offer, Until, WhenFull};
 use crate::message::MessageType;
 use crate::receipt::{DropCause, Level, Lost, Receipt};
 use crate::report::{DrainReport, UndeliveredMessage};
@@ -277,15 +277,20 @@ impl<M: MessageType> Leaf<M> {
         .await
         {
             Ok(()) => Ok(()),
-            Err(_) => {
+            Err(ended) => {
                 let mut core = link.lock();
                 core.disconnecting = false;
-                Err(core.life.last_error().map_or_else(
-                    || ConnectError::NoRuntime {
+                Err(match (core.life.last_error(), ended) {
+                    (Some(error), _) => (**error).clone(),
+                    (None, Ended::NoRuntime) => ConnectError::NoRuntime {
                         service: link.service(),
                     },
-                    |error| (**error).clone(),
-                ))
+                    (None, Ended::TimedOut) => ConnectError::TimedOut {
+                        service: link.service(),
+                        endpoint: link.endpoint(),
+                        waited: link.config.send_timeout.unwrap_or_default(),
+                    },
+                })
             }
         }
     }
@@ -550,7 +555,12 @@ impl<'a> LinkSend<'a> {
                 let begun = *since.get_or_insert_with(|| link.accepted_at(&core, receipt));
                 let deadline = link.config.send_timeout.map(|timeout| begun + timeout);
                 let first = ticket.is_none();
-                let known = core.wait(*ticket, cx.waker(), deadline);
+                let until = if level == Level::Written {
+                    Until::Written(receipt.sequence())
+                } else {
+                    Until::Acked(receipt.sequence())
+                };
+                let known = core.wait(*ticket, cx.waker(), deadline, until);
                 *ticket = Some(known);
                 let driver_runtime = core.driver_runtime;
                 if core.must_hear_of(deadline) {
@@ -604,7 +614,6 @@ impl<'a> LinkSend<'a> {
                 self.fail(SendErrorKind::Dropped { service }, message)
             }
             Err(_) => {
-                *message = None;
                 let link = self.link;
                 let since = match &self.waiting {
                     Some(waiting) => match waiting.wait {
@@ -616,17 +625,12 @@ impl<'a> LinkSend<'a> {
                 let now = link.surroundings.clock.now();
                 let waited =
                     since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
-                let last = link.lock().life.last_error().cloned();
-                self.fail(
-                    SendErrorKind::Unconfirmed {
-                        service: link.service(),
-                        wanted,
-                        waited,
-                        last,
-                        outcome: Outcome::Unknown,
-                    },
-                    message,
-                )
+                // Where no more attempts are made it may lie here still.
+                let kind = link.withdraw(receipt.sequence(), wanted, waited);
+                if kind.outcome() == Outcome::Unknown {
+                    *message = None;
+                }
+                self.fail(kind, message)
             }
         }
     }
@@ -700,7 +704,7 @@ impl<R, F: FnMut(&Link, &mut Core) -> Option<R>> Future for WaitFor<'_, F> {
         {
             return Poll::Ready(Err(Ended::TimedOut));
         }
-        this.ticket = Some(core.wait(this.ticket, cx.waker(), this.deadline));
+        this.ticket = Some(core.wait(this.ticket, cx.waker(), this.deadline, Until::News));
         if core.must_hear_of(this.deadline) {
             if !this.link.poke(core) {
                 return Poll::Ready(Err(Ended::NoRuntime));

@@ -327,6 +327,12 @@ impl Life {
         self.heard = Some(now);
     }
 
+    /// When bytes came last, on this connection.
+    #[must_use]
+    pub fn heard_at(&self) -> Option<Instant> {
+        self.heard
+    }
+
     /// Bytes went.
     pub fn spoke(&mut self, now: Instant) {
         self.spoke = Some(now);

@@ -145,6 +145,8 @@ pub(crate) struct Core {
     pub(crate) waits: Vec<Wait>,
     /// When the driver will look at the time next, whatever happens; a wait that ends earlier must wake it.
     pub(crate) alarm: Option<Instant>,
+    /// Messages were dropped, and who waits for them has not been told.
+    pub(crate) dropped_some: bool,
     /// A sender read from the wire; the driver, whose turn comes too, notes the time of it.
     pub(crate) heard_meanwhile: bool,
     next_ticket: u64,
@@ -202,6 +204,18 @@ pub(crate) struct Wait {
     ticket: u64,
     waker: Waker,
     deadline: Option<Instant>,
+    until: Until,
+}
+
+/// What a wait is for: with thousands of confirming senders an ack must wake those it concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// Whatever happens.
+    News,
+    /// This message is written, or was.
+    Written(u64),
+    /// This message is acked, or was.
+    Acked(u64),
 }
 
 /// What became of an offered message.
@@ -272,6 +286,7 @@ impl Link {
             admitted: Vec::new(),
             waits: Vec::new(),
             alarm: None,
+            dropped_some: false,
             heard_meanwhile: false,
             next_ticket: 0,
             connect_wanted: false,
@@ -465,6 +480,13 @@ impl Link {
     #[cold]
     fn make_room(&self, core: &mut Core, bytes: usize) -> Result<(), Offer> {
         core.refused_bytes = bytes as u64;
+        if core.ages.is_some() {
+            // What is too old is as good as gone, also while nothing is written.
+            core.drop_aged(self.surroundings.clock.now());
+            if core.queue.is_empty() && self.has_room(core, bytes) {
+                return Ok(());
+            }
+        }
         match self.config.when_full {
             // Behind senders that wait it waits too: nothing overtakes them.
             WhenFull::DropOldest
@@ -476,6 +498,7 @@ impl Link {
                         return Err(Offer::Full);
                     }
                     core.dropped.oldest += 1;
+                    core.dropped_some = true;
                 }
                 Ok(())
             }
@@ -942,7 +965,7 @@ impl Link {
             core.outbox.ack(sequence);
             core.admit(self, &mut wakers);
             core.hand_over(&mut wakers);
-            core.wake_other_waits(ticket, &mut wakers);
+            core.wake_reached(Some(ticket), &mut wakers);
         }
         if wakers.is_empty() {
             return core;
@@ -1222,7 +1245,9 @@ impl Core {
     /// Drops what has waited too long; called before anything is written.
     pub(crate) fn drop_aged(&mut self, now: Instant) {
         if let Some(upto) = self.ages.as_mut().and_then(|ages| ages.expired(now)) {
-            self.dropped.expired += self.outbox.drop_aged(upto);
+            let count = self.outbox.drop_aged(upto);
+            self.dropped.expired += count;
+            self.dropped_some |= count > 0;
         }
     }
 
@@ -1332,10 +1357,23 @@ impl Core {
         wakers.extend(self.waits.iter().map(|wait| wait.waker.clone()));
     }
 
-    /// As [`wake_waits`](Self::wake_waits), but for the one who is awake already.
-    fn wake_other_waits(&mut self, ticket: u64, wakers: &mut Vec<Waker>) {
-        let others = self.waits.iter().filter(|wait| wait.ticket != ticket);
-        wakers.extend(others.map(|wait| wait.waker.clone()));
+    /// After bytes were written or acked: wakes those whose message got so far, but for the one who is awake already.
+    pub(crate) fn wake_reached(&mut self, awake: Option<u64>, wakers: &mut Vec<Waker>) {
+        if std::mem::take(&mut self.dropped_some) {
+            return self.wake_waits(wakers);
+        }
+        let outbox = &self.outbox;
+        let reached = self.waits.iter().filter(|wait| {
+            Some(wait.ticket) != awake
+                && match wait.until {
+                    Until::News => true,
+                    Until::Written(sequence) => {
+                        sequence <= outbox.written_to().max(outbox.acked_to())
+                    }
+                    Until::Acked(sequence) => sequence <= outbox.acked_to(),
+                }
+        });
+        wakers.extend(reached.map(|wait| wait.waker.clone()));
     }
 
     /// Wakes everyone: the driver is gone.
@@ -1359,6 +1397,7 @@ impl Core {
         ticket: Option<u64>,
         waker: &Waker,
         deadline: Option<Instant>,
+        until: Until,
     ) -> u64 {
         if let Some(ticket) = ticket
             && let Some(wait) = self.waits.iter_mut().find(|wait| wait.ticket == ticket)
@@ -1371,6 +1410,7 @@ impl Core {
             ticket: self.next_ticket,
             waker: waker.clone(),
             deadline,
+            until,
         });
         self.next_ticket
     }

@@ -204,6 +204,14 @@ impl Outbox {
         self.unknown
     }
 
+    pub(crate) fn written_to(&self) -> u64 {
+        self.written_to
+    }
+
+    pub(crate) fn acked_to(&self) -> u64 {
+        self.acked_to
+    }
+
     pub(crate) fn last_sequence(&self) -> u64 {
         self.held.last_sequence
     }

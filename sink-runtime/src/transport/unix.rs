@@ -217,7 +217,10 @@ impl Lock {
 fn in_use(socket: &Path) -> io::Error {
     io::Error::new(
         io::ErrorKind::AddrInUse,
-        format!("{} is served by another process", socket.display()),
+        format!(
+            "{} is served already: by another process, or by a source of this one that is still closing",
+            socket.display()
+        ),
     )
 }
 

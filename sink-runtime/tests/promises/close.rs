@@ -245,3 +245,34 @@ async fn dropping_without_close_does_not_block_and_still_writes_what_it_can_8_2(
         "and the connection ends"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_close_ends_with_the_last_ack_whoever_reads_it_8_1() {
+    for close in [true, false] {
+        let net = Net::open();
+        let sink = sink_over(&net, "confirm = \"acked\"");
+        let sending = tokio::spawn({
+            let sink = sink.clone();
+            async move { sink.send(numbered(0)).await }
+        });
+        let mut peer = bounded(net.greet()).await;
+        bounded(peer.data()).await.unwrap();
+        settle().await;
+        let ending = tokio::spawn({
+            let sink = sink.clone();
+            async move {
+                if close {
+                    assert!(sink.close(60 * SECOND).await.is_clean());
+                } else {
+                    sink.disconnect().await.unwrap();
+                }
+            }
+        });
+        settle().await;
+        let before = Instant::now();
+        peer.ack(1);
+        bounded(sending).await.unwrap().unwrap();
+        bounded(ending).await.unwrap();
+        assert!(before.elapsed() < SECOND, "{:?}", before.elapsed());
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use sink_runtime::frame::{Refuse, RefuseCode};
+use sink_runtime::frame::{self, Refuse, RefuseCode, Welcome};
 use sink_runtime::transport::{Endpoint, Target, listen};
 use sink_runtime::{ConnectError, Level, Message, MessageSink, Outcome, SendErrorKind, SinkState};
 use tokio::sync::Notify;
@@ -473,6 +473,34 @@ async fn a_peer_that_closes_an_idle_link_is_seen_and_is_no_failure_2_7() {
     let mut peer = bounded(net.greet()).await;
     assert_eq!(number_of(&bounded(peer.data()).await.unwrap().1), 1);
     assert_eq!(ledger(&sink).unknown, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_runtime_that_was_held_up_reads_before_it_calls_its_peer_silent_10_5() {
+    let net = Net::open();
+    let sink = sink_over(&net, "heartbeat_ms = 100");
+    sink.try_send(numbered(0)).unwrap();
+    let mut peer = bounded(net.accept()).await;
+    peer.hear_hello().await;
+    peer.say(|out| {
+        Welcome {
+            heartbeat_ms: 100,
+            max_frame_bytes: 1 << 20,
+            ..Welcome::default()
+        }
+        .encode(out);
+    });
+    bounded(peer.data()).await.unwrap();
+    for _ in 0..3 {
+        // Its beat lies in the socket, and nobody had a turn for longer than three of them take.
+        peer.say(|out| frame::heartbeat(out, 0));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        settle().await;
+        assert_eq!(sink.state().name(), "ready");
+    }
+    assert_eq!(net.dials(), 1);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_ne!(sink.state().name(), "ready", "now it is silent indeed");
 }
 
 #[tokio::test(start_paused = true)]

@@ -378,3 +378,44 @@ async fn one_name_with_two_types_is_refused_by_the_registry_6() {
         assert!(error.to_string().contains(part), "{error}");
     }
 }
+
+/// With thousands of confirming senders an ack must not wake them all.
+#[tokio::test(start_paused = true)]
+async fn an_ack_wakes_those_it_concerns_1() {
+    #[derive(Default)]
+    struct Count(std::sync::atomic::AtomicUsize);
+    impl std::task::Wake for Count {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+    let net = Net::open();
+    let sink = sink_over(&net, "confirm = \"acked\"");
+    let counts: Vec<_> = (0..10)
+        .map(|_| std::sync::Arc::new(Count::default()))
+        .collect();
+    let mut sends: Vec<_> = (0..10)
+        .map(|number| Box::pin(sink.send(numbered(number))))
+        .collect();
+    for (send, count) in sends.iter_mut().zip(&counts) {
+        let waker = std::task::Waker::from(std::sync::Arc::clone(count));
+        let mut context = std::task::Context::from_waker(&waker);
+        assert!(send.as_mut().poll(&mut context).is_pending());
+    }
+    let mut peer = bounded(net.greet()).await;
+    for _ in 0..10 {
+        bounded(peer.data()).await.unwrap();
+    }
+    settle().await;
+    let woken =
+        |count: &std::sync::Arc<Count>| count.0.swap(0, std::sync::atomic::Ordering::Relaxed);
+    for count in &counts {
+        woken(count);
+    }
+    peer.ack(3);
+    settle().await;
+    let woken: Vec<_> = counts.iter().map(woken).collect();
+    assert_eq!(woken[..3], [1, 1, 1]);
+    // The one that looked last hears the bell, too.
+    assert_eq!(woken[3..9], [0; 6]);
+}
