@@ -1,7 +1,9 @@
 //! `cargo sinks check`: every mistake, without a compiler run.
 
+use std::path::Path;
+
 use sink_codegen::Options;
-use sink_schema::{Color, Format};
+use sink_schema::{Color, Diagnostic, Diagnostics, Format, Severity};
 
 use crate::{
     cli::{CheckArgs, RegistryArgs, ReportFormat},
@@ -12,13 +14,17 @@ use crate::{
 
 /// Reports; fails if there is an error.
 pub(crate) fn run(registry: &RegistryArgs, args: &CheckArgs) -> Result<(), Failure> {
-    let loaded = registry::load(
-        registry,
-        Options {
-            deny_warnings: args.deny_warnings,
-            ..Options::default()
-        },
-    )?;
+    let options = Options {
+        deny_warnings: args.deny_warnings,
+        ..Options::default()
+    };
+    let loaded = match registry::load(registry, options) {
+        Ok(loaded) => loaded,
+        Err(failure) => {
+            output::print(&unreadable(&registry.registry, &failure, args.format))?;
+            return Err(failure);
+        }
+    };
     let format = match args.format {
         ReportFormat::Human => {
             let outcome = loaded.report();
@@ -37,6 +43,32 @@ pub(crate) fn run(registry: &RegistryArgs, args: &CheckArgs) -> Result<(), Failu
         Err(Failure::Reported)
     } else {
         Ok(())
+    }
+}
+
+/// The one mistake of a registry that cannot be read, for programs; people read it on standard error.
+fn unreadable(path: &Path, failure: &Failure, format: ReportFormat) -> String {
+    let text = failure.to_string();
+    let (message, help) = text.split_once("\n\nhelp: ").unwrap_or((&text, ""));
+    let mistake = Diagnostic {
+        severity: Severity::Error,
+        code: "unreadable",
+        lint: None,
+        message: message.to_owned(),
+        path: path.to_string_lossy().replace('\\', "/"),
+        line: 1,
+        column: 1,
+        labels: Vec::new(),
+        notes: Vec::new(),
+        help: Vec::from_iter((!help.is_empty()).then(|| help.to_owned())),
+        patch: None,
+        service: None,
+    };
+    let drawn = |format| Diagnostics::default().render_one(&mistake, format, Color::Never);
+    match format {
+        ReportFormat::Json => format!("[\n{}\n]\n", drawn(Format::Json)),
+        ReportFormat::Github => drawn(Format::Github),
+        ReportFormat::Human | ReportFormat::Short => String::new(),
     }
 }
 

@@ -23,30 +23,47 @@ pub(crate) fn run(registry: &RegistryArgs, args: &InitArgs) -> Result<(), Failur
     } else {
         &args.folder
     };
-    let manifest = folder.join("Cargo.toml");
-    if !manifest.exists() {
-        return Err(Failure::Said(format!(
-            "there is no {}: run `cargo new` first",
-            manifest.display()
-        )));
-    }
+    let mut manifest = Manifest::read(&folder.join("Cargo.toml"))?;
     let name = registry
         .registry
         .file_name()
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
+    let runtime = manifest.depend("dependencies", "sink-runtime", args.path.as_deref())?;
+    let codegen = manifest.depend("build-dependencies", "sink-codegen", args.path.as_deref())?;
+    let script = folder.join(manifest.build_script());
+    let name = build_script(&script, &codegen, &name)?;
     write_new(&folder.join(&name), REGISTRY)?;
-    write_new(
-        &folder.join("build.rs"),
-        &BUILD_SCRIPT.replace("services.toml", &name),
-    )?;
-    add_dependencies(&manifest, args.path.as_deref())?;
-    include(folder)?;
+    manifest.write()?;
+    include(folder, &INCLUDE.replace("sink_runtime", &runtime))?;
     eprintln!(
-        "\nnext: `cargo build`, then `Sinks::events()` is a sink; {name} says what else there is"
+        "\nnext: `cargo build`; {name} says what there is, and each service of it is a function of `Sinks`"
     );
     Ok(())
+}
+
+/// Writes the build script; or says what the one that is there lacks. Gives the name of the registry that it reads.
+fn build_script(path: &Path, codegen: &str, name: &str) -> Result<String, Failure> {
+    let wanted = BUILD_SCRIPT
+        .replace("services.toml", name)
+        .replace("sink_codegen", codegen);
+    if !path.exists() {
+        write_new(path, &wanted)?;
+        return Ok(name.to_owned());
+    }
+    let there = fs::read_to_string(path).map_err(Failure::at(path))?;
+    let script = path.display();
+    if !there.contains(&format!("{codegen}::")) {
+        eprintln!("   kept {script}: put `{codegen}::Build::new({name:?}).run();` into its `main`");
+        return Ok(name.to_owned());
+    }
+    let literal = there
+        .split_once("Build::new(\"")
+        .and_then(|(_, rest)| rest.split_once('"'));
+    let name = literal.map_or(name, |(literal, _)| literal);
+    eprintln!("   kept {script}, which generates from {name}");
+    Ok(name.to_owned())
 }
 
 fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
@@ -59,35 +76,103 @@ fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Adds the two dependencies, and leaves every other character of the manifest alone.
-fn add_dependencies(manifest: &Path, checkout: Option<&Path>) -> Result<(), Failure> {
-    let text = fs::read_to_string(manifest).map_err(Failure::at(manifest))?;
-    let mut document: DocumentMut = text
-        .parse()
-        .map_err(|error| Failure::Said(format!("{}: {error}", manifest.display())))?;
-    let checkout = match checkout {
-        Some(folder) => Some(absolute(folder)?),
-        None => own_checkout(),
-    };
-    for (table, krate) in [
-        ("dependencies", "sink-runtime"),
-        ("build-dependencies", "sink-codegen"),
-    ] {
-        let table = document.entry(table).or_insert(Item::Table(Table::new()));
-        let Some(table) = table.as_table_like_mut() else {
+/// The manifest of a package.
+struct Manifest {
+    path: PathBuf,
+    document: DocumentMut,
+}
+
+impl Manifest {
+    fn read(path: &Path) -> Result<Manifest, Failure> {
+        let shown = path.display();
+        if !path.exists() {
             return Err(Failure::Said(format!(
-                "{}: dependencies are not a table",
-                manifest.display()
+                "there is no {shown}: run `cargo new` first"
+            )));
+        }
+        let text = fs::read_to_string(path).map_err(Failure::at(path))?;
+        let document: DocumentMut = text
+            .parse()
+            .map_err(|error| Failure::Said(format!("{shown}: {error}")))?;
+        if !document.contains_key("package") {
+            return Err(Failure::Said(match members(&document) {
+                Some(members) => format!(
+                    "{shown} is a workspace without a package of its own: \
+                     run `cargo sinks init` in the member that sends or receives{members}"
+                ),
+                None => format!("{shown} has no [package]: run `cargo new` first"),
+            }));
+        }
+        Ok(Manifest {
+            path: path.to_owned(),
+            document,
+        })
+    }
+
+    /// Where the build script is, relative to the manifest.
+    fn build_script(&self) -> String {
+        let named = self.document["package"].get("build");
+        let named = named.and_then(Item::as_str);
+        named.unwrap_or("build.rs").to_owned()
+    }
+
+    /// Adds a dependency if there is none, and leaves every other character alone. Gives its name in code.
+    fn depend(
+        &mut self,
+        table: &str,
+        krate: &str,
+        checkout: Option<&Path>,
+    ) -> Result<String, Failure> {
+        let shown = self.path.display();
+        let entry = self.document.entry(table);
+        let Some(table) = entry
+            .or_insert(Item::Table(Table::new()))
+            .as_table_like_mut()
+        else {
+            return Err(Failure::Said(format!(
+                "{shown}: dependencies are not a table"
             )));
         };
-        if table.contains_key(krate) {
-            eprintln!("   kept {krate} in {}", manifest.display());
-            continue;
+        let renamed = table.iter().find(|(_, value)| {
+            let package = value.get("package");
+            package.and_then(Item::as_str) == Some(krate)
+        });
+        let renamed = renamed.map(|(name, _)| name.to_owned());
+        if let Some(name) = renamed.filter(|name| name != krate) {
+            eprintln!("   kept {krate} in {shown}, which calls it {name}");
+            return Ok(name.replace('-', "_"));
         }
-        table.insert(krate, dependency(krate, checkout.as_deref()));
-        eprintln!("  added {krate} to {}", manifest.display());
+        if table.contains_key(krate) {
+            eprintln!("   kept {krate} in {shown}");
+        } else {
+            let checkout = match checkout {
+                Some(folder) => Some(absolute(folder)?),
+                None => own_checkout(),
+            };
+            table.insert(krate, dependency(krate, checkout.as_deref()));
+            eprintln!("  added {krate} to {shown}");
+        }
+        Ok(krate.replace('-', "_"))
     }
-    fs::write(manifest, document.to_string()).map_err(Failure::at(manifest))
+
+    fn write(&self) -> Result<(), Failure> {
+        fs::write(&self.path, self.document.to_string()).map_err(Failure::at(&self.path))
+    }
+}
+
+/// `: app, relay`, if this is a workspace.
+fn members(document: &DocumentMut) -> Option<String> {
+    let members = document.get("workspace")?.get("members");
+    let members: Vec<&str> = members
+        .and_then(Item::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    Some(match &*members {
+        [] => String::new(),
+        members => format!(" (members: {})", members.join(", ")),
+    })
 }
 
 /// Where this command was built, if that still is a checkout: a crate beside it uses the same code.
@@ -126,23 +211,40 @@ fn dependency(krate: &str, checkout: Option<&Path>) -> Item {
     Item::Value(value)
 }
 
-/// Adds the line that makes `Sinks`, to the library if the crate has one.
-fn include(folder: &Path) -> Result<(), Failure> {
+/// Adds the line that makes `Sinks`, to the library if the crate has one, unless some file has it.
+fn include(folder: &Path, line: &str) -> Result<(), Failure> {
+    if let Some(path) = including(&folder.join("src")) {
+        eprintln!("   kept {}, which has include_sinks!()", path.display());
+        return Ok(());
+    }
     let candidates = [folder.join("src/lib.rs"), folder.join("src/main.rs")];
     let Some(path) = candidates.into_iter().find(|path| path.exists()) else {
-        eprintln!("   put `{INCLUDE}` into your library");
+        eprintln!("   put `{line}` into your library");
         return Ok(());
     };
     let text = fs::read_to_string(&path).map_err(Failure::at(&path))?;
-    if text.contains("include_sinks!") {
-        eprintln!("   kept {}", path.display());
-        return Ok(());
-    }
     let separator = if text.is_empty() { "" } else { "\n" };
-    let text = format!("{}{separator}{INCLUDE}\n", ensure_newline(text));
+    let text = format!("{}{separator}{line}\n", ensure_newline(text));
     fs::write(&path, text).map_err(Failure::at(&path))?;
     eprintln!("  added include_sinks!() to {}", path.display());
     Ok(())
+}
+
+/// The file below `folder` that includes the generated code already.
+fn including(folder: &Path) -> Option<PathBuf> {
+    let mut entries: Vec<PathBuf> = fs::read_dir(folder)
+        .ok()?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
+    entries.sort();
+    entries.into_iter().find_map(|path| {
+        if path.is_dir() {
+            return including(&path);
+        }
+        let is_rust = path.extension().is_some_and(|extension| extension == "rs");
+        let text = is_rust.then(|| fs::read_to_string(&path).ok()).flatten()?;
+        text.contains("include_sinks!").then_some(path)
+    })
 }
 
 fn ensure_newline(mut text: String) -> String {

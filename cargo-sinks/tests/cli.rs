@@ -206,6 +206,34 @@ fn a_missing_registry_says_how_to_have_one() {
 }
 
 #[test]
+fn a_missing_registry_is_a_mistake_for_programs_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let github = sinks(folder.path(), &["check", "--format", "github"]);
+    assert_eq!(status(&github), 1);
+    assert!(
+        out(&github).starts_with(
+            "::error file=services.toml,line=1,col=1,title=unreadable::there is no registry at services.toml%0Ahelp: "
+        ) && out(&github).lines().count() == 1,
+        "{}",
+        out(&github)
+    );
+    let json = sinks(folder.path(), &["check", "--format", "json"]);
+    assert!(
+        out(&json).starts_with("[\n{\"severity\":\"error\",\"code\":\"unreadable\",")
+            && out(&json).ends_with("}\n]\n"),
+        "{}",
+        out(&json)
+    );
+    for output in [github, json] {
+        assert!(err(&output).starts_with("error: there is no registry"));
+    }
+    assert_eq!(
+        out(&sinks(folder.path(), &["check", "--format", "short"])),
+        ""
+    );
+}
+
+#[test]
 fn init_wants_a_crate() {
     let folder = tempfile::tempdir().unwrap();
     let output = sinks(folder.path(), &["init"]);
@@ -238,6 +266,65 @@ fn init_keeps_what_is_there() {
         assert_eq!(added, 1, "{after}");
     }
     assert_eq!(status(&sinks(folder.path(), &["check"])), 0);
+}
+
+#[test]
+fn init_refuses_a_workspace_without_a_package() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = "[workspace]\nmembers = [\"app\", \"feed\"]\n";
+    fs::write(folder.path().join("Cargo.toml"), manifest).unwrap();
+    let output = sinks(folder.path(), &["init"]);
+    assert_eq!(status(&output), 1);
+    assert!(
+        err(&output).contains("run `cargo sinks init` in the member")
+            && err(&output).contains("(members: app, feed)"),
+        "{}",
+        err(&output)
+    );
+    let after = fs::read_to_string(folder.path().join("Cargo.toml")).unwrap();
+    assert_eq!(after, manifest);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn init_adds_nothing_twice_that_is_there_by_another_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = "[package]\nname = \"app\"\nbuild = \"make.rs\"\n\n[dependencies]\nmy-rt = { package = \"sink-runtime\", version = \"0.1\" }\n\n\
+         [build-dependencies]\nmaker = { package = \"sink-codegen\", version = \"0.1\" }\n";
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write("Cargo.toml", manifest);
+    write(
+        "make.rs",
+        "fn main() { maker::Build::new(\"mine.toml\").run(); }\n",
+    );
+    write("mine.toml", "");
+    fs::create_dir(folder.path().join("src")).unwrap();
+    write("src/lib.rs", "");
+    let output = sinks(folder.path(), &["init"]);
+    let said = err(&output);
+    assert_eq!(status(&output), 0, "{said}");
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    assert_eq!(read("Cargo.toml"), manifest);
+    assert_eq!(read("src/lib.rs"), "my_rt::include_sinks!();\n");
+    for name in ["build.rs", "services.toml"] {
+        assert!(!folder.path().join(name).exists(), "{name}: {said}");
+    }
+    for found in [
+        "which calls it my-rt",
+        "which calls it maker",
+        "make.rs, which generates from mine.toml",
+        "kept mine.toml",
+    ] {
+        assert!(said.contains(found), "{found}: {said}");
+    }
+    fs::rename(
+        folder.path().join("src/lib.rs"),
+        folder.path().join("src/sinks.rs"),
+    )
+    .unwrap();
+    write("src/lib.rs", "mod sinks;\n");
+    assert!(err(&sinks(folder.path(), &["init"])).contains("which has include_sinks!()"));
+    assert_eq!(read("src/lib.rs"), "mod sinks;\n");
 }
 
 /// Builds a new crate with path dependencies, offline; the repository's own lock file has every dependency it needs.

@@ -42,7 +42,7 @@ fn comments(plan: &Plan) -> HashMap<String, String> {
     let aliases = message_aliases(plan);
     let aliases = aliases
         .iter()
-        .map(|alias| (alias.ident.to_string(), comment(alias)));
+        .map(|alias| (alias.ident.to_string(), comment(plan, alias)));
     let tags = plan.services.iter().map(|service| {
         let comment = format!(" // {}", place(&service.location));
         (service.ident.clone(), comment)
@@ -54,7 +54,7 @@ fn comments(plan: &Plan) -> HashMap<String, String> {
 }
 
 /// ` // services.toml:12: message of `a`, `b` (services.toml:20)`.
-fn comment(alias: &MessageAlias) -> String {
+fn comment(plan: &Plan, alias: &MessageAlias) -> String {
     let mut users = alias.users.iter();
     let Some((name, place)) = users.next() else {
         return String::new();
@@ -69,7 +69,26 @@ fn comment(alias: &MessageAlias) -> String {
     if users.len() > 3 {
         let _ = write!(comment, " and {} more", users.len() - 3);
     }
+    if let Some(sink) = namesake(plan, &alias.path) {
+        let _ = write!(comment, "; `{sink}` is a sink, no message");
+    }
     comment
+}
+
+/// The sink type that rustc would suggest for a message that is not there: `Orders` for `crate::Order`.
+fn namesake<'a>(plan: &'a Plan, message: &str) -> Option<&'a str> {
+    let message = message.rsplit("::").next().unwrap_or_default().trim();
+    let sinks = plan.services.iter().filter(|service| !service.runtime);
+    sinks
+        .map(|service| service.type_ident.as_str())
+        .find(|sink| {
+            let (short, long) = match sink.len() < message.len() {
+                true => (*sink, message),
+                false => (message, *sink),
+            };
+            // As near as rustc finds a name similar: a third of it differs at most.
+            long != short && long.starts_with(short) && (long.len() - short.len()) * 3 <= long.len()
+        })
 }
 
 struct Writer {

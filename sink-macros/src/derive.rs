@@ -6,41 +6,45 @@ use syn::{Data, DeriveInput, Error, Ident, Result, Type, spanned::Spanned};
 
 mod attributes;
 mod contents;
+mod runtime;
 mod serde_impls;
 mod shape;
+mod stub;
 
 use attributes::Attributes;
 
-/// The impls, or every mistake at its place.
+/// The impls; or every mistake at its place, and a stub, so that they are the only errors.
 pub(crate) fn expand(input: TokenStream) -> TokenStream {
-    match syn::parse2::<DeriveInput>(input).and_then(|input| implement(&input)) {
-        Ok(tokens) => tokens,
-        Err(error) => error.into_compile_error(),
+    let input = match syn::parse2::<DeriveInput>(input) {
+        Ok(input) => input,
+        Err(error) => return error.into_compile_error(),
+    };
+    let (attributes, unreadable) = Attributes::read(&input.attrs);
+    match mistakes(&input, unreadable) {
+        None => emit(&input, &attributes),
+        Some(mistakes) => {
+            let mistakes = mistakes.into_compile_error();
+            let stub = stub::emit(&input, &attributes);
+            quote! { #mistakes #stub }
+        }
     }
 }
 
-fn implement(input: &DeriveInput) -> Result<TokenStream> {
-    let mut mistakes: Option<Error> = None;
-    let mut note = |error: Error| match &mut mistakes {
-        Some(mistakes) => mistakes.combine(error),
-        None => mistakes = Some(error),
-    };
-    let attributes = Attributes::read(&input.attrs).unwrap_or_else(|error| {
-        note(error);
-        Attributes::default()
-    });
-    [
+/// Why the type is refused: what was unreadable of its attributes, and what no message is.
+fn mistakes(input: &DeriveInput, unreadable: Option<Error>) -> Option<Error> {
+    let refused = [
         is_owned_data(input),
         has_no_parameters(input),
         does_not_contain_itself(input),
-    ]
-    .into_iter()
-    .filter_map(Result::err)
-    .for_each(&mut note);
-    match mistakes {
-        Some(mistakes) => Err(mistakes),
-        None => Ok(emit(input, &attributes)),
-    }
+    ];
+    let refused = refused.into_iter().filter_map(Result::err);
+    unreadable
+        .into_iter()
+        .chain(refused)
+        .reduce(|mut mistakes, mistake| {
+            mistakes.combine(mistake);
+            mistakes
+        })
 }
 
 fn is_owned_data(input: &DeriveInput) -> Result<()> {

@@ -54,7 +54,9 @@ macro_rules! sinks {
 /// |---|---|
 /// | `serde` | implements `Serialize` and `Deserialize` too; `#[serde(…)]` attributes are honoured |
 /// | `accepts = ["0x…"]` | fingerprints of older shapes that this one can still decode |
-/// | `crate = "path"` | where the runtime is, if not `::sink_runtime` |
+/// | `crate = "path"` | where the runtime is, if another crate exports it; a runtime renamed in `Cargo.toml` is found without |
+///
+/// "could not find `sink_runtime`" at the derive means that it did not find the runtime: say `#[message(crate = "path")]`.
 #[cfg(feature = "macros")]
 pub use sink_macros::Message;
 

@@ -3,7 +3,7 @@
 use messaging::{Message, MessageSink};
 
 #[derive(Message)]
-#[message(serde, crate = "messaging")]
+#[message(serde)]
 pub struct Tick {
     pub price: u64,
 }

@@ -23,7 +23,7 @@ pub(super) fn sinks(plan: &Plan, messages: &[MessageAlias]) -> TokenStream {
         pub struct Sinks {
             _private: (),
         }
-        #[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
+        #[allow(dead_code, non_snake_case, private_bounds, private_interfaces, unreachable_pub, clippy::all, clippy::pedantic)]
         impl Sinks {
             #(#accessors)*
             #(#stubs)*
@@ -150,7 +150,7 @@ pub(super) fn sources(plan: &Plan, messages: &[MessageAlias]) -> TokenStream {
         pub struct Sources {
             _private: (),
         }
-        #[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
+        #[allow(dead_code, non_snake_case, private_bounds, private_interfaces, unreachable_pub, clippy::all, clippy::pedantic)]
         impl Sources {
             #(#accessors)*
             #(#stubs)*

@@ -40,7 +40,7 @@ fn set(plan: &Plan, known: &[&ServicePlan]) -> TokenStream {
         pub struct SinkSet {
             set: ::std::sync::Arc<__sink_runtime::Set>,
         }
-        #[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
+        #[allow(dead_code, non_snake_case, private_bounds, private_interfaces, unreachable_pub, clippy::all, clippy::pedantic)]
         impl SinkSet {
             /// Starts with the real sinks, each of which can be replaced.
             pub fn builder() -> SinkSetBuilder {
@@ -103,7 +103,7 @@ fn builder(plan: &Plan, known: &[&ServicePlan], messages: &[MessageAlias]) -> To
         pub struct SinkSetBuilder {
             set: __sink_runtime::Set,
         }
-        #[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
+        #[allow(dead_code, non_snake_case, private_bounds, private_interfaces, unreachable_pub, clippy::all, clippy::pedantic)]
         impl SinkSetBuilder {
             #(#doubles)*
             #(#stubs)*

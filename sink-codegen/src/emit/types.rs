@@ -23,7 +23,7 @@ fn alias(plan: &Plan, service: &ServicePlan, messages: &[MessageAlias]) -> Token
     };
     quote! {
         #docs
-        #[allow(dead_code, non_snake_case, unreachable_pub, clippy::pedantic)]
+        #[allow(dead_code, non_snake_case, private_bounds, private_interfaces, unreachable_pub, clippy::pedantic)]
         pub type #ident = #sink;
     }
 }

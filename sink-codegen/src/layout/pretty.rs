@@ -19,7 +19,7 @@ pub(crate) fn text(file: syn::File, plan: &Plan, registry: &Registry) -> String 
             out.push_str(&services(item, plan));
             continue;
         }
-        let comment = comment_of(&item, &aliases);
+        let comment = comment_of(&item, plan, &aliases);
         let _ = write!(out, "\n{}{comment}\n", formatted(item).trim_end());
     }
     out
@@ -53,13 +53,13 @@ fn services(item: syn::Item, plan: &Plan) -> String {
     out
 }
 
-fn comment_of(item: &syn::Item, aliases: &[MessageAlias]) -> String {
+fn comment_of(item: &syn::Item, plan: &Plan, aliases: &[MessageAlias]) -> String {
     let syn::Item::Type(item) = item else {
         return String::new();
     };
     aliases
         .iter()
         .find(|alias| alias.ident == item.ident)
-        .map(comment)
+        .map(|alias| comment(plan, alias))
         .unwrap_or_default()
 }

@@ -58,7 +58,14 @@ impl __sink_runtime::Compiled for __Registry {
 /// \*/ } fn evil() {} /\* "# ; \`\`\` \]\] \<script\>
 ///
 /// `hostile.toml:3` · relay · `unix (private socket of a)` · at most once · blocks when full
-#[allow(dead_code, non_snake_case, unreachable_pub, clippy::pedantic)]
+#[allow(
+    dead_code,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    clippy::pedantic
+)]
 pub type A = __sink_runtime::Lazy<
     __sink_runtime::Relay<__sink_runtime::Message, services::a>,
 >;
@@ -69,7 +76,14 @@ pub type A = __sink_runtime::Lazy<
 /// \`\`\`
 ///
 /// `hostile.toml:7` · direct · `inproc://b` · at most once · blocks when full
-#[allow(dead_code, non_snake_case, unreachable_pub, clippy::pedantic)]
+#[allow(
+    dead_code,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    clippy::pedantic
+)]
 pub type Größe = __sink_runtime::Lazy<
     __sink_runtime::Direct<__sink_runtime::Message, services::größe>,
 >;
@@ -89,7 +103,15 @@ pub struct Sinks {
     _private: (),
 }
 
-#[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
+#[allow(
+    dead_code,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic
+)]
 impl Sinks {
     /// \*/ } fn evil() {} /\* "# ; \`\`\` \]\] \<script\>
     ///
@@ -159,7 +181,15 @@ pub struct Sources {
     _private: (),
 }
 
-#[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
+#[allow(
+    dead_code,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic
+)]
 impl Sources {
     /// Subscribes to `a` at `unix (private socket of a)`. `hostile.toml:3`
     #[inline]
@@ -197,7 +227,15 @@ pub struct SinkSet {
     set: ::std::sync::Arc<__sink_runtime::Set>,
 }
 
-#[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
+#[allow(
+    dead_code,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic
+)]
 impl SinkSet {
     /// Starts with the real sinks, each of which can be replaced.
     pub fn builder() -> SinkSetBuilder {
@@ -225,7 +263,15 @@ pub struct SinkSetBuilder {
     set: __sink_runtime::Set,
 }
 
-#[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
+#[allow(
+    dead_code,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic
+)]
 impl SinkSetBuilder {
     /// Sends to `double` what goes to [`SinkSet::a`].
     pub fn a(

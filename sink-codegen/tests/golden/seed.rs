@@ -61,7 +61,14 @@ impl __sink_runtime::Compiled for __Registry {
 /// `market_data_relay`.
 ///
 /// `seed.toml:1` · relay · `unix:///tmp/market_data.sock` · at most once · blocks when full
-#[allow(dead_code, non_snake_case, unreachable_pub, clippy::pedantic)]
+#[allow(
+    dead_code,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    clippy::pedantic
+)]
 pub type MarketDataRelay = __sink_runtime::Lazy<
     __sink_runtime::Relay<__sink_runtime::Message, services::market_data_relay>,
 >;
@@ -69,7 +76,14 @@ pub type MarketDataRelay = __sink_runtime::Lazy<
 /// `strategy_a`.
 ///
 /// `seed.toml:5` · direct · `tcp://127.0.0.1:9001` · at most once · blocks when full
-#[allow(dead_code, non_snake_case, unreachable_pub, clippy::pedantic)]
+#[allow(
+    dead_code,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    clippy::pedantic
+)]
 pub type StrategyA = __sink_runtime::Lazy<
     __sink_runtime::Direct<__sink_runtime::Message, services::strategy_a>,
 >;
@@ -82,7 +96,14 @@ pub type StrategyA = __sink_runtime::Lazy<
 ///
 /// A message is accepted when every required member has room for it.
 /// When one of `market_data_relay`, `strategy_a` is full, it holds up the others.
-#[allow(dead_code, non_snake_case, unreachable_pub, clippy::pedantic)]
+#[allow(
+    dead_code,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    clippy::pedantic
+)]
 pub type BroadcastGroup = __sink_runtime::FanOut<
     (__sink_runtime::Ref<MarketDataRelay>, __sink_runtime::Ref<StrategyA>),
 >;
@@ -110,7 +131,15 @@ pub struct Sinks {
     _private: (),
 }
 
-#[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
+#[allow(
+    dead_code,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic
+)]
 impl Sinks {
     /// `market_data_relay`.
     ///
@@ -189,7 +218,15 @@ pub struct Sources {
     _private: (),
 }
 
-#[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
+#[allow(
+    dead_code,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic
+)]
 impl Sources {
     /// Subscribes to `market_data_relay` at `unix:///tmp/market_data.sock`. `seed.toml:1`
     #[inline]
@@ -227,7 +264,15 @@ pub struct SinkSet {
     set: ::std::sync::Arc<__sink_runtime::Set>,
 }
 
-#[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
+#[allow(
+    dead_code,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic
+)]
 impl SinkSet {
     /// Starts with the real sinks, each of which can be replaced.
     pub fn builder() -> SinkSetBuilder {
@@ -275,7 +320,15 @@ pub struct SinkSetBuilder {
     set: __sink_runtime::Set,
 }
 
-#[allow(dead_code, non_snake_case, unreachable_pub, clippy::all, clippy::pedantic)]
+#[allow(
+    dead_code,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic
+)]
 impl SinkSetBuilder {
     /// Sends to `double` what goes to [`SinkSet::market_data_relay`].
     pub fn market_data_relay(

@@ -21,7 +21,7 @@ pub(super) struct Attributes {
 impl Default for Attributes {
     fn default() -> Attributes {
         Attributes {
-            runtime: syn::parse_quote!(::sink_runtime),
+            runtime: super::runtime::path(),
             accepts: Vec::new(),
             serde: false,
         }
@@ -29,12 +29,8 @@ impl Default for Attributes {
 }
 
 impl Attributes {
-    /// Reads all `#[message(…)]` attributes of a type.
-    ///
-    /// # Errors
-    ///
-    /// Every mistake, each at its own place.
-    pub(super) fn read(attributes: &[Attribute]) -> Result<Attributes> {
+    /// Reads all `#[message(…)]` attributes of a type: what could be read, and every mistake, each at its own place.
+    pub(super) fn read(attributes: &[Attribute]) -> (Attributes, Option<Error>) {
         let mut read = Attributes::default();
         let mut seen: Vec<String> = Vec::new();
         let mut mistakes: Option<Error> = None;
@@ -63,7 +59,7 @@ impl Attributes {
                 }
             }
         }
-        mistakes.map_or(Ok(read), Err)
+        (read, mistakes)
     }
 
     fn key(&mut self, key: &str, meta: &syn::meta::ParseNestedMeta<'_>) -> Result<()> {
@@ -95,19 +91,28 @@ impl Attributes {
                 })?;
                 self.accepts = list.iter().map(fingerprint).collect::<Result<_>>()?;
             }
-            other => return Err(meta.error(unknown(other))),
+            other => {
+                let nearest = nearest(other);
+                // The stub of a refused message then has serde's traits too, or each message that holds it was an error.
+                self.serde |= nearest == Some("serde");
+                return Err(meta.error(unknown(other, nearest)));
+            }
         }
         Ok(())
     }
 }
 
-fn unknown(key: &str) -> String {
-    let nearest = match key {
+fn nearest(key: &str) -> Option<&'static str> {
+    match key {
         "accept" | "accepted" | "accepting" | "compatible" => Some("accepts"),
         "krate" | "path" | "runtime" => Some("crate"),
-        "serialize" | "derive_serde" | "Serde" => Some("serde"),
+        "derive_serde" => Some("serde"),
+        _ if key.to_ascii_lowercase().starts_with("ser") => Some("serde"),
         _ => None,
-    };
+    }
+}
+
+fn unknown(key: &str, nearest: Option<&str>) -> String {
     match nearest {
         Some(nearest) => format!("unknown key `{key}`\nhelp: `{nearest}` is meant, perhaps"),
         None => format!(
