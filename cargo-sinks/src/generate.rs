@@ -10,6 +10,10 @@ use crate::{
     registry,
 };
 
+/// Keeps `cargo fmt` from the file, which would differ from what is generated ever after. An inner `#![rustfmt::skip]` does not
+/// compile on the stable compiler; this form does, and is gone before it looks.
+const LEFT_ALONE: &str = "#![cfg_attr(rustfmt, rustfmt_skip)]\n";
+
 /// Writes the file, or compares it.
 pub(crate) fn run(registry: &RegistryArgs, args: &GenerateArgs) -> Result<(), Failure> {
     let options = Options {
@@ -19,6 +23,7 @@ pub(crate) fn run(registry: &RegistryArgs, args: &GenerateArgs) -> Result<(), Fa
     let loaded = registry::load(registry, options)?;
     loaded.report()?;
     let code = sink_codegen::generate_pretty(&loaded.registry, &loaded.options).code;
+    let code = format!("{LEFT_ALONE}{code}");
     if args.check {
         compare(&code, &args.out)
     } else {

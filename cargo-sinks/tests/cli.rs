@@ -157,6 +157,22 @@ fn generate_writes_and_then_agrees_with_itself() {
     );
 }
 
+/// `cargo fmt` reaches the file by `mod sinks;`, an editor by its name.
+#[test]
+fn what_is_generated_stays_so_under_rustfmt() {
+    let folder = folder(SOUND);
+    assert_eq!(status(&sinks(folder.path(), &["generate"])), 0);
+    let library = folder.path().join("src/lib.rs");
+    fs::write(&library, "mod   sinks;\n").unwrap();
+    for file in [&library, &folder.path().join("src/sinks.rs")] {
+        let mut rustfmt = Command::new("rustfmt");
+        let done = rustfmt.args(["--edition", "2024"]).arg(file).output();
+        assert_eq!(status(&done.unwrap()), 0, "{}", file.display());
+    }
+    assert_eq!(fs::read_to_string(&library).unwrap(), "mod sinks;\n");
+    assert_eq!(status(&sinks(folder.path(), &["generate", "--check"])), 0);
+}
+
 #[test]
 fn generate_refuses_a_broken_registry() {
     let folder = folder(BROKEN);
