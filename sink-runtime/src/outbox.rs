@@ -18,6 +18,9 @@ pub(crate) const SEGMENT: usize = 64 * 1024;
 pub(crate) const AROUND: usize = 16 * 1024;
 /// Up to this much is written under the lock; more is lent to the flusher, so that senders go on meanwhile.
 const LEND: usize = 8 * 1024;
+/// Segments that a turn of senders fills before the flusher's: one write each, and one wake of a reader that sleeps for them all;
+/// few enough to stay in cache.
+const TURN: usize = 4;
 /// Emptied segments kept while the link is silent: one filling, one being written, one in between. While it is busy all are
 /// kept, which is never more than were needed at once: a full buffer would else give pages back and fault them in again.
 const SPARE: usize = 2;
@@ -141,8 +144,9 @@ pub(crate) struct Outbox {
     skipped: BTreeMap<u64, (u64, DropCause)>,
     lost: VecDeque<(u64, u64)>,
     horizon: u64,
-    /// An ack spoke of a frame that is half on the wire: it goes once its rest is written.
-    acked_torn: bool,
+    /// An ack spoke of a frame that is half on the wire, or came while the flusher held a segment: what it frees goes once the rest
+    /// is written, or the segment is back.
+    ack_owed: bool,
 }
 
 impl Outbox {
@@ -165,7 +169,7 @@ impl Outbox {
             skipped: BTreeMap::new(),
             lost: VecDeque::new(),
             horizon: 0,
-            acked_torn: false,
+            ack_owed: false,
         }
     }
 
@@ -371,6 +375,12 @@ impl Outbox {
             .is_some_and(|segment| segment.written > segment.mark)
     }
 
+    /// Whether so much is pending that senders should let the flusher run.
+    #[cold]
+    pub(crate) fn is_worth_a_turn(&self) -> bool {
+        self.segments.len() - self.current >= TURN
+    }
+
     /// Whether the flusher holds a segment.
     pub(crate) fn is_lent(&self) -> bool {
         self.lent.is_some()
@@ -420,11 +430,18 @@ impl Outbox {
         }
     }
 
-    /// Takes a lent segment back.
-    pub(crate) fn restore(&mut self, lent: Lent) {
+    /// Takes a lent segment back, of which `count` bytes more are written now.
+    pub(crate) fn restore(&mut self, lent: Lent, count: usize) {
         self.lent = None;
         if let Some(segment) = self.segments.get_mut(self.current) {
             segment.bytes = lent.bytes;
+        }
+        if count > 0 {
+            self.wrote(count);
+        }
+        // Only now: an ack may be here before what it acks is known to be written.
+        if self.ack_owed {
+            self.settle_ack();
         }
     }
 
@@ -445,10 +462,16 @@ impl Outbox {
         } else {
             self.done += whole;
         }
-        if self.acked_torn && whole > 0 {
-            self.trim(self.acked_to);
-            self.acked_torn = self.first_owed() <= self.acked_to;
+        if self.ack_owed && whole > 0 {
+            self.settle_ack();
         }
+    }
+
+    /// Lets go of what an ack freed that could not be heeded when it came.
+    #[cold]
+    fn settle_ack(&mut self) {
+        self.trim(self.acked_to);
+        self.ack_owed = self.first_owed() <= self.acked_to;
     }
 
     #[inline]
@@ -529,8 +552,12 @@ impl Outbox {
             return;
         }
         if self.keep {
-            self.trim(sequence);
-            self.acked_torn = self.first_owed() <= sequence;
+            self.ack_owed = true;
+            self.acked_to = sequence;
+            // The bytes of a lent segment are elsewhere: what is freed in it cannot be told now.
+            if self.lent.is_none() {
+                self.settle_ack();
+            }
         } else if self.acks {
             let upto = sequence.min(self.written_to);
             let settled = self.counted(self.acked_to, upto).min(self.in_flight);
@@ -612,7 +639,7 @@ impl Outbox {
             }
             self.in_flight = 0;
             self.current = 0;
-            if std::mem::take(&mut self.acked_torn) {
+            if std::mem::take(&mut self.ack_owed) {
                 self.trim(self.acked_to);
             }
             return 0;

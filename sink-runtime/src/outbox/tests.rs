@@ -64,6 +64,10 @@ impl Model {
 
     fn ack(&mut self, upto: u64) {
         self.acked_to = self.acked_to.max(upto);
+        // What is kept until acked is let go of once the flusher has given its segment back.
+        if self.keep && self.lent > 0 {
+            return;
+        }
         while self.kept.front().is_some_and(|(front, _)| *front <= upto) {
             self.kept.pop_front();
             self.done += 1;
@@ -109,6 +113,9 @@ impl Model {
         }
         if self.unknown.contains(&sequence) {
             return Some(Fate::Unknown);
+        }
+        if self.keep && sequence <= self.acked_to && sequence > 0 {
+            return Some(Fate::Acked);
         }
         if self.flight.contains(&sequence) || self.kept.iter().any(|(one, _)| *one == sequence) {
             return Some(Fate::Written);
@@ -216,7 +223,7 @@ impl Run {
             ),
             Next::Here => {
                 let bytes = joined(&self.outbox.slices());
-                self.write_some(&bytes, |outbox, count| outbox.wrote(count));
+                self.write_some(&bytes, Outbox::wrote);
             }
             Next::Lent(lent) => {
                 let bytes = joined(&lent.slices());
@@ -231,10 +238,7 @@ impl Run {
                     self.check();
                 }
                 self.model.lent = 0;
-                self.write_some(&bytes, |outbox, count| {
-                    outbox.restore(lent);
-                    outbox.wrote(count);
-                });
+                self.write_some(&bytes, |outbox, count| outbox.restore(lent, count));
             }
         }
     }
@@ -252,7 +256,9 @@ impl Run {
 
     /// What senders may do while the flusher holds a segment.
     fn meanwhile(&mut self) {
-        match self.below(8) {
+        match self.below(10) {
+            // A sender that waits for its ack reads it itself.
+            8 | 9 => self.ack(),
             0 => self.drop_oldest(),
             1 => self.withdraw(),
             2 => self.begin_and_rescind(),
