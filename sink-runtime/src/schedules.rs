@@ -197,7 +197,9 @@ fn confirming_sends_outlive_lost_connections() {
             confirm: one_of(&[None, Some(Level::Written), Some(Level::Acked)]),
             keep: true,
             buffer_size: one_of(&[1, 2, 100]),
-            capacity: one_of(&[100, 1024]),
+            // Large enough that the driver writes without the lock, while senders read acks.
+            payload: one_of(&[8, 9_000]),
+            capacity: one_of(&[100, 1024, 20_000]),
             hang_ups: one_of(&[0, 1, 2]),
             refusals: one_of(&[0, 1]),
             ..Shape::default()

@@ -475,3 +475,56 @@ fn an_outbox_does_what_its_model_does() {
         run.end();
     }
 }
+
+/// A link that is never silent for long keeps no more memory than it needed at once, whatever sizes take turns.
+#[test]
+fn spare_memory_is_bounded_however_long_large_payloads_flow() {
+    let mut outbox = Outbox::new(false, false);
+    let payload = Bytes::from_static(&[0x5a; AROUND]);
+    for round in 0..1_000 {
+        outbox.seal();
+        outbox.append(|out, sequence, _| {
+            let at = out.len();
+            frame::begin_data(out, 0, sequence);
+            frame::finish(out, at, payload.len());
+            false
+        });
+        outbox.keep_with(payload.clone());
+        outbox.append(|out, sequence, _| {
+            let at = out.len();
+            frame::begin_data(out, 0, sequence);
+            out.extend_from_slice(&payload[..1_000]);
+            frame::finish(out, at, 0);
+            true
+        });
+        assert!(
+            outbox.segments.back().unwrap().bytes.capacity() >= SEGMENT,
+            "round {round}: a head was taken for a segment"
+        );
+        loop {
+            match outbox.next() {
+                Next::Nothing => break,
+                Next::Here => {
+                    let [head, tail] = outbox.slices();
+                    let count = head.len() + tail.len();
+                    outbox.wrote(count);
+                }
+                Next::Lent(lent) => {
+                    let [head, tail] = lent.slices();
+                    let count = head.len() + tail.len();
+                    outbox.restore(lent, count);
+                }
+            }
+        }
+        assert!(
+            outbox.spare.len() <= 2,
+            "round {round}: {}",
+            outbox.spare.len()
+        );
+        assert!(
+            outbox.heads.len() <= 1,
+            "round {round}: {}",
+            outbox.heads.len()
+        );
+    }
+}
