@@ -52,6 +52,51 @@ pub mod typed {
     include!("../../sink-codegen/tests/golden/typed.rs");
 }
 
+/// Services named like everything that may stand beside them: all of it stays what it was.
+pub mod names {
+    use ::sink_runtime as __sink_runtime;
+    use sink_runtime::Message;
+    include!("../../sink-codegen/tests/golden/names.rs");
+
+    /// A message beside `Sinks`, whose service has its name.
+    #[derive(Clone, Copy, Debug, Message)]
+    #[message(serde)]
+    pub struct Quote {
+        /// Its price.
+        pub price: Option<u64>,
+    }
+
+    #[derive(Debug, Default)]
+    struct Local(Vec<String>);
+
+    /// The items of this name, not the aliases.
+    #[must_use]
+    pub fn items() -> Option<Result<String, usize>> {
+        let local = Local(Vec::from([String::from("an item")]));
+        let message = Message::from(local.0.concat().into_bytes());
+        let sinks: (Sinks, Sources) = (Sinks { _private: () }, Sources { _private: () });
+        let shown = format!("{:?}{:?}", Quote { price: None }, sinks);
+        Some(Ok(format!("{message:?}{shown}")))
+    }
+}
+
+/// Messages that come by a glob, beside a service that has the name of one.
+pub mod by_glob {
+    use ::sink_runtime as __sink_runtime;
+    pub use messages::*;
+    include!("../../sink-codegen/tests/golden/names.rs");
+
+    mod messages {
+        /// A message.
+        #[derive(Clone, Copy, Debug, sink_runtime::Message)]
+        #[message(serde)]
+        pub struct Quote {
+            /// Its price.
+            pub price: u64,
+        }
+    }
+}
+
 /// Hostile text.
 pub mod hostile {
     use ::sink_runtime as __sink_runtime;
@@ -74,6 +119,21 @@ fn accessors_give_the_same_sink_each_time() {
         typed::Sinks::r#match()
     ));
     let _ = (hostile::Sinks::größe(), inline::Sinks::safe());
+    let _ = (names::Sinks::tick(), by_glob::Sinks::vec());
+}
+
+#[test]
+fn an_alias_gives_way_to_what_has_its_name() {
+    fn same<T: ?Sized>(_: &T, _: &T) {}
+    fn quote(_: &impl sink_runtime::MessageSink<names::Quote>) {}
+    quote(names::Sinks::quote());
+    let text = names::items().and_then(Result::ok);
+    assert!(text.is_some_and(|text| text.contains("Quote")));
+    // Where nothing has its name, an alias is beside `Sinks`.
+    let message: &'static by_glob::Message = by_glob::Sinks::message();
+    let local: &'static by_glob::Local = by_glob::Sinks::local();
+    same(message, by_glob::Sinks::message());
+    same(local, by_glob::Sinks::local());
 }
 
 #[test]

@@ -36,7 +36,6 @@ pub(crate) fn emit(plan: &Plan, registry: &Registry, options: &Options) -> Token
     let statics = statics::emit(plan);
     let sinks = accessors::sinks(plan, &messages);
     let sources = accessors::sources(plan, &messages);
-    let stubs = stubs::emit(plan);
     let sink_set = sink_set::emit(plan, &messages);
     quote! {
         #runtime
@@ -48,7 +47,6 @@ pub(crate) fn emit(plan: &Plan, registry: &Registry, options: &Options) -> Token
         #sinks
         #sources
         #sink_set
-        #stubs
         #[doc(hidden)]
         const __MESSAGES: &[__sink_runtime::Expect] = &[#(#expectations),*];
     }

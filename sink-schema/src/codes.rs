@@ -80,7 +80,6 @@ codes! {
     EMPTY_REGISTRY = "W0205" lint "empty_registry";
     FORMER_NAME = "W0206" lint "former_name";
     ATTEMPTS_END_DELIVERY = "W0207" lint "attempts_end_delivery";
-    MESSAGE_TYPE_NAME = "W0208" lint "message_type_name";
     UNUSED_DEFAULT = "W0209" lint "unused_default";
 }
 

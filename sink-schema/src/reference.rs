@@ -37,6 +37,8 @@ targets = ["market_data_relay", "strategy_a"]
 - Order of force: environment, overlay, base, `[defaults]`, the default below. Every layer passes the same validation as the build.
 - Secrets are references, `{ env = "NAME" }` or `{ file = "path" }`, resolved at run time and printed as `***`.
 - Names become Rust: `orders-eu` is `Sinks::orders_eu()` and the type `OrdersEu`; `ident` chooses another, `aliases` keep former ones.
+  Where the type's name is taken (`[services.tick]` beside `crate::Tick`, an import, Rust's prelude), what has it keeps it: the
+  service has its accessor all the same, and with `ident = "tick_sink"` its type has a name too.
 - `[lints]` sets each warning to `"allow"`, `"warn"` or `"deny"`, by name. An error is an error.
 
 "#;

@@ -34,8 +34,8 @@ pub(super) fn sinks(plan: &Plan, messages: &[MessageAlias]) -> TokenStream {
 
 fn sink(plan: &Plan, service: &ServicePlan) -> TokenStream {
     let ident = names::ident(&service.ident);
-    let alias = names::type_ident(service);
-    let docs = docs::service(plan, service);
+    let alias = names::sink_type(service);
+    let docs = docs::service(plan, service, "Sinks");
     let old_names = service.aliases.iter().map(|old| {
         let old_ident = names::ident(&old.ident);
         let note = renamed("Sinks", service);

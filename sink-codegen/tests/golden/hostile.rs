@@ -55,43 +55,47 @@ impl __sink_runtime::Compiled for __Registry {
     }
 }
 
-/// \*/ } fn evil() {} /\* "# ; \`\`\` \]\] \<script\>
-///
-/// `hostile.toml:3` · relay · `unix (private socket of a)` · at most once · blocks when full
 #[allow(
     dead_code,
     non_snake_case,
     private_bounds,
     private_interfaces,
     unreachable_pub,
+    unused_imports,
     clippy::pedantic
 )]
-pub type A = __sink_runtime::Lazy<
-    __sink_runtime::Relay<__sink_runtime::Message, services::a>,
->;
+mod __types {
+    use super::{__sink_runtime, services};
+    /// \*/ } fn evil() {} /\* "# ; \`\`\` \]\] \<script\>
+    ///
+    /// `hostile.toml:3` · relay · `unix (private socket of a)` · at most once · blocks when full
+    pub type A = __sink_runtime::Lazy<
+        __sink_runtime::Relay<super::__sink_runtime::Message, services::a>,
+    >;
+    /// "### ends no literal
+    /// \`\`\`
+    /// panic!()
+    /// \`\`\`
+    ///
+    /// `hostile.toml:7` · direct · `inproc://b` · at most once · blocks when full
+    pub type Größe = __sink_runtime::Lazy<
+        __sink_runtime::Direct<super::__sink_runtime::Message, services::größe>,
+    >;
+    pub mod __A {
+        pub use super::A;
+    }
+    pub mod __Größe {
+        pub use super::Größe;
+    }
+}
 
-/// "### ends no literal
-/// \`\`\`
-/// panic!()
-/// \`\`\`
-///
-/// `hostile.toml:7` · direct · `inproc://b` · at most once · blocks when full
-#[allow(
-    dead_code,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    clippy::pedantic
-)]
-pub type Größe = __sink_runtime::Lazy<
-    __sink_runtime::Direct<__sink_runtime::Message, services::größe>,
->;
+#[allow(unreachable_pub, unused_imports)]
+pub use __types::{__A::*, __Größe::*};
 
 #[allow(non_upper_case_globals)]
 mod __statics {
-    pub(super) static a: super::A = super::A::leaf();
-    pub(super) static größe: super::Größe = super::Größe::leaf();
+    pub(super) static a: super::__types::A = super::__types::A::leaf();
+    pub(super) static größe: super::__types::Größe = super::__types::Größe::leaf();
 }
 
 /// Where messages go: one function per service of the registry.
@@ -117,7 +121,7 @@ impl Sinks {
     ///
     /// `hostile.toml:3` · relay · `unix (private socket of a)` · at most once · blocks when full
     #[inline]
-    pub fn a() -> &'static A {
+    pub fn a() -> &'static __types::A {
         &__statics::a
     }
     /// "### ends no literal
@@ -127,7 +131,7 @@ impl Sinks {
     ///
     /// `hostile.toml:7` · direct · `inproc://b` · at most once · blocks when full
     #[inline]
-    pub fn größe() -> &'static Größe {
+    pub fn größe() -> &'static __types::Größe {
         &__statics::größe
     }
     /// The sink of a service by name, for names known only when the program runs.
@@ -245,13 +249,13 @@ impl SinkSet {
     }
     /// [`Sinks::a`] of this set.
     #[inline]
-    pub fn a(&self) -> &::std::sync::Arc<A> {
-        self.set.leaf(0, A::leaf, A::recording)
+    pub fn a(&self) -> &::std::sync::Arc<__types::A> {
+        self.set.leaf(0, __types::A::leaf, __types::A::recording)
     }
     /// [`Sinks::größe`] of this set.
     #[inline]
-    pub fn größe(&self) -> &::std::sync::Arc<Größe> {
-        self.set.leaf(1, Größe::leaf, Größe::recording)
+    pub fn größe(&self) -> &::std::sync::Arc<__types::Größe> {
+        self.set.leaf(1, __types::Größe::leaf, __types::Größe::recording)
     }
 }
 
@@ -278,7 +282,7 @@ impl SinkSetBuilder {
         self,
         double: impl __sink_runtime::MessageSink<__sink_runtime::Message> + 'static,
     ) -> Self {
-        let double = A::double(__sink_runtime::DynSink::new(double));
+        let double = __types::A::double(__sink_runtime::DynSink::new(double));
         SinkSetBuilder {
             set: self.set.with(0, double),
         }
@@ -288,7 +292,7 @@ impl SinkSetBuilder {
         self,
         double: impl __sink_runtime::MessageSink<__sink_runtime::Message> + 'static,
     ) -> Self {
-        let double = Größe::double(__sink_runtime::DynSink::new(double));
+        let double = __types::Größe::double(__sink_runtime::DynSink::new(double));
         SinkSetBuilder {
             set: self.set.with(1, double),
         }

@@ -58,61 +58,62 @@ impl __sink_runtime::Compiled for __Registry {
     }
 }
 
-/// `market_data_relay`.
-///
-/// `seed.toml:1` · relay · `unix:///tmp/market_data.sock` · at most once · blocks when full
 #[allow(
     dead_code,
     non_snake_case,
     private_bounds,
     private_interfaces,
     unreachable_pub,
+    unused_imports,
     clippy::pedantic
 )]
-pub type MarketDataRelay = __sink_runtime::Lazy<
-    __sink_runtime::Relay<__sink_runtime::Message, services::market_data_relay>,
->;
+mod __types {
+    use super::{__sink_runtime, services};
+    /// `market_data_relay`.
+    ///
+    /// `seed.toml:1` · relay · `unix:///tmp/market_data.sock` · at most once · blocks when full
+    pub type MarketDataRelay = __sink_runtime::Lazy<
+        __sink_runtime::Relay<
+            super::__sink_runtime::Message,
+            services::market_data_relay,
+        >,
+    >;
+    /// `strategy_a`.
+    ///
+    /// `seed.toml:5` · direct · `tcp://127.0.0.1:9001` · at most once · blocks when full
+    pub type StrategyA = __sink_runtime::Lazy<
+        __sink_runtime::Direct<super::__sink_runtime::Message, services::strategy_a>,
+    >;
+    /// `broadcast_group`.
+    ///
+    /// `seed.toml:9` · fan-out · at most once
+    ///
+    /// Members: [`market_data_relay`](super::Sinks::market_data_relay), [`strategy_a`](super::Sinks::strategy_a).
+    ///
+    /// A message is accepted when every required member has room for it.
+    /// When one of `market_data_relay`, `strategy_a` is full, it holds up the others.
+    pub type BroadcastGroup = __sink_runtime::FanOut<
+        (__sink_runtime::Ref<MarketDataRelay>, __sink_runtime::Ref<StrategyA>),
+    >;
+    pub mod __MarketDataRelay {
+        pub use super::MarketDataRelay;
+    }
+    pub mod __StrategyA {
+        pub use super::StrategyA;
+    }
+    pub mod __BroadcastGroup {
+        pub use super::BroadcastGroup;
+    }
+}
 
-/// `strategy_a`.
-///
-/// `seed.toml:5` · direct · `tcp://127.0.0.1:9001` · at most once · blocks when full
-#[allow(
-    dead_code,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    clippy::pedantic
-)]
-pub type StrategyA = __sink_runtime::Lazy<
-    __sink_runtime::Direct<__sink_runtime::Message, services::strategy_a>,
->;
-
-/// `broadcast_group`.
-///
-/// `seed.toml:9` · fan-out · at most once
-///
-/// Members: [`market_data_relay`](Sinks::market_data_relay), [`strategy_a`](Sinks::strategy_a).
-///
-/// A message is accepted when every required member has room for it.
-/// When one of `market_data_relay`, `strategy_a` is full, it holds up the others.
-#[allow(
-    dead_code,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    clippy::pedantic
-)]
-pub type BroadcastGroup = __sink_runtime::FanOut<
-    (__sink_runtime::Ref<MarketDataRelay>, __sink_runtime::Ref<StrategyA>),
->;
+#[allow(unreachable_pub, unused_imports)]
+pub use __types::{__MarketDataRelay::*, __StrategyA::*, __BroadcastGroup::*};
 
 #[allow(non_upper_case_globals)]
 mod __statics {
-    pub(super) static market_data_relay: super::MarketDataRelay = super::MarketDataRelay::leaf();
-    pub(super) static strategy_a: super::StrategyA = super::StrategyA::leaf();
-    pub(super) static broadcast_group: super::BroadcastGroup = super::BroadcastGroup::compiled(
+    pub(super) static market_data_relay: super::__types::MarketDataRelay = super::__types::MarketDataRelay::leaf();
+    pub(super) static strategy_a: super::__types::StrategyA = super::__types::StrategyA::leaf();
+    pub(super) static broadcast_group: super::__types::BroadcastGroup = super::__types::BroadcastGroup::compiled(
         "broadcast_group",
         &super::__REGISTRY,
         (
@@ -145,14 +146,14 @@ impl Sinks {
     ///
     /// `seed.toml:1` · relay · `unix:///tmp/market_data.sock` · at most once · blocks when full
     #[inline]
-    pub fn market_data_relay() -> &'static MarketDataRelay {
+    pub fn market_data_relay() -> &'static __types::MarketDataRelay {
         &__statics::market_data_relay
     }
     /// `strategy_a`.
     ///
     /// `seed.toml:5` · direct · `tcp://127.0.0.1:9001` · at most once · blocks when full
     #[inline]
-    pub fn strategy_a() -> &'static StrategyA {
+    pub fn strategy_a() -> &'static __types::StrategyA {
         &__statics::strategy_a
     }
     /// `broadcast_group`.
@@ -164,7 +165,7 @@ impl Sinks {
     /// A message is accepted when every required member has room for it.
     /// When one of `market_data_relay`, `strategy_a` is full, it holds up the others.
     #[inline]
-    pub fn broadcast_group() -> &'static BroadcastGroup {
+    pub fn broadcast_group() -> &'static __types::BroadcastGroup {
         &__statics::broadcast_group
     }
     /// The sink of a service by name, for names known only when the program runs.
@@ -282,21 +283,22 @@ impl SinkSet {
     }
     /// [`Sinks::market_data_relay`] of this set.
     #[inline]
-    pub fn market_data_relay(&self) -> &::std::sync::Arc<MarketDataRelay> {
-        self.set.leaf(0, MarketDataRelay::leaf, MarketDataRelay::recording)
+    pub fn market_data_relay(&self) -> &::std::sync::Arc<__types::MarketDataRelay> {
+        self.set
+            .leaf(0, __types::MarketDataRelay::leaf, __types::MarketDataRelay::recording)
     }
     /// [`Sinks::strategy_a`] of this set.
     #[inline]
-    pub fn strategy_a(&self) -> &::std::sync::Arc<StrategyA> {
-        self.set.leaf(1, StrategyA::leaf, StrategyA::recording)
+    pub fn strategy_a(&self) -> &::std::sync::Arc<__types::StrategyA> {
+        self.set.leaf(1, __types::StrategyA::leaf, __types::StrategyA::recording)
     }
     /// [`Sinks::broadcast_group`] of this set.
     #[inline]
-    pub fn broadcast_group(&self) -> &::std::sync::Arc<BroadcastGroup> {
+    pub fn broadcast_group(&self) -> &::std::sync::Arc<__types::BroadcastGroup> {
         self.set
             .composite(
                 2,
-                || BroadcastGroup::compiled(
+                || __types::BroadcastGroup::compiled(
                     "broadcast_group",
                     &__REGISTRY,
                     (
@@ -335,7 +337,9 @@ impl SinkSetBuilder {
         self,
         double: impl __sink_runtime::MessageSink<__sink_runtime::Message> + 'static,
     ) -> Self {
-        let double = MarketDataRelay::double(__sink_runtime::DynSink::new(double));
+        let double = __types::MarketDataRelay::double(
+            __sink_runtime::DynSink::new(double),
+        );
         SinkSetBuilder {
             set: self.set.with(0, double),
         }
@@ -345,7 +349,7 @@ impl SinkSetBuilder {
         self,
         double: impl __sink_runtime::MessageSink<__sink_runtime::Message> + 'static,
     ) -> Self {
-        let double = StrategyA::double(__sink_runtime::DynSink::new(double));
+        let double = __types::StrategyA::double(__sink_runtime::DynSink::new(double));
         SinkSetBuilder {
             set: self.set.with(1, double),
         }

@@ -251,7 +251,7 @@ ident = "candles_4h"
     (
         "E0121",
         r#"a name is reserved"#,
-        r#"`Sinks` has functions of its own, and a type named like one of Rust's prelude would hide it. `ident` gives the service another Rust name."#,
+        r#"`Sinks` has functions of its own, and some names are Rust's. `ident` gives the service another Rust name."#,
         r#"[services.init]
 type = "relay"
 "#,
@@ -1337,19 +1337,6 @@ max_attempts = 20
         r#"[services.orders]
 type = "relay"
 delivery = "at_least_once"
-"#,
-    ),
-    (
-        "W0208",
-        r#"a service's type has the name of a message"#,
-        r#"The service becomes a type in the module of `include_sinks!()`. If that is the crate's root, the message type of the same name is there already."#,
-        r#"[services.tick]
-type = "relay"
-message = "crate::Tick"
-"#,
-        r#"[services.ticks]
-type = "relay"
-message = "crate::Tick"
 "#,
     ),
     (
