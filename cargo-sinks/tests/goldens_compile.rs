@@ -108,6 +108,32 @@ pub mod inline {
     sink_runtime::sinks!("../sink-codegen/tests/golden/typed.toml");
 }
 
+/// The same in a module that has all the names, its messages beside it.
+pub mod inline_names {
+    use sink_runtime::Message;
+    sink_runtime::sinks!("../sink-codegen/tests/golden/names.toml");
+
+    #[derive(Debug, Message)]
+    #[message(serde)]
+    struct Quote(u64);
+
+    #[derive(Debug)]
+    struct Local;
+
+    mod services {
+        #[derive(Debug)]
+        pub(super) struct Service;
+    }
+
+    /// The items of these names, and a sink.
+    #[must_use]
+    pub fn items() -> String {
+        fn quote(_: &impl sink_runtime::MessageSink<Quote>) {}
+        quote(Sinks::quote());
+        format!("{:?}", (Local, services::Service, Quote(1)))
+    }
+}
+
 #[test]
 fn accessors_give_the_same_sink_each_time() {
     assert!(std::ptr::eq(
@@ -129,6 +155,7 @@ fn an_alias_gives_way_to_what_has_its_name() {
     quote(names::Sinks::quote());
     let text = names::items().and_then(Result::ok);
     assert!(text.is_some_and(|text| text.contains("Quote")));
+    assert_eq!(inline_names::items(), "(Local, Service, Quote(1))");
     // Where nothing has its name, an alias is beside `Sinks`.
     let message: &'static by_glob::Message = by_glob::Sinks::message();
     let local: &'static by_glob::Local = by_glob::Sinks::local();
@@ -161,4 +188,25 @@ fn a_set_has_doubles_in_the_types_of_the_real_sinks() {
     };
     adapter(set.safe());
     adapter(typed::Sinks::safe());
+}
+
+/// What a registry named here calls a message.
+#[derive(Clone, Copy, Debug, sink_runtime::Message)]
+#[message(serde)]
+pub struct Quote {
+    /// Its price.
+    pub price: u64,
+}
+
+#[test]
+fn sinks_may_stand_in_a_function() {
+    sink_runtime::sinks!("../sink-codegen/tests/golden/names.toml");
+    fn quote(_: &impl sink_runtime::MessageSink<Quote>) {}
+    quote(Sinks::quote());
+    let _: &'static Message = Sinks::message();
+    let _: Option<&'static services::tick> = None;
+    {
+        sink_runtime::sinks!("../sink-codegen/tests/golden/typed.toml");
+        let _: &'static Everywhere = Sinks::everywhere();
+    }
 }

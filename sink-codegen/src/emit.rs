@@ -23,12 +23,15 @@ use crate::generate::{Options, Registry};
 pub(crate) use messages::{MessageAlias, aliases as message_aliases};
 pub(crate) use names::place;
 pub(crate) use stubs::everything as nothing_known;
+pub(crate) use types::in_module;
 
 /// Emits the items that `include_sinks!` includes, or an error type for every name of a service that is broken.
 pub(crate) fn emit(plan: &Plan, registry: &Registry, options: &Options) -> TokenStream {
     let runtime = options.runtime_path.as_deref().map(registry::runtime);
     let messages = messages::aliases(plan);
-    let message_types = messages.iter().map(messages::emit);
+    let message_types = messages
+        .iter()
+        .map(|message| messages::emit(message, options.nested));
     let expectations = messages.iter().map(messages::expectation);
     let services = services::emit(plan);
     let registry = registry::emit(registry, options);

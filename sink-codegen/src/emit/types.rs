@@ -18,16 +18,13 @@ pub(super) fn emit(plan: &Plan, messages: &[MessageAlias]) -> TokenStream {
     let stubs = stubs::types(plan);
     let names = known.map(|service| &service.type_ident);
     let names = names.chain(stubs.iter().map(|(name, _)| *name));
-    let beside: Vec<&String> = names.filter(|name| !gives_way(name, messages)).collect();
-    let modules: Vec<Ident> = beside
-        .iter()
-        .map(|name| names::ident(&format!("__{name}")))
-        .collect();
-    let beside = beside.iter().map(|name| names::ident(name));
+    let beside = names.filter(|name| !gives_way(name, messages));
+    let beside: Vec<Ident> = beside.map(|name| names::ident(name)).collect();
+    let modules: Vec<Ident> = beside.iter().map(module).collect();
     let stubs = stubs.iter().map(|(_, stub)| stub);
     quote! {
         #[allow(dead_code, non_snake_case, private_bounds, private_interfaces, unreachable_pub, unused_imports, clippy::pedantic)]
-        mod __types {
+        pub(crate) mod __types {
             use super::{__sink_runtime, services};
             #(#aliases)*
             #(#stubs)*
@@ -36,6 +33,34 @@ pub(super) fn emit(plan: &Plan, messages: &[MessageAlias]) -> TokenStream {
         #[allow(unreachable_pub, unused_imports)]
         pub use __types::{#(#modules::*),*};
     }
+}
+
+/// Puts `items` into a module, out of which comes what a user names: each name by a glob, as above.
+pub(crate) fn in_module(items: &TokenStream, plan: &Plan) -> TokenStream {
+    let inner = names::ident("__sinks_of_this_place");
+    let own = ["Sinks", "Sources", "SinkSet", "SinkSetBuilder", "services"];
+    let own: Vec<Ident> = own.iter().map(|name| names::ident(name)).collect();
+    let own_modules: Vec<Ident> = own.iter().map(module).collect();
+    let messages = messages::aliases(plan);
+    let known = plan.services.iter().filter(|service| !service.runtime);
+    let names = known.map(|service| &service.type_ident);
+    let beside = names.filter(|name| !gives_way(name, &messages));
+    let modules = beside.map(|name| module(&names::ident(name)));
+    quote! {
+        #[allow(non_snake_case, unused_imports)]
+        mod #inner {
+            use super::*;
+            #items
+            #(pub(crate) mod #own_modules { pub use super::#own; })*
+        }
+        #[allow(unreachable_pub, unused_imports)]
+        pub use #inner::{#(#own_modules::*,)* __types::{#(#modules::*),*}};
+    }
+}
+
+/// The module that an alias comes out of.
+fn module(alias: &Ident) -> Ident {
+    names::ident(&format!("__{alias}"))
 }
 
 /// Whether the name beside `Sinks` belongs to something else for certain: a glob would give way to an item, but not to
