@@ -187,7 +187,7 @@ fn expand_prints_rust_even_of_what_is_sound_beside_a_mistake() {
         &["expand"],
     );
     assert_eq!(status(&output), 1);
-    assert!(out(&output).contains("pub fn ticks() -> &'static Ticks"));
+    assert!(out(&output).contains("pub fn ticks() -> &'static __types::Ticks"));
     assert!(out(&output).contains("pub fn late() -> &'static __Broken"));
 }
 
@@ -210,6 +210,15 @@ fn graphs_name_every_service_and_edge() {
 }
 
 #[test]
+fn a_broken_registry_has_no_graph() {
+    let folder = folder(BROKEN);
+    let output = sinks(folder.path(), &["graph"]);
+    assert_eq!(status(&output), 1);
+    assert_eq!(out(&output), "");
+    assert!(err(&output).contains("error[E0"), "{}", err(&output));
+}
+
+#[test]
 fn a_missing_registry_says_how_to_have_one() {
     let folder = tempfile::tempdir().unwrap();
     let output = sinks(folder.path(), &["check"]);
@@ -228,14 +237,14 @@ fn a_missing_registry_is_a_mistake_for_programs_too() {
     assert_eq!(status(&github), 1);
     assert!(
         out(&github).starts_with(
-            "::error file=services.toml,line=1,col=1,title=unreadable::there is no registry at services.toml%0Ahelp: "
+            "::error file=services.toml,line=1,col=1,title=E0117::there is no registry at services.toml%0Ahelp: "
         ) && out(&github).lines().count() == 1,
         "{}",
         out(&github)
     );
     let json = sinks(folder.path(), &["check", "--format", "json"]);
     assert!(
-        out(&json).starts_with("[\n{\"severity\":\"error\",\"code\":\"unreadable\",")
+        out(&json).starts_with("[\n{\"severity\":\"error\",\"code\":\"E0117\",")
             && out(&json).ends_with("}\n]\n"),
         "{}",
         out(&json)
@@ -402,4 +411,11 @@ fn a_registry_that_is_no_text_is_named_with_the_place() {
     );
     fs::write(&path, b"\xff\xfe[\x00s\x00").unwrap();
     assert!(err(&sinks(folder.path(), &["check"])).contains("saved as UTF-16"));
+    let json = sinks(folder.path(), &["check", "--format", "json"]);
+    assert!(
+        out(&json).contains("\"code\":\"E0117\"") && out(&json).contains("\"line\":1,"),
+        "{}",
+        out(&json)
+    );
+    assert_eq!(status(&sinks(folder.path(), &["explain", "E0117"])), 0);
 }

@@ -29,6 +29,7 @@ codes! {
     MISSING_CARRIER = "E0114";
     TOO_LARGE = "E0115";
     TOO_DEEP = "E0116";
+    UNREADABLE = "E0117";
     // names
     BAD_NAME = "E0120";
     RESERVED_NAME = "E0121";

@@ -237,6 +237,16 @@ doc = "Every order."
 "#,
     ),
     (
+        "E0117",
+        r#"a registry or overlay cannot be read"#,
+        r#"The file is not there, may not be read, or is not UTF-8; or a profile was asked for that has no overlay. A registry is named relative to Cargo.toml in build.rs, and relative to the working directory by `--registry`."#,
+        r#"# no file, or none that is text
+"#,
+        r#"[services.orders]
+type = "relay"
+"#,
+    ),
+    (
         "E0120",
         r#"a name is not a Rust identifier"#,
         r#"A service's name becomes a function, a type, a file name and part of a variable. `-` and `.` become `_`; anything else that Rust does not know in a name needs `ident`, or another name."#,
