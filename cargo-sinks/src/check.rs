@@ -28,7 +28,7 @@ pub(crate) fn run(registry: &RegistryArgs, args: &CheckArgs) -> Result<(), Failu
     let format = match args.format {
         ReportFormat::Human => {
             let outcome = loaded.report();
-            eprintln!("{}", verdict(&loaded));
+            tell!("{}", verdict(&loaded));
             return outcome;
         }
         ReportFormat::Short => Format::Short,

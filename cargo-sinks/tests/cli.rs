@@ -4,7 +4,7 @@
 use std::{
     fs,
     path::Path,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use tempfile::TempDir;
@@ -137,6 +137,11 @@ fn overlays_are_checked_and_profiles_must_exist() {
 
 #[test]
 fn generate_writes_and_then_agrees_with_itself() {
+    let unwritten = sinks(folder(SOUND).path(), &["generate", "--check"]);
+    assert_eq!(status(&unwritten), 1);
+    let said = "error: src/sinks.rs is not there\n\nhelp: run `cargo sinks generate`";
+    assert!(err(&unwritten).starts_with(said), "{}", err(&unwritten));
+
     let folder = folder(SOUND);
     assert_eq!(status(&sinks(folder.path(), &["generate", "--check"])), 1);
     assert_eq!(status(&sinks(folder.path(), &["generate"])), 0);
@@ -206,6 +211,46 @@ fn graphs_name_every_service_and_edge() {
         for name in ["ticks", "audit", "everywhere", "at least once", "optional"] {
             assert!(text.contains(name), "{format} lacks {name}: {text}");
         }
+    }
+}
+
+#[test]
+fn a_registry_elsewhere_is_named() {
+    let folder = folder("");
+    let root = folder.path();
+    fs::remove_file(root.join("services.toml")).unwrap();
+    for registry in [
+        "b/services.toml",
+        "a/deep/services.toml",
+        "target/services.toml",
+    ] {
+        let path = root.join(registry);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, SOUND).unwrap();
+    }
+    let beneath = err(&sinks(root, &["check"]));
+    let said = "help: there is b/services.toml, a/deep/services.toml: `--registry b/services.toml`";
+    assert!(beneath.contains(said), "{beneath}");
+    fs::write(root.join("b/Cargo.toml"), "").unwrap();
+    fs::create_dir(root.join("b/src")).unwrap();
+    let above = err(&sinks(&root.join("b/src"), &["check"]));
+    assert!(above.contains("`--registry ../services.toml`"), "{above}");
+}
+
+#[test]
+fn whoever_reads_may_go_before_the_end() {
+    let folder = folder(BROKEN);
+    for command in ["check", "expand", "generate", "graph", "explain"] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_cargo-sinks"))
+            .arg(command)
+            .current_dir(folder.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop((child.stdout.take(), child.stderr.take()));
+        let status = child.wait().unwrap().code();
+        assert_eq!(status, Some(i32::from(command != "explain")), "{command}");
     }
 }
 
