@@ -69,13 +69,19 @@ pub mod names {
     #[derive(Debug, Default)]
     struct Local(Vec<String>);
 
+    mod services {
+        pub(super) fn of_the_user() -> &'static str {
+            "services"
+        }
+    }
+
     /// The items of this name, not the aliases.
     #[must_use]
     pub fn items() -> Option<Result<String, usize>> {
         let local = Local(Vec::from([String::from("an item")]));
         let message = Message::from(local.0.concat().into_bytes());
         let sinks: (Sinks, Sources) = (Sinks { _private: () }, Sources { _private: () });
-        let shown = format!("{:?}{:?}", Quote { price: None }, sinks);
+        let shown = format!("{:?}{:?}", Quote { price: None }, sinks) + services::of_the_user();
         Some(Ok(format!("{message:?}{shown}")))
     }
 }
@@ -146,6 +152,7 @@ fn accessors_give_the_same_sink_each_time() {
     ));
     let _ = (hostile::Sinks::größe(), inline::Sinks::safe());
     let _ = (names::Sinks::tick(), by_glob::Sinks::vec());
+    let _: Option<by_glob::services::vec> = None;
 }
 
 #[test]

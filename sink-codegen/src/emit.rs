@@ -33,7 +33,6 @@ pub(crate) fn emit(plan: &Plan, registry: &Registry, options: &Options) -> Token
         .iter()
         .map(|message| messages::emit(message, options.nested));
     let expectations = messages.iter().map(messages::expectation);
-    let services = services::emit(plan);
     let registry = registry::emit(registry, options);
     let types = types::emit(plan, &messages);
     let statics = statics::emit(plan);
@@ -43,7 +42,6 @@ pub(crate) fn emit(plan: &Plan, registry: &Registry, options: &Options) -> Token
     quote! {
         #runtime
         #(#message_types)*
-        #services
         #registry
         #types
         #statics

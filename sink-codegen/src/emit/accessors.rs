@@ -81,7 +81,7 @@ fn sink_only_at_run_time(service: &ServicePlan, messages: &[MessageAlias]) -> To
         #[doc = #doc]
         pub fn #ident() -> &'static __sink_runtime::DynSink<#message>
         where
-            for<'a> services::#ident: services::#explanation,
+            for<'a> __types::services::#ident: __types::services::#explanation,
         {
             loop {}
         }
@@ -192,7 +192,7 @@ fn source(service: &ServicePlan, messages: &[MessageAlias]) -> TokenStream {
         #[inline]
         #[must_use]
         pub fn #ident() -> __sink_runtime::Source<#message> {
-            __sink_runtime::Source::compiled::<services::#ident>()
+            __sink_runtime::Source::compiled::<__types::services::#ident>()
         }
         #(#old_names)*
     }

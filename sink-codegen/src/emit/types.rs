@@ -2,14 +2,14 @@
 //!
 //! An alias stands beside `Sinks`, among the user's own items, and a service may well be named like its message or like
 //! something imported there: `[services.tick]` with `crate::Tick`. So the aliases have a module of their own and come out of
-//! it by globs, which give way to whatever has the name already. A glob for each: of a private item that hides one name of a
+//! it by globs, which give way to whatever has the name already; and so does the module `services`. A glob for each: of a private item that hides one name of a
 //! glob that exports others too, rustc warns.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use sink_schema::{CompositePlan, Kind, LeafPlan, Pattern, Plan, Role, ServicePlan};
 
-use super::{docs, messages, messages::MessageAlias, names, stubs};
+use super::{docs, messages, messages::MessageAlias, names, services, stubs};
 
 /// `pub type MarketDataRelay = …` for each service that the program knows.
 pub(super) fn emit(plan: &Plan, messages: &[MessageAlias]) -> TokenStream {
@@ -22,23 +22,26 @@ pub(super) fn emit(plan: &Plan, messages: &[MessageAlias]) -> TokenStream {
     let beside: Vec<Ident> = beside.map(|name| names::ident(name)).collect();
     let modules: Vec<Ident> = beside.iter().map(module).collect();
     let stubs = stubs.iter().map(|(_, stub)| stub);
+    let services = services::emit(plan);
     quote! {
         #[allow(dead_code, non_snake_case, private_bounds, private_interfaces, unreachable_pub, unused_imports, clippy::pedantic)]
         pub(crate) mod __types {
-            use super::{__sink_runtime, services};
+            use super::__sink_runtime;
+            #services
             #(#aliases)*
             #(#stubs)*
+            pub mod __services { pub use super::services; }
             #(pub mod #modules { pub use super::#beside; })*
         }
         #[allow(unreachable_pub, unused_imports)]
-        pub use __types::{#(#modules::*),*};
+        pub use __types::{__services::*, #(#modules::*),*};
     }
 }
 
 /// Puts `items` into a module, out of which comes what a user names: each name by a glob, as above.
 pub(crate) fn in_module(items: &TokenStream, plan: &Plan) -> TokenStream {
     let inner = names::ident("__sinks_of_this_place");
-    let own = ["Sinks", "Sources", "SinkSet", "SinkSetBuilder", "services"];
+    let own = ["Sinks", "Sources", "SinkSet", "SinkSetBuilder"];
     let own: Vec<Ident> = own.iter().map(|name| names::ident(name)).collect();
     let own_modules: Vec<Ident> = own.iter().map(module).collect();
     let messages = messages::aliases(plan);
@@ -54,7 +57,7 @@ pub(crate) fn in_module(items: &TokenStream, plan: &Plan) -> TokenStream {
             #(pub(crate) mod #own_modules { pub use super::#own; })*
         }
         #[allow(unreachable_pub, unused_imports)]
-        pub use #inner::{#(#own_modules::*,)* __types::{#(#modules::*),*}};
+        pub use #inner::{#(#own_modules::*,)* __types::{__services::*, #(#modules::*),*}};
     }
 }
 

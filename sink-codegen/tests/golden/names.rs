@@ -6,107 +6,6 @@ type names_toml_line_6 = crate::Tick; // names.toml:6: `message` of `tick`
 #[allow(non_camel_case_types)]
 type names_toml_line_12 = self::Quote; // names.toml:12: `message` of `quote`
 
-/// One type per service of the registry: it names the service in types, and carries its guarantee.
-#[allow(
-    dead_code,
-    missing_copy_implementations,
-    missing_debug_implementations,
-    non_camel_case_types,
-    unreachable_pub
-)]
-pub mod services {
-    /// `tick`, `names.toml:4`.
-    pub struct tick; // names.toml:4
-    impl super::__sink_runtime::Service for tick {
-        const NAME: &'static str = "tick";
-        type Registry = super::__Registry;
-    }
-    /// `quote`, `names.toml:9`.
-    pub struct quote; // names.toml:9
-    impl super::__sink_runtime::Service for quote {
-        const NAME: &'static str = "quote";
-        type Registry = super::__Registry;
-    }
-    /// `message`, `names.toml:15`.
-    pub struct message; // names.toml:15
-    impl super::__sink_runtime::Service for message {
-        const NAME: &'static str = "message";
-        type Registry = super::__Registry;
-    }
-    /// `local`, `names.toml:19`.
-    pub struct local; // names.toml:19
-    impl super::__sink_runtime::Service for local {
-        const NAME: &'static str = "local";
-        type Registry = super::__Registry;
-    }
-    /// `sinks`, `names.toml:23`.
-    pub struct sinks; // names.toml:23
-    impl super::__sink_runtime::Service for sinks {
-        const NAME: &'static str = "sinks";
-        type Registry = super::__Registry;
-    }
-    /// `sources`, `names.toml:26`.
-    pub struct sources; // names.toml:26
-    impl super::__sink_runtime::Service for sources {
-        const NAME: &'static str = "sources";
-        type Registry = super::__Registry;
-    }
-    /// `sink_set`, `names.toml:29`.
-    pub struct sink_set; // names.toml:29
-    impl super::__sink_runtime::Service for sink_set {
-        const NAME: &'static str = "sink_set";
-        type Registry = super::__Registry;
-    }
-    /// `sink_set_builder`, `names.toml:32`.
-    pub struct sink_set_builder; // names.toml:32
-    impl super::__sink_runtime::Service for sink_set_builder {
-        const NAME: &'static str = "sink_set_builder";
-        type Registry = super::__Registry;
-    }
-    /// `option`, `names.toml:36`.
-    pub struct option; // names.toml:36
-    impl super::__sink_runtime::Service for option {
-        const NAME: &'static str = "option";
-        type Registry = super::__Registry;
-    }
-    /// `result`, `names.toml:39`.
-    pub struct result; // names.toml:39
-    impl super::__sink_runtime::Service for result {
-        const NAME: &'static str = "result";
-        type Registry = super::__Registry;
-    }
-    /// `string`, `names.toml:42`.
-    pub struct string; // names.toml:42
-    impl super::__sink_runtime::Service for string {
-        const NAME: &'static str = "string";
-        type Registry = super::__Registry;
-    }
-    /// `default`, `names.toml:45`.
-    pub struct default; // names.toml:45
-    impl super::__sink_runtime::Service for default {
-        const NAME: &'static str = "default";
-        type Registry = super::__Registry;
-    }
-    /// `future`, `names.toml:48`.
-    pub struct future; // names.toml:48
-    impl super::__sink_runtime::Service for future {
-        const NAME: &'static str = "future";
-        type Registry = super::__Registry;
-    }
-    /// `send`, `names.toml:52`.
-    pub struct send; // names.toml:52
-    impl super::__sink_runtime::Service for send {
-        const NAME: &'static str = "send";
-        type Registry = super::__Registry;
-    }
-    /// `vec`, `names.toml:57`.
-    pub struct vec; // names.toml:57
-    impl super::__sink_runtime::Service for vec {
-        const NAME: &'static str = "vec";
-        type Registry = super::__Registry;
-    }
-}
-
 static __REGISTRY: __sink_runtime::CompiledRegistry = __sink_runtime::CompiledRegistry::new(
     "names.toml",
     r#"# Services whose types are named like something that stands where they are generated.
@@ -194,8 +93,108 @@ impl __sink_runtime::Compiled for __Registry {
     unused_imports,
     clippy::pedantic
 )]
-mod __types {
-    use super::{__sink_runtime, services};
+pub(crate) mod __types {
+    use super::__sink_runtime;
+    /// One type per service of the registry: it names the service in types, and carries its guarantee.
+    #[allow(
+        dead_code,
+        missing_copy_implementations,
+        missing_debug_implementations,
+        non_camel_case_types,
+        unreachable_pub
+    )]
+    pub mod services {
+        /// `tick`, `names.toml:4`.
+        pub struct tick; // names.toml:4
+        impl super::__sink_runtime::Service for tick {
+            const NAME: &'static str = "tick";
+            type Registry = super::super::__Registry;
+        }
+        /// `quote`, `names.toml:9`.
+        pub struct quote; // names.toml:9
+        impl super::__sink_runtime::Service for quote {
+            const NAME: &'static str = "quote";
+            type Registry = super::super::__Registry;
+        }
+        /// `message`, `names.toml:15`.
+        pub struct message; // names.toml:15
+        impl super::__sink_runtime::Service for message {
+            const NAME: &'static str = "message";
+            type Registry = super::super::__Registry;
+        }
+        /// `local`, `names.toml:19`.
+        pub struct local; // names.toml:19
+        impl super::__sink_runtime::Service for local {
+            const NAME: &'static str = "local";
+            type Registry = super::super::__Registry;
+        }
+        /// `sinks`, `names.toml:23`.
+        pub struct sinks; // names.toml:23
+        impl super::__sink_runtime::Service for sinks {
+            const NAME: &'static str = "sinks";
+            type Registry = super::super::__Registry;
+        }
+        /// `sources`, `names.toml:26`.
+        pub struct sources; // names.toml:26
+        impl super::__sink_runtime::Service for sources {
+            const NAME: &'static str = "sources";
+            type Registry = super::super::__Registry;
+        }
+        /// `sink_set`, `names.toml:29`.
+        pub struct sink_set; // names.toml:29
+        impl super::__sink_runtime::Service for sink_set {
+            const NAME: &'static str = "sink_set";
+            type Registry = super::super::__Registry;
+        }
+        /// `sink_set_builder`, `names.toml:32`.
+        pub struct sink_set_builder; // names.toml:32
+        impl super::__sink_runtime::Service for sink_set_builder {
+            const NAME: &'static str = "sink_set_builder";
+            type Registry = super::super::__Registry;
+        }
+        /// `option`, `names.toml:36`.
+        pub struct option; // names.toml:36
+        impl super::__sink_runtime::Service for option {
+            const NAME: &'static str = "option";
+            type Registry = super::super::__Registry;
+        }
+        /// `result`, `names.toml:39`.
+        pub struct result; // names.toml:39
+        impl super::__sink_runtime::Service for result {
+            const NAME: &'static str = "result";
+            type Registry = super::super::__Registry;
+        }
+        /// `string`, `names.toml:42`.
+        pub struct string; // names.toml:42
+        impl super::__sink_runtime::Service for string {
+            const NAME: &'static str = "string";
+            type Registry = super::super::__Registry;
+        }
+        /// `default`, `names.toml:45`.
+        pub struct default; // names.toml:45
+        impl super::__sink_runtime::Service for default {
+            const NAME: &'static str = "default";
+            type Registry = super::super::__Registry;
+        }
+        /// `future`, `names.toml:48`.
+        pub struct future; // names.toml:48
+        impl super::__sink_runtime::Service for future {
+            const NAME: &'static str = "future";
+            type Registry = super::super::__Registry;
+        }
+        /// `send`, `names.toml:52`.
+        pub struct send; // names.toml:52
+        impl super::__sink_runtime::Service for send {
+            const NAME: &'static str = "send";
+            type Registry = super::super::__Registry;
+        }
+        /// `vec`, `names.toml:57`.
+        pub struct vec; // names.toml:57
+        impl super::__sink_runtime::Service for vec {
+            const NAME: &'static str = "vec";
+            type Registry = super::super::__Registry;
+        }
+    }
     /// `tick`.
     ///
     /// `names.toml:4` · relay · `unix (private socket of tick)` · at most once · blocks when full
@@ -306,6 +305,9 @@ mod __types {
             __sink_runtime::Ref<SinkSetBuilder>,
         ),
     >;
+    pub mod __services {
+        pub use super::services;
+    }
     pub mod __Message {
         pub use super::Message;
     }
@@ -315,7 +317,7 @@ mod __types {
 }
 
 #[allow(unreachable_pub, unused_imports)]
-pub use __types::{__Message::*, __Local::*};
+pub use __types::{__services::*, __Message::*, __Local::*};
 
 #[allow(non_upper_case_globals)]
 mod __statics {
@@ -555,79 +557,79 @@ impl Sources {
     #[inline]
     #[must_use]
     pub fn tick() -> __sink_runtime::Source<names_toml_line_6> {
-        __sink_runtime::Source::compiled::<services::tick>()
+        __sink_runtime::Source::compiled::<__types::services::tick>()
     }
     /// Listens for `quote` at `inproc://quote`. `names.toml:9`
     #[inline]
     #[must_use]
     pub fn quote() -> __sink_runtime::Source<names_toml_line_12> {
-        __sink_runtime::Source::compiled::<services::quote>()
+        __sink_runtime::Source::compiled::<__types::services::quote>()
     }
     /// Subscribes to `message` at `unix (private socket of message)`. `names.toml:15`
     #[inline]
     #[must_use]
     pub fn message() -> __sink_runtime::Source<__sink_runtime::Message> {
-        __sink_runtime::Source::compiled::<services::message>()
+        __sink_runtime::Source::compiled::<__types::services::message>()
     }
     /// Subscribes to `local` at `unix (private socket of local)`. `names.toml:19`
     #[inline]
     #[must_use]
     pub fn local() -> __sink_runtime::Source<__sink_runtime::Message> {
-        __sink_runtime::Source::compiled::<services::local>()
+        __sink_runtime::Source::compiled::<__types::services::local>()
     }
     /// Subscribes to `sinks` at `unix (private socket of sinks)`. `names.toml:23`
     #[inline]
     #[must_use]
     pub fn sinks() -> __sink_runtime::Source<__sink_runtime::Message> {
-        __sink_runtime::Source::compiled::<services::sinks>()
+        __sink_runtime::Source::compiled::<__types::services::sinks>()
     }
     /// Subscribes to `sources` at `unix (private socket of sources)`. `names.toml:26`
     #[inline]
     #[must_use]
     pub fn sources() -> __sink_runtime::Source<__sink_runtime::Message> {
-        __sink_runtime::Source::compiled::<services::sources>()
+        __sink_runtime::Source::compiled::<__types::services::sources>()
     }
     /// Subscribes to `sink_set` at `unix (private socket of sink_set)`. `names.toml:29`
     #[inline]
     #[must_use]
     pub fn sink_set() -> __sink_runtime::Source<__sink_runtime::Message> {
-        __sink_runtime::Source::compiled::<services::sink_set>()
+        __sink_runtime::Source::compiled::<__types::services::sink_set>()
     }
     /// Subscribes to `sink_set_builder` at `unix (private socket of sink_set_builder)`. `names.toml:32`
     #[inline]
     #[must_use]
     pub fn sink_set_builder() -> __sink_runtime::Source<__sink_runtime::Message> {
-        __sink_runtime::Source::compiled::<services::sink_set_builder>()
+        __sink_runtime::Source::compiled::<__types::services::sink_set_builder>()
     }
     /// Subscribes to `option` at `unix (private socket of option)`. `names.toml:36`
     #[inline]
     #[must_use]
     pub fn option() -> __sink_runtime::Source<__sink_runtime::Message> {
-        __sink_runtime::Source::compiled::<services::option>()
+        __sink_runtime::Source::compiled::<__types::services::option>()
     }
     /// Subscribes to `result` at `unix (private socket of result)`. `names.toml:39`
     #[inline]
     #[must_use]
     pub fn result() -> __sink_runtime::Source<__sink_runtime::Message> {
-        __sink_runtime::Source::compiled::<services::result>()
+        __sink_runtime::Source::compiled::<__types::services::result>()
     }
     /// Subscribes to `string` at `unix (private socket of string)`. `names.toml:42`
     #[inline]
     #[must_use]
     pub fn string() -> __sink_runtime::Source<__sink_runtime::Message> {
-        __sink_runtime::Source::compiled::<services::string>()
+        __sink_runtime::Source::compiled::<__types::services::string>()
     }
     /// Subscribes to `default` at `unix (private socket of default)`. `names.toml:45`
     #[inline]
     #[must_use]
     pub fn default() -> __sink_runtime::Source<__sink_runtime::Message> {
-        __sink_runtime::Source::compiled::<services::default>()
+        __sink_runtime::Source::compiled::<__types::services::default>()
     }
     /// Subscribes to `future` at `unix (private socket of future)`. `names.toml:48`
     #[inline]
     #[must_use]
     pub fn future() -> __sink_runtime::Source<__sink_runtime::Message> {
-        __sink_runtime::Source::compiled::<services::future>()
+        __sink_runtime::Source::compiled::<__types::services::future>()
     }
     /// The receiving end of a service by name, for names known only when the program runs.
     ///

@@ -6,77 +6,6 @@ type typed_toml_line_10 = crate::Tick; // typed.toml:10: `message` of `ticks`, `
 #[allow(non_camel_case_types)]
 type typed_toml_line_30 = crate::nested::Order; // typed.toml:30: `message` of `orders-eu`, `late` (typed.toml:39)
 
-/// One type per service of the registry: it names the service in types, and carries its guarantee.
-#[allow(
-    dead_code,
-    missing_copy_implementations,
-    missing_debug_implementations,
-    non_camel_case_types,
-    unreachable_pub
-)]
-pub mod services {
-    /// `ticks`, `typed.toml:3`.
-    pub struct ticks; // typed.toml:3
-    impl super::__sink_runtime::Service for ticks {
-        const NAME: &'static str = "ticks";
-        type Registry = super::__Registry;
-    }
-    impl super::__sink_runtime::PromisesAtLeastOnce for ticks {}
-    /// `backup`, `typed.toml:14`.
-    pub struct backup; // typed.toml:14
-    impl super::__sink_runtime::Service for backup {
-        const NAME: &'static str = "backup";
-        type Registry = super::__Registry;
-    }
-    /// `audit`, `typed.toml:20`.
-    pub struct audit; // typed.toml:20
-    impl super::__sink_runtime::Service for audit {
-        const NAME: &'static str = "audit";
-        type Registry = super::__Registry;
-    }
-    /// `orders-eu`, `typed.toml:26`.
-    pub struct orders_eu; // typed.toml:26
-    impl super::__sink_runtime::Service for orders_eu {
-        const NAME: &'static str = "orders-eu";
-        type Registry = super::__Registry;
-    }
-    /// `match`, `typed.toml:33`.
-    pub struct r#match; // typed.toml:33
-    impl super::__sink_runtime::Service for r#match {
-        const NAME: &'static str = "match";
-        type Registry = super::__Registry;
-    }
-    /// `late`, `typed.toml:36`.
-    pub struct late; // typed.toml:36
-    impl super::__sink_runtime::Service for late {
-        const NAME: &'static str = "late";
-        type Registry = super::__Registry;
-    }
-    /// `everywhere`, `typed.toml:42`.
-    pub struct everywhere; // typed.toml:42
-    impl super::__sink_runtime::Service for everywhere {
-        const NAME: &'static str = "everywhere";
-        type Registry = super::__Registry;
-    }
-    impl super::__sink_runtime::PromisesAtLeastOnce for everywhere {}
-    /// `safe`, `typed.toml:49`.
-    pub struct safe; // typed.toml:49
-    impl super::__sink_runtime::Service for safe {
-        const NAME: &'static str = "safe";
-        type Registry = super::__Registry;
-    }
-    #[doc(hidden)]
-    #[diagnostic::on_unimplemented(
-        message = "service `late` exists only at run time: it has `runtime = true` (typed.toml:36)",
-        label = "not known when this was compiled",
-        note = "ask for it by name: `Sinks::dynamic::<crate::nested::Order>(\"late\")?`",
-        note = "or remove `runtime = true` to have its name checked by the compiler"
-    )]
-    pub trait __late_when_compiling {}
-    #[diagnostic::do_not_recommend]
-    impl __late_when_compiling for () {}
-}
-
 static __REGISTRY: __sink_runtime::CompiledRegistry = __sink_runtime::CompiledRegistry::new(
     "typed.toml",
     r#"# Message types, guarantees, old names, and words of the author.
@@ -155,8 +84,78 @@ impl __sink_runtime::Compiled for __Registry {
     unused_imports,
     clippy::pedantic
 )]
-mod __types {
-    use super::{__sink_runtime, services};
+pub(crate) mod __types {
+    use super::__sink_runtime;
+    /// One type per service of the registry: it names the service in types, and carries its guarantee.
+    #[allow(
+        dead_code,
+        missing_copy_implementations,
+        missing_debug_implementations,
+        non_camel_case_types,
+        unreachable_pub
+    )]
+    pub mod services {
+        /// `ticks`, `typed.toml:3`.
+        pub struct ticks; // typed.toml:3
+        impl super::__sink_runtime::Service for ticks {
+            const NAME: &'static str = "ticks";
+            type Registry = super::super::__Registry;
+        }
+        impl super::__sink_runtime::PromisesAtLeastOnce for ticks {}
+        /// `backup`, `typed.toml:14`.
+        pub struct backup; // typed.toml:14
+        impl super::__sink_runtime::Service for backup {
+            const NAME: &'static str = "backup";
+            type Registry = super::super::__Registry;
+        }
+        /// `audit`, `typed.toml:20`.
+        pub struct audit; // typed.toml:20
+        impl super::__sink_runtime::Service for audit {
+            const NAME: &'static str = "audit";
+            type Registry = super::super::__Registry;
+        }
+        /// `orders-eu`, `typed.toml:26`.
+        pub struct orders_eu; // typed.toml:26
+        impl super::__sink_runtime::Service for orders_eu {
+            const NAME: &'static str = "orders-eu";
+            type Registry = super::super::__Registry;
+        }
+        /// `match`, `typed.toml:33`.
+        pub struct r#match; // typed.toml:33
+        impl super::__sink_runtime::Service for r#match {
+            const NAME: &'static str = "match";
+            type Registry = super::super::__Registry;
+        }
+        /// `late`, `typed.toml:36`.
+        pub struct late; // typed.toml:36
+        impl super::__sink_runtime::Service for late {
+            const NAME: &'static str = "late";
+            type Registry = super::super::__Registry;
+        }
+        /// `everywhere`, `typed.toml:42`.
+        pub struct everywhere; // typed.toml:42
+        impl super::__sink_runtime::Service for everywhere {
+            const NAME: &'static str = "everywhere";
+            type Registry = super::super::__Registry;
+        }
+        impl super::__sink_runtime::PromisesAtLeastOnce for everywhere {}
+        /// `safe`, `typed.toml:49`.
+        pub struct safe; // typed.toml:49
+        impl super::__sink_runtime::Service for safe {
+            const NAME: &'static str = "safe";
+            type Registry = super::super::__Registry;
+        }
+        #[doc(hidden)]
+        #[diagnostic::on_unimplemented(
+            message = "service `late` exists only at run time: it has `runtime = true` (typed.toml:36)",
+            label = "not known when this was compiled",
+            note = "ask for it by name: `Sinks::dynamic::<crate::nested::Order>(\"late\")?`",
+            note = "or remove `runtime = true` to have its name checked by the compiler"
+        )]
+        pub trait __late_when_compiling {}
+        #[diagnostic::do_not_recommend]
+        impl __late_when_compiling for () {}
+    }
     /// Every trade of every pair, see <https://example.org/feed?kind=ticks>.
     ///
     /// Not for `Vec<Tick>` batches: those go to \<ticks_batch\>, \[see\] there.
@@ -211,6 +210,9 @@ mod __types {
     pub type Safe = __sink_runtime::Failover<
         (__sink_runtime::Ref<Everywhere>, __sink_runtime::Ref<Backup>),
     >;
+    pub mod __services {
+        pub use super::services;
+    }
     pub mod __Ticks {
         pub use super::Ticks;
     }
@@ -236,8 +238,8 @@ mod __types {
 
 #[allow(unreachable_pub, unused_imports)]
 pub use __types::{
-    __Ticks::*, __Backup::*, __Audit::*, __OrdersEu::*, __Match::*, __Everywhere::*,
-    __Safe::*,
+    __services::*, __Ticks::*, __Backup::*, __Audit::*, __OrdersEu::*, __Match::*,
+    __Everywhere::*, __Safe::*,
 };
 
 #[allow(non_upper_case_globals)]
@@ -330,7 +332,7 @@ impl Sinks {
     /// `late` exists only at run time (`typed.toml:36`): ask for it with [`Sinks::dynamic`].
     pub fn late() -> &'static __sink_runtime::DynSink<typed_toml_line_30>
     where
-        for<'a> services::late: services::__late_when_compiling,
+        for<'a> __types::services::late: __types::services::__late_when_compiling,
     {
         loop {}
     }
@@ -426,7 +428,7 @@ impl Sources {
     #[inline]
     #[must_use]
     pub fn ticks() -> __sink_runtime::Source<typed_toml_line_10> {
-        __sink_runtime::Source::compiled::<services::ticks>()
+        __sink_runtime::Source::compiled::<__types::services::ticks>()
     }
     /// The old name of [`Sources::ticks`].
     #[deprecated(note = "renamed to `Sources::ticks()` (typed.toml:3)")]
@@ -439,25 +441,25 @@ impl Sources {
     #[inline]
     #[must_use]
     pub fn backup() -> __sink_runtime::Source<typed_toml_line_10> {
-        __sink_runtime::Source::compiled::<services::backup>()
+        __sink_runtime::Source::compiled::<__types::services::backup>()
     }
     /// Listens for `audit` at `inproc://audit`. `typed.toml:20`
     #[inline]
     #[must_use]
     pub fn audit() -> __sink_runtime::Source<typed_toml_line_10> {
-        __sink_runtime::Source::compiled::<services::audit>()
+        __sink_runtime::Source::compiled::<__types::services::audit>()
     }
     /// Listens for `orders-eu` at `tcp://127.0.0.1:9101`. `typed.toml:26`
     #[inline]
     #[must_use]
     pub fn orders_eu() -> __sink_runtime::Source<typed_toml_line_30> {
-        __sink_runtime::Source::compiled::<services::orders_eu>()
+        __sink_runtime::Source::compiled::<__types::services::orders_eu>()
     }
     /// Subscribes to `match` at `unix (private socket of match)`. `typed.toml:33`
     #[inline]
     #[must_use]
     pub fn r#match() -> __sink_runtime::Source<__sink_runtime::Message> {
-        __sink_runtime::Source::compiled::<services::r#match>()
+        __sink_runtime::Source::compiled::<__types::services::r#match>()
     }
     /// The receiving end of a service by name, for names known only when the program runs.
     ///
