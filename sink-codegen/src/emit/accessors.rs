@@ -34,8 +34,8 @@ pub(super) fn sinks(plan: &Plan, messages: &[MessageAlias]) -> TokenStream {
 
 fn sink(plan: &Plan, service: &ServicePlan) -> TokenStream {
     let ident = names::ident(&service.ident);
-    let alias = names::type_ident(service);
-    let docs = docs::service(plan, service);
+    let alias = names::sink_type(service);
+    let docs = docs::service(plan, service, "Sinks");
     let old_names = service.aliases.iter().map(|old| {
         let old_ident = names::ident(&old.ident);
         let note = renamed("Sinks", service);
@@ -81,7 +81,7 @@ fn sink_only_at_run_time(service: &ServicePlan, messages: &[MessageAlias]) -> To
         #[doc = #doc]
         pub fn #ident() -> &'static __sink_runtime::DynSink<#message>
         where
-            for<'a> services::#ident: services::#explanation,
+            for<'a> __types::services::#ident: __types::services::#explanation,
         {
             loop {}
         }
@@ -192,7 +192,7 @@ fn source(service: &ServicePlan, messages: &[MessageAlias]) -> TokenStream {
         #[inline]
         #[must_use]
         pub fn #ident() -> __sink_runtime::Source<#message> {
-            __sink_runtime::Source::compiled::<services::#ident>()
+            __sink_runtime::Source::compiled::<__types::services::#ident>()
         }
         #(#old_names)*
     }

@@ -54,7 +54,7 @@ fn set(plan: &Plan, known: &[&ServicePlan]) -> TokenStream {
 
 fn member(plan: &Plan, place: usize, service: &ServicePlan) -> TokenStream {
     let ident = names::ident(&service.ident);
-    let alias = names::type_ident(service);
+    let alias = names::sink_type(service);
     let doc = format!(" [`Sinks::{}`] of this set.", service.ident);
     let place = Literal::usize_unsuffixed(place);
     let sink = match &service.kind {
@@ -74,7 +74,7 @@ fn member(plan: &Plan, place: usize, service: &ServicePlan) -> TokenStream {
 }
 
 fn composite(plan: &Plan, service: &ServicePlan, composite: &CompositePlan) -> TokenStream {
-    let alias = names::type_ident(service);
+    let alias = names::sink_type(service);
     let name = &service.name;
     let branches = types::members(plan, composite).map(|member| {
         let ident = names::ident(&member.ident);
@@ -122,7 +122,7 @@ fn builder(plan: &Plan, known: &[&ServicePlan], messages: &[MessageAlias]) -> To
 
 fn double(place: usize, service: &ServicePlan, messages: &[MessageAlias]) -> TokenStream {
     let ident = names::ident(&service.ident);
-    let alias = names::type_ident(service);
+    let alias = names::sink_type(service);
     let message = messages::of(service, messages);
     let doc = format!(
         " Sends to `double` what goes to [`SinkSet::{}`].",

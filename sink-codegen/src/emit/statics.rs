@@ -20,7 +20,7 @@ pub(super) fn emit(plan: &Plan) -> TokenStream {
 
 fn single(plan: &Plan, service: &ServicePlan) -> TokenStream {
     let ident = names::ident(&service.ident);
-    let alias = names::type_ident(service);
+    let alias = names::sink_type(service);
     let value = match &service.kind {
         Kind::Leaf(_) => quote! { super::#alias::leaf() },
         Kind::Composite(composite) => self::composite(plan, service, composite),
@@ -29,7 +29,7 @@ fn single(plan: &Plan, service: &ServicePlan) -> TokenStream {
 }
 
 fn composite(plan: &Plan, service: &ServicePlan, composite: &CompositePlan) -> TokenStream {
-    let alias = names::type_ident(service);
+    let alias = names::sink_type(service);
     let name = &service.name;
     let branches = types::members(plan, composite).map(|member| {
         let ident = names::ident(&member.ident);

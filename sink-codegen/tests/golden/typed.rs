@@ -6,77 +6,6 @@ type typed_toml_line_10 = crate::Tick; // typed.toml:10: `message` of `ticks`, `
 #[allow(non_camel_case_types)]
 type typed_toml_line_30 = crate::nested::Order; // typed.toml:30: `message` of `orders-eu`, `late` (typed.toml:39)
 
-/// One type per service of the registry: it names the service in types, and carries its guarantee.
-#[allow(
-    dead_code,
-    missing_copy_implementations,
-    missing_debug_implementations,
-    non_camel_case_types,
-    unreachable_pub
-)]
-pub mod services {
-    /// `ticks`, `typed.toml:3`.
-    pub struct ticks; // typed.toml:3
-    impl super::__sink_runtime::Service for ticks {
-        const NAME: &'static str = "ticks";
-        type Registry = super::__Registry;
-    }
-    impl super::__sink_runtime::PromisesAtLeastOnce for ticks {}
-    /// `backup`, `typed.toml:14`.
-    pub struct backup; // typed.toml:14
-    impl super::__sink_runtime::Service for backup {
-        const NAME: &'static str = "backup";
-        type Registry = super::__Registry;
-    }
-    /// `audit`, `typed.toml:20`.
-    pub struct audit; // typed.toml:20
-    impl super::__sink_runtime::Service for audit {
-        const NAME: &'static str = "audit";
-        type Registry = super::__Registry;
-    }
-    /// `orders-eu`, `typed.toml:26`.
-    pub struct orders_eu; // typed.toml:26
-    impl super::__sink_runtime::Service for orders_eu {
-        const NAME: &'static str = "orders-eu";
-        type Registry = super::__Registry;
-    }
-    /// `match`, `typed.toml:33`.
-    pub struct r#match; // typed.toml:33
-    impl super::__sink_runtime::Service for r#match {
-        const NAME: &'static str = "match";
-        type Registry = super::__Registry;
-    }
-    /// `late`, `typed.toml:36`.
-    pub struct late; // typed.toml:36
-    impl super::__sink_runtime::Service for late {
-        const NAME: &'static str = "late";
-        type Registry = super::__Registry;
-    }
-    /// `everywhere`, `typed.toml:42`.
-    pub struct everywhere; // typed.toml:42
-    impl super::__sink_runtime::Service for everywhere {
-        const NAME: &'static str = "everywhere";
-        type Registry = super::__Registry;
-    }
-    impl super::__sink_runtime::PromisesAtLeastOnce for everywhere {}
-    /// `safe`, `typed.toml:49`.
-    pub struct safe; // typed.toml:49
-    impl super::__sink_runtime::Service for safe {
-        const NAME: &'static str = "safe";
-        type Registry = super::__Registry;
-    }
-    #[doc(hidden)]
-    #[diagnostic::on_unimplemented(
-        message = "service `late` exists only at run time: it has `runtime = true` (typed.toml:36)",
-        label = "not known when this was compiled",
-        note = "ask for it by name: `Sinks::dynamic::<crate::nested::Order>(\"late\")?`",
-        note = "or remove `runtime = true` to have its name checked by the compiler"
-    )]
-    pub trait __late_when_compiling {}
-    #[diagnostic::do_not_recommend]
-    impl __late_when_compiling for () {}
-}
-
 static __REGISTRY: __sink_runtime::CompiledRegistry = __sink_runtime::CompiledRegistry::new(
     "typed.toml",
     r#"# Message types, guarantees, old names, and words of the author.
@@ -146,128 +75,181 @@ impl __sink_runtime::Compiled for __Registry {
     }
 }
 
-/// Every trade of every pair, see <https://example.org/feed?kind=ticks>.
-///
-/// Not for `Vec<Tick>` batches: those go to \<ticks_batch\>, \[see\] there.
-///
-/// `typed.toml:3` · relay · `unix (private socket of ticks)` · at least once · blocks when full
 #[allow(
     dead_code,
     non_snake_case,
     private_bounds,
     private_interfaces,
     unreachable_pub,
+    unused_imports,
     clippy::pedantic
 )]
-pub type Ticks = __sink_runtime::Lazy<
-    __sink_runtime::Relay<typed_toml_line_10, services::ticks>,
->;
+pub(crate) mod __types {
+    use super::__sink_runtime;
+    /// One type per service of the registry: it names the service in types, and carries its guarantee.
+    #[allow(
+        dead_code,
+        missing_copy_implementations,
+        missing_debug_implementations,
+        non_camel_case_types,
+        unreachable_pub
+    )]
+    pub mod services {
+        /// `ticks`, `typed.toml:3`.
+        pub struct ticks; // typed.toml:3
+        impl super::__sink_runtime::Service for ticks {
+            const NAME: &'static str = "ticks";
+            type Registry = super::super::__Registry;
+        }
+        impl super::__sink_runtime::PromisesAtLeastOnce for ticks {}
+        /// `backup`, `typed.toml:14`.
+        pub struct backup; // typed.toml:14
+        impl super::__sink_runtime::Service for backup {
+            const NAME: &'static str = "backup";
+            type Registry = super::super::__Registry;
+        }
+        /// `audit`, `typed.toml:20`.
+        pub struct audit; // typed.toml:20
+        impl super::__sink_runtime::Service for audit {
+            const NAME: &'static str = "audit";
+            type Registry = super::super::__Registry;
+        }
+        /// `orders-eu`, `typed.toml:26`.
+        pub struct orders_eu; // typed.toml:26
+        impl super::__sink_runtime::Service for orders_eu {
+            const NAME: &'static str = "orders-eu";
+            type Registry = super::super::__Registry;
+        }
+        /// `match`, `typed.toml:33`.
+        pub struct r#match; // typed.toml:33
+        impl super::__sink_runtime::Service for r#match {
+            const NAME: &'static str = "match";
+            type Registry = super::super::__Registry;
+        }
+        /// `late`, `typed.toml:36`.
+        pub struct late; // typed.toml:36
+        impl super::__sink_runtime::Service for late {
+            const NAME: &'static str = "late";
+            type Registry = super::super::__Registry;
+        }
+        /// `everywhere`, `typed.toml:42`.
+        pub struct everywhere; // typed.toml:42
+        impl super::__sink_runtime::Service for everywhere {
+            const NAME: &'static str = "everywhere";
+            type Registry = super::super::__Registry;
+        }
+        impl super::__sink_runtime::PromisesAtLeastOnce for everywhere {}
+        /// `safe`, `typed.toml:49`.
+        pub struct safe; // typed.toml:49
+        impl super::__sink_runtime::Service for safe {
+            const NAME: &'static str = "safe";
+            type Registry = super::super::__Registry;
+        }
+        #[doc(hidden)]
+        #[diagnostic::on_unimplemented(
+            message = "service `late` exists only at run time: it has `runtime = true` (typed.toml:36)",
+            label = "not known when this was compiled",
+            note = "ask for it by name: `Sinks::dynamic::<crate::nested::Order>(\"late\")?`",
+            note = "or remove `runtime = true` to have its name checked by the compiler"
+        )]
+        pub trait __late_when_compiling {}
+        #[diagnostic::do_not_recommend]
+        impl __late_when_compiling for () {}
+    }
+    /// Every trade of every pair, see <https://example.org/feed?kind=ticks>.
+    ///
+    /// Not for `Vec<Tick>` batches: those go to \<ticks_batch\>, \[see\] there.
+    ///
+    /// `typed.toml:3` · relay · `unix (private socket of ticks)` · at least once · blocks when full
+    pub type Ticks = __sink_runtime::Lazy<
+        __sink_runtime::Relay<super::typed_toml_line_10, services::ticks>,
+    >;
+    /// `backup`.
+    ///
+    /// `typed.toml:14` · direct · `tcp://127.0.0.1:9000` · at most once · rejects when full
+    pub type Backup = __sink_runtime::Lazy<
+        __sink_runtime::Direct<super::typed_toml_line_10, services::backup>,
+    >;
+    /// `audit`.
+    ///
+    /// `typed.toml:20` · direct · `inproc://audit` · at most once · drops the oldest when full
+    pub type Audit = __sink_runtime::Lazy<
+        __sink_runtime::Direct<super::typed_toml_line_10, services::audit>,
+    >;
+    /// `orders-eu`.
+    ///
+    /// `typed.toml:26` · direct · `tcp://127.0.0.1:9001` · at most once · blocks when full
+    pub type OrdersEu = __sink_runtime::Lazy<
+        __sink_runtime::Direct<super::typed_toml_line_30, services::orders_eu>,
+    >;
+    /// `match`.
+    ///
+    /// `typed.toml:33` · relay · `unix (private socket of match)` · at most once · blocks when full
+    pub type Match = __sink_runtime::Lazy<
+        __sink_runtime::Relay<super::__sink_runtime::Message, services::r#match>,
+    >;
+    /// `everywhere`.
+    ///
+    /// `typed.toml:42` · fan-out · at least once
+    ///
+    /// Members: [`ticks`](super::Sinks::ticks), [`audit`](super::Sinks::audit) (optional).
+    ///
+    /// A message is accepted when every required member has room for it.
+    /// When `ticks` is full, it holds up the others.
+    pub type Everywhere = __sink_runtime::FanOut<
+        (
+            __sink_runtime::Ref<Ticks>,
+            __sink_runtime::Optional<__sink_runtime::Ref<Audit>>,
+        ),
+    >;
+    /// `safe`.
+    ///
+    /// `typed.toml:49` · failover · at most once
+    ///
+    /// Members: [`everywhere`](super::Sinks::everywhere), [`backup`](super::Sinks::backup).
+    pub type Safe = __sink_runtime::Failover<
+        (__sink_runtime::Ref<Everywhere>, __sink_runtime::Ref<Backup>),
+    >;
+    pub mod __services {
+        pub use super::services;
+    }
+    pub mod __Ticks {
+        pub use super::Ticks;
+    }
+    pub mod __Backup {
+        pub use super::Backup;
+    }
+    pub mod __Audit {
+        pub use super::Audit;
+    }
+    pub mod __OrdersEu {
+        pub use super::OrdersEu;
+    }
+    pub mod __Match {
+        pub use super::Match;
+    }
+    pub mod __Everywhere {
+        pub use super::Everywhere;
+    }
+    pub mod __Safe {
+        pub use super::Safe;
+    }
+}
 
-/// `backup`.
-///
-/// `typed.toml:14` · direct · `tcp://127.0.0.1:9000` · at most once · rejects when full
-#[allow(
-    dead_code,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    clippy::pedantic
-)]
-pub type Backup = __sink_runtime::Lazy<
-    __sink_runtime::Direct<typed_toml_line_10, services::backup>,
->;
-
-/// `audit`.
-///
-/// `typed.toml:20` · direct · `inproc://audit` · at most once · drops the oldest when full
-#[allow(
-    dead_code,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    clippy::pedantic
-)]
-pub type Audit = __sink_runtime::Lazy<
-    __sink_runtime::Direct<typed_toml_line_10, services::audit>,
->;
-
-/// `orders-eu`.
-///
-/// `typed.toml:26` · direct · `tcp://127.0.0.1:9001` · at most once · blocks when full
-#[allow(
-    dead_code,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    clippy::pedantic
-)]
-pub type OrdersEu = __sink_runtime::Lazy<
-    __sink_runtime::Direct<typed_toml_line_30, services::orders_eu>,
->;
-
-/// `match`.
-///
-/// `typed.toml:33` · relay · `unix (private socket of match)` · at most once · blocks when full
-#[allow(
-    dead_code,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    clippy::pedantic
-)]
-pub type Match = __sink_runtime::Lazy<
-    __sink_runtime::Relay<__sink_runtime::Message, services::r#match>,
->;
-
-/// `everywhere`.
-///
-/// `typed.toml:42` · fan-out · at least once
-///
-/// Members: [`ticks`](Sinks::ticks), [`audit`](Sinks::audit) (optional).
-///
-/// A message is accepted when every required member has room for it.
-/// When `ticks` is full, it holds up the others.
-#[allow(
-    dead_code,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    clippy::pedantic
-)]
-pub type Everywhere = __sink_runtime::FanOut<
-    (__sink_runtime::Ref<Ticks>, __sink_runtime::Optional<__sink_runtime::Ref<Audit>>),
->;
-
-/// `safe`.
-///
-/// `typed.toml:49` · failover · at most once
-///
-/// Members: [`everywhere`](Sinks::everywhere), [`backup`](Sinks::backup).
-#[allow(
-    dead_code,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    clippy::pedantic
-)]
-pub type Safe = __sink_runtime::Failover<
-    (__sink_runtime::Ref<Everywhere>, __sink_runtime::Ref<Backup>),
->;
+#[allow(unreachable_pub, unused_imports)]
+pub use __types::{
+    __services::*, __Ticks::*, __Backup::*, __Audit::*, __OrdersEu::*, __Match::*,
+    __Everywhere::*, __Safe::*,
+};
 
 #[allow(non_upper_case_globals)]
 mod __statics {
-    pub(super) static ticks: super::Ticks = super::Ticks::leaf();
-    pub(super) static backup: super::Backup = super::Backup::leaf();
-    pub(super) static audit: super::Audit = super::Audit::leaf();
-    pub(super) static orders_eu: super::OrdersEu = super::OrdersEu::leaf();
-    pub(super) static r#match: super::Match = super::Match::leaf();
-    pub(super) static everywhere: super::Everywhere = super::Everywhere::compiled(
+    pub(super) static ticks: super::__types::Ticks = super::__types::Ticks::leaf();
+    pub(super) static backup: super::__types::Backup = super::__types::Backup::leaf();
+    pub(super) static audit: super::__types::Audit = super::__types::Audit::leaf();
+    pub(super) static orders_eu: super::__types::OrdersEu = super::__types::OrdersEu::leaf();
+    pub(super) static r#match: super::__types::Match = super::__types::Match::leaf();
+    pub(super) static everywhere: super::__types::Everywhere = super::__types::Everywhere::compiled(
         "everywhere",
         &super::__REGISTRY,
         (
@@ -275,7 +257,7 @@ mod __statics {
             super::__sink_runtime::Optional(super::__sink_runtime::Ref::Static(&audit)),
         ),
     );
-    pub(super) static safe: super::Safe = super::Safe::compiled(
+    pub(super) static safe: super::__types::Safe = super::__types::Safe::compiled(
         "safe",
         &super::__REGISTRY,
         (
@@ -310,47 +292,47 @@ impl Sinks {
     ///
     /// `typed.toml:3` · relay · `unix (private socket of ticks)` · at least once · blocks when full
     #[inline]
-    pub fn ticks() -> &'static Ticks {
+    pub fn ticks() -> &'static __types::Ticks {
         &__statics::ticks
     }
     /// The old name of [`Sinks::ticks`].
     #[deprecated(note = "renamed to `Sinks::ticks()` (typed.toml:3)")]
     #[inline]
-    pub fn prices() -> &'static Ticks {
+    pub fn prices() -> &'static __types::Ticks {
         Self::ticks()
     }
     /// `backup`.
     ///
     /// `typed.toml:14` · direct · `tcp://127.0.0.1:9000` · at most once · rejects when full
     #[inline]
-    pub fn backup() -> &'static Backup {
+    pub fn backup() -> &'static __types::Backup {
         &__statics::backup
     }
     /// `audit`.
     ///
     /// `typed.toml:20` · direct · `inproc://audit` · at most once · drops the oldest when full
     #[inline]
-    pub fn audit() -> &'static Audit {
+    pub fn audit() -> &'static __types::Audit {
         &__statics::audit
     }
     /// `orders-eu`.
     ///
     /// `typed.toml:26` · direct · `tcp://127.0.0.1:9001` · at most once · blocks when full
     #[inline]
-    pub fn orders_eu() -> &'static OrdersEu {
+    pub fn orders_eu() -> &'static __types::OrdersEu {
         &__statics::orders_eu
     }
     /// `match`.
     ///
     /// `typed.toml:33` · relay · `unix (private socket of match)` · at most once · blocks when full
     #[inline]
-    pub fn r#match() -> &'static Match {
+    pub fn r#match() -> &'static __types::Match {
         &__statics::r#match
     }
     /// `late` exists only at run time (`typed.toml:36`): ask for it with [`Sinks::dynamic`].
     pub fn late() -> &'static __sink_runtime::DynSink<typed_toml_line_30>
     where
-        for<'a> services::late: services::__late_when_compiling,
+        for<'a> __types::services::late: __types::services::__late_when_compiling,
     {
         loop {}
     }
@@ -363,13 +345,13 @@ impl Sinks {
     /// A message is accepted when every required member has room for it.
     /// When `ticks` is full, it holds up the others.
     #[inline]
-    pub fn everywhere() -> &'static Everywhere {
+    pub fn everywhere() -> &'static __types::Everywhere {
         &__statics::everywhere
     }
     /// The old name of [`Sinks::everywhere`].
     #[deprecated(note = "renamed to `Sinks::everywhere()` (typed.toml:42)")]
     #[inline]
-    pub fn all() -> &'static Everywhere {
+    pub fn all() -> &'static __types::Everywhere {
         Self::everywhere()
     }
     /// `safe`.
@@ -378,7 +360,7 @@ impl Sinks {
     ///
     /// Members: [`everywhere`](Sinks::everywhere), [`backup`](Sinks::backup).
     #[inline]
-    pub fn safe() -> &'static Safe {
+    pub fn safe() -> &'static __types::Safe {
         &__statics::safe
     }
     /// The sink of a service by name, for names known only when the program runs.
@@ -446,7 +428,7 @@ impl Sources {
     #[inline]
     #[must_use]
     pub fn ticks() -> __sink_runtime::Source<typed_toml_line_10> {
-        __sink_runtime::Source::compiled::<services::ticks>()
+        __sink_runtime::Source::compiled::<__types::services::ticks>()
     }
     /// The old name of [`Sources::ticks`].
     #[deprecated(note = "renamed to `Sources::ticks()` (typed.toml:3)")]
@@ -459,25 +441,25 @@ impl Sources {
     #[inline]
     #[must_use]
     pub fn backup() -> __sink_runtime::Source<typed_toml_line_10> {
-        __sink_runtime::Source::compiled::<services::backup>()
+        __sink_runtime::Source::compiled::<__types::services::backup>()
     }
     /// Listens for `audit` at `inproc://audit`. `typed.toml:20`
     #[inline]
     #[must_use]
     pub fn audit() -> __sink_runtime::Source<typed_toml_line_10> {
-        __sink_runtime::Source::compiled::<services::audit>()
+        __sink_runtime::Source::compiled::<__types::services::audit>()
     }
     /// Listens for `orders-eu` at `tcp://127.0.0.1:9101`. `typed.toml:26`
     #[inline]
     #[must_use]
     pub fn orders_eu() -> __sink_runtime::Source<typed_toml_line_30> {
-        __sink_runtime::Source::compiled::<services::orders_eu>()
+        __sink_runtime::Source::compiled::<__types::services::orders_eu>()
     }
     /// Subscribes to `match` at `unix (private socket of match)`. `typed.toml:33`
     #[inline]
     #[must_use]
     pub fn r#match() -> __sink_runtime::Source<__sink_runtime::Message> {
-        __sink_runtime::Source::compiled::<services::r#match>()
+        __sink_runtime::Source::compiled::<__types::services::r#match>()
     }
     /// The receiving end of a service by name, for names known only when the program runs.
     ///
@@ -521,36 +503,36 @@ impl SinkSet {
     }
     /// [`Sinks::ticks`] of this set.
     #[inline]
-    pub fn ticks(&self) -> &::std::sync::Arc<Ticks> {
-        self.set.leaf(0, Ticks::leaf, Ticks::recording)
+    pub fn ticks(&self) -> &::std::sync::Arc<__types::Ticks> {
+        self.set.leaf(0, __types::Ticks::leaf, __types::Ticks::recording)
     }
     /// [`Sinks::backup`] of this set.
     #[inline]
-    pub fn backup(&self) -> &::std::sync::Arc<Backup> {
-        self.set.leaf(1, Backup::leaf, Backup::recording)
+    pub fn backup(&self) -> &::std::sync::Arc<__types::Backup> {
+        self.set.leaf(1, __types::Backup::leaf, __types::Backup::recording)
     }
     /// [`Sinks::audit`] of this set.
     #[inline]
-    pub fn audit(&self) -> &::std::sync::Arc<Audit> {
-        self.set.leaf(2, Audit::leaf, Audit::recording)
+    pub fn audit(&self) -> &::std::sync::Arc<__types::Audit> {
+        self.set.leaf(2, __types::Audit::leaf, __types::Audit::recording)
     }
     /// [`Sinks::orders_eu`] of this set.
     #[inline]
-    pub fn orders_eu(&self) -> &::std::sync::Arc<OrdersEu> {
-        self.set.leaf(3, OrdersEu::leaf, OrdersEu::recording)
+    pub fn orders_eu(&self) -> &::std::sync::Arc<__types::OrdersEu> {
+        self.set.leaf(3, __types::OrdersEu::leaf, __types::OrdersEu::recording)
     }
     /// [`Sinks::r#match`] of this set.
     #[inline]
-    pub fn r#match(&self) -> &::std::sync::Arc<Match> {
-        self.set.leaf(4, Match::leaf, Match::recording)
+    pub fn r#match(&self) -> &::std::sync::Arc<__types::Match> {
+        self.set.leaf(4, __types::Match::leaf, __types::Match::recording)
     }
     /// [`Sinks::everywhere`] of this set.
     #[inline]
-    pub fn everywhere(&self) -> &::std::sync::Arc<Everywhere> {
+    pub fn everywhere(&self) -> &::std::sync::Arc<__types::Everywhere> {
         self.set
             .composite(
                 5,
-                || Everywhere::compiled(
+                || __types::Everywhere::compiled(
                     "everywhere",
                     &__REGISTRY,
                     (
@@ -568,11 +550,11 @@ impl SinkSet {
     }
     /// [`Sinks::safe`] of this set.
     #[inline]
-    pub fn safe(&self) -> &::std::sync::Arc<Safe> {
+    pub fn safe(&self) -> &::std::sync::Arc<__types::Safe> {
         self.set
             .composite(
                 6,
-                || Safe::compiled(
+                || __types::Safe::compiled(
                     "safe",
                     &__REGISTRY,
                     (
@@ -611,7 +593,7 @@ impl SinkSetBuilder {
         self,
         double: impl __sink_runtime::MessageSink<typed_toml_line_10> + 'static,
     ) -> Self {
-        let double = Ticks::double(__sink_runtime::DynSink::new(double));
+        let double = __types::Ticks::double(__sink_runtime::DynSink::new(double));
         SinkSetBuilder {
             set: self.set.with(0, double),
         }
@@ -621,7 +603,7 @@ impl SinkSetBuilder {
         self,
         double: impl __sink_runtime::MessageSink<typed_toml_line_10> + 'static,
     ) -> Self {
-        let double = Backup::double(__sink_runtime::DynSink::new(double));
+        let double = __types::Backup::double(__sink_runtime::DynSink::new(double));
         SinkSetBuilder {
             set: self.set.with(1, double),
         }
@@ -631,7 +613,7 @@ impl SinkSetBuilder {
         self,
         double: impl __sink_runtime::MessageSink<typed_toml_line_10> + 'static,
     ) -> Self {
-        let double = Audit::double(__sink_runtime::DynSink::new(double));
+        let double = __types::Audit::double(__sink_runtime::DynSink::new(double));
         SinkSetBuilder {
             set: self.set.with(2, double),
         }
@@ -641,7 +623,7 @@ impl SinkSetBuilder {
         self,
         double: impl __sink_runtime::MessageSink<typed_toml_line_30> + 'static,
     ) -> Self {
-        let double = OrdersEu::double(__sink_runtime::DynSink::new(double));
+        let double = __types::OrdersEu::double(__sink_runtime::DynSink::new(double));
         SinkSetBuilder {
             set: self.set.with(3, double),
         }
@@ -651,7 +633,7 @@ impl SinkSetBuilder {
         self,
         double: impl __sink_runtime::MessageSink<__sink_runtime::Message> + 'static,
     ) -> Self {
-        let double = Match::double(__sink_runtime::DynSink::new(double));
+        let double = __types::Match::double(__sink_runtime::DynSink::new(double));
         SinkSetBuilder {
             set: self.set.with(4, double),
         }
