@@ -139,7 +139,7 @@ impl Sheet {
 
     fn bars(&self, out: &mut Canvas, row: usize, open: &[(usize, Style)]) {
         for (depth, style) in open {
-            self.bar(out, row, *depth, *style);
+            self.bar(out, row, *depth, style);
         }
     }
 
