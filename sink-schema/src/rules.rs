@@ -6,6 +6,7 @@ mod graph;
 mod leaf;
 mod plan;
 
+use crate::by_name::ByName;
 use crate::codes;
 use crate::draft::Draft;
 use crate::layers::Registry;
@@ -38,16 +39,13 @@ pub(crate) fn resolve(drafts: Vec<Draft>, registry: &Registry, mistakes: &mut Mi
 
 /// Warns where a service's type would have the name of a message type of the crate's root.
 fn message_type_names(drafts: &[Draft], mistakes: &mut Mistakes) {
-    let types: std::collections::HashMap<&str, &Draft> = drafts
-        .iter()
-        .filter_map(|draft| {
-            draft
-                .rust
-                .as_ref()
-                .map(|rust| (rust.type_ident.as_str(), draft))
-        })
-        .collect();
-    let mut told = std::collections::HashSet::new();
+    let mut types = ByName::default();
+    for draft in drafts {
+        if let Some(rust) = &draft.rust {
+            types.insert(&rust.type_ident, draft);
+        }
+    }
+    let mut told = ByName::default();
     for draft in drafts {
         let Some((message, given)) = draft.text("message").zip(draft.get("message")) else {
             continue;
@@ -58,7 +56,7 @@ fn message_type_names(drafts: &[Draft], mistakes: &mut Mistakes) {
         else {
             continue;
         };
-        let Some(service) = types.get(name).filter(|_| told.insert(name)) else {
+        let Some(service) = types.get(name).filter(|_| told.insert(name, ()).is_none()) else {
             continue;
         };
         let message = format!(

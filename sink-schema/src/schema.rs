@@ -3,8 +3,7 @@
 mod naming;
 mod sections;
 
-use std::collections::HashSet;
-
+use crate::by_name::ByName;
 use crate::capabilities::Capabilities;
 use crate::codes;
 use crate::draft::{Draft, Given};
@@ -25,7 +24,7 @@ pub(crate) fn read(
     sections::lints(&registry.lints, mistakes);
     let defaults = sections::defaults(&registry.defaults, capabilities, mistakes);
     let mut names = naming::read(&registry.services, mistakes);
-    let mut used = HashSet::new();
+    let mut used = ByName::default();
     let mut drafts = Vec::with_capacity(registry.services.len());
     for (raw, (rust, aliases)) in registry.services.iter().zip(names.drain(..)) {
         let mut draft = Draft {
@@ -60,7 +59,7 @@ pub(crate) fn read(
 }
 
 /// Gives a service the defaults that its kind has and it does not write itself.
-fn inherit(draft: &mut Draft, defaults: &[Given], used: &mut HashSet<&'static str>) {
+fn inherit(draft: &mut Draft, defaults: &[Given], used: &mut ByName<()>) {
     for default in defaults {
         let name = default.key.name;
         let fits = if draft.is_composite() || draft.is_leaf() {
@@ -71,7 +70,7 @@ fn inherit(draft: &mut Draft, defaults: &[Given], used: &mut HashSet<&'static st
         if !fits {
             continue;
         }
-        used.insert(name);
+        used.insert(name, ());
         if draft.get(name).is_none() && !draft.is_poisoned(name) {
             draft.given.push(Given {
                 inherited: true,
