@@ -1,12 +1,11 @@
 //! What the program at hand has built in: carriers and features. The same registry may be sound for one and not for another.
 
-use std::collections::BTreeSet;
-
 /// Carriers and features at hand. A key or endpoint that needs another is an error naming what to add.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capabilities {
-    schemes: BTreeSet<String>,
-    features: BTreeSet<String>,
+    /// Sorted, as the features are.
+    schemes: Vec<String>,
+    features: Vec<String>,
     everything: bool,
 }
 
@@ -24,8 +23,8 @@ impl Capabilities {
     /// Nothing at all, to add to.
     pub fn none() -> Self {
         Self {
-            schemes: BTreeSet::new(),
-            features: BTreeSet::new(),
+            schemes: Vec::new(),
+            features: Vec::new(),
             everything: false,
         }
     }
@@ -41,25 +40,25 @@ impl Capabilities {
     /// Adds a carrier by its scheme.
     #[must_use]
     pub fn with_scheme(mut self, scheme: &str) -> Self {
-        self.schemes.insert(scheme.to_owned());
+        insert(&mut self.schemes, scheme);
         self
     }
 
     /// Adds a feature: `postcard`, `json`, `tls`, `spool`.
     #[must_use]
     pub fn with_feature(mut self, feature: &str) -> Self {
-        self.features.insert(feature.to_owned());
+        insert(&mut self.features, feature);
         self
     }
 
     /// Whether a carrier for `scheme` is at hand.
     pub fn has_scheme(&self, scheme: &str) -> bool {
-        self.everything || self.schemes.contains(scheme)
+        self.everything || self.schemes.iter().any(|known| known == scheme)
     }
 
     /// Whether a feature is at hand.
     pub fn has_feature(&self, feature: &str) -> bool {
-        self.everything || self.features.contains(feature)
+        self.everything || self.features.iter().any(|known| known == feature)
     }
 
     /// Schemes at hand, sorted.
@@ -69,6 +68,14 @@ impl Capabilities {
 
     pub(crate) fn is_everything(&self) -> bool {
         self.everything
+    }
+}
+
+/// Adds a name that is not there, in its place.
+fn insert(names: &mut Vec<String>, name: &str) {
+    let at = names.partition_point(|known| known.as_str() < name);
+    if names.get(at).is_none_or(|known| known != name) {
+        names.insert(at, name.to_owned());
     }
 }
 

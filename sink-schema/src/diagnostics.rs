@@ -1,8 +1,8 @@
 //! Every mistake of a registry, collected; how they look is `render`'s. Nothing here decides what is a mistake.
 
-use std::collections::HashMap;
 use std::fmt;
 
+use crate::by_name::ByName;
 use crate::text::{Location, Span, Text};
 
 /// How bad a mistake is.
@@ -182,12 +182,12 @@ impl Diagnostics {
 
     /// Adds the mistakes of another load, each only once: overlays repeat what their base says.
     pub fn merge(&mut self, other: Diagnostics) {
-        let mut seen: HashMap<(Location, &'static str, String), usize> = self
-            .items
-            .iter()
-            .enumerate()
-            .map(|(at, item)| ((item.location(), item.code, item.message.clone()), at))
-            .collect();
+        let once =
+            |item: &Diagnostic| format!("{}: {}: {}", item.location(), item.code, item.message);
+        let mut seen = ByName::default();
+        for (at, item) in self.items.iter().enumerate() {
+            seen.insert(&once(item), at);
+        }
         let files: Vec<usize> = other
             .sources
             .into_iter()
@@ -202,7 +202,7 @@ impl Diagnostics {
             )
             .collect();
         for mut item in other.items {
-            let known = (item.location(), item.code, item.message.clone());
+            let known = once(&item);
             if let Some(at) = seen.get(&known) {
                 // One overlay may deny what the others let pass.
                 let known = &mut self.items[*at];
@@ -211,7 +211,7 @@ impl Diagnostics {
                     known.notes = item.notes;
                 }
             } else {
-                seen.insert(known, self.items.len());
+                seen.insert(&known, self.items.len());
                 item.labels
                     .iter_mut()
                     .for_each(|label| label.span.file = files[label.span.file]);

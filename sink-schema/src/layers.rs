@@ -3,8 +3,9 @@
 mod environment;
 mod syntax;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
+use crate::by_name::ByName;
 use crate::capabilities::Capabilities;
 use crate::codes;
 use crate::diagnostics::Diagnostics;
@@ -173,7 +174,7 @@ fn services_is_no_table(entry: &Entry, mistakes: &mut Mistakes) {
 /// What syntax errors make doubtful in one file.
 struct Damage {
     /// Services inside whose tables an error stands.
-    owners: HashSet<String>,
+    owners: ByName<()>,
     headers: HashSet<usize>,
     file: usize,
 }
@@ -326,12 +327,10 @@ fn lay_over(registry: &mut Registry, root: Vec<Entry>, damage: &Damage, mistakes
         match entry.key.as_str() {
             "services" => match entry.value.data {
                 Data::Table(services) => {
-                    let places: HashMap<String, usize> = registry
-                        .services
-                        .iter()
-                        .enumerate()
-                        .map(|(at, known)| (known.name.clone(), at))
-                        .collect();
+                    let mut places = ByName::default();
+                    for (at, known) in registry.services.iter().enumerate() {
+                        places.insert(&known.name, at);
+                    }
                     for service in services {
                         match places.get(&service.key) {
                             Some(at) => {

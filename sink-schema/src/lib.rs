@@ -18,6 +18,9 @@ mod names;
 mod text;
 mod tree;
 
+// beneath all of it
+mod by_name;
+
 // from text to plan
 mod capabilities;
 mod draft;

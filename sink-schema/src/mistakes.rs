@@ -1,7 +1,6 @@
 //! Mistakes while they are being collected: spans instead of lines. `finish` turns them into [`Diagnostics`].
 
-use std::collections::{HashMap, HashSet};
-
+use crate::by_name::{ByName, order};
 use crate::codes;
 use crate::diagnostics::{Diagnostic, Diagnostics, Label, Patch, Severity};
 use crate::names::plain;
@@ -95,9 +94,9 @@ pub(crate) enum LintLevel {
 pub(crate) struct Mistakes {
     pub(crate) files: Vec<Text>,
     items: Vec<Mistake>,
-    broken: HashMap<String, (String, &'static str)>,
+    broken: ByName<(String, &'static str)>,
     masks: Vec<Span>,
-    lints: HashMap<&'static str, LintLevel>,
+    lints: ByName<LintLevel>,
     errors: usize,
     warnings: usize,
     uncounted: usize,
@@ -111,9 +110,10 @@ impl Mistakes {
         }
         if mistake.is_error()
             && let Some(service) = &mistake.service
+            && !self.broken.contains(service)
         {
-            let entry = (mistake.message.clone(), mistake.code);
-            self.broken.entry(service.clone()).or_insert(entry);
+            let first = (mistake.message.clone(), mistake.code);
+            self.broken.insert(service, first);
         }
         // Errors and warnings are counted apart: a flood of the one must not wash away the other.
         let kept = if mistake.is_error() {
@@ -166,17 +166,22 @@ impl Mistakes {
         let lints = std::mem::take(&mut self.lints);
         self.items
             .retain(|item| lints.get(item.code) != Some(&LintLevel::Allow));
-        let mut seen = HashSet::new();
-        self.items
-            .retain(|item| seen.insert((item.code, item.span, item.message.clone())));
-        self.items
-            .sort_by(|a, b| (a.span, a.code).cmp(&(b.span, b.code)));
+        let mut seen = ByName::default();
+        self.items.retain(|item| {
+            let Span { file, start, end } = item.span;
+            let once = format!("{}:{file}:{start}:{end}:{}", item.code, item.message);
+            seen.insert(&once, ()).is_none()
+        });
+        let order = order(self.items.len(), &mut |a, b| {
+            let (a, b) = (&self.items[a], &self.items[b]);
+            (a.span, a.code).cmp(&(b.span, b.code))
+        });
         let more = self.uncounted;
-        let items: Vec<Diagnostic> = self
-            .items
+        let items: Vec<Diagnostic> = order
             .iter()
             .enumerate()
             .map(|(at, item)| {
+                let item = &self.items[*item];
                 let denied = lints.get(item.code) == Some(&LintLevel::Deny);
                 let mut drawn = draw(&self.files, item, denied);
                 if more > 0 && at + 1 == self.items.len() {

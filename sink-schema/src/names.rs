@@ -289,6 +289,11 @@ const MIN_BEGINNING: usize = 4;
 
 /// The candidate that `name` was probably meant to be: nearest by edits, at most a third of its length away.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    nearest_of(name, &mut candidates.into_iter())
+}
+
+/// The same, compiled once for all kinds of lists.
+fn nearest_of<'a>(name: &str, candidates: &mut dyn Iterator<Item = &'a str>) -> Option<&'a str> {
     let wanted: Vec<char> = name
         .chars()
         .flat_map(folded)

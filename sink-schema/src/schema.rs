@@ -4,8 +4,7 @@ mod naming;
 mod offers;
 mod sections;
 
-use std::collections::HashSet;
-
+use crate::by_name::ByName;
 use crate::capabilities::Capabilities;
 use crate::codes;
 use crate::draft::{Draft, Given};
@@ -28,7 +27,7 @@ pub(crate) fn read(
     sections::lints(&registry.lints, mistakes);
     let defaults = sections::defaults(&registry.defaults, capabilities, mistakes);
     let mut names = naming::read(&registry.services, mistakes);
-    let mut used = HashSet::new();
+    let mut used = ByName::default();
     let mut offers = Offers::new(&registry.services);
     let mut drafts = Vec::with_capacity(registry.services.len());
     for (raw, (rust, aliases)) in registry.services.iter().zip(names.drain(..)) {
@@ -65,7 +64,7 @@ pub(crate) fn read(
 }
 
 /// Gives a service the defaults that its kind has and it does not write itself.
-fn inherit(draft: &mut Draft, defaults: &[Given], used: &mut HashSet<&'static str>) {
+fn inherit(draft: &mut Draft, defaults: &[Given], used: &mut ByName<()>) {
     for default in defaults {
         let name = default.key.name;
         let fits = if draft.is_composite() || draft.is_leaf() {
@@ -76,7 +75,7 @@ fn inherit(draft: &mut Draft, defaults: &[Given], used: &mut HashSet<&'static st
         if !fits {
             continue;
         }
-        used.insert(name);
+        used.insert(name, ());
         if draft.get(name).is_none() && !draft.is_poisoned(name) {
             draft.given.push(Given {
                 inherited: true,

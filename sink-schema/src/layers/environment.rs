@@ -1,5 +1,6 @@
 //! Variables `SINKS__NAME__KEY` as the topmost layer, written down as a text of their own so that mistakes can point at it.
 
+use crate::by_name::order;
 use crate::codes;
 use crate::keys::{self, KeyType};
 use crate::mistakes::{Mistake, Mistakes};
@@ -32,18 +33,19 @@ pub(super) fn lay_over(
     environment: &[(String, String)],
     mistakes: &mut Mistakes,
 ) {
-    let mut variables: Vec<&(String, String)> = environment
+    let variables: Vec<&(String, String)> = environment
         .iter()
         .filter(|(name, _)| name.starts_with(PREFIX))
         .collect();
     if variables.is_empty() {
         return;
     }
-    variables.sort();
+    let order = order(variables.len(), &mut |a, b| variables[a].cmp(variables[b]));
     let file = mistakes.files.len();
     let mut text = String::new();
     let mut placed = Vec::with_capacity(variables.len());
-    for (name, value) in variables {
+    for at in order {
+        let (name, value) = variables[at];
         placed.push((text.len(), flat(name), flat(value)));
         text.push_str(&format!("{}={}\n", flat(name), flat(value)));
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use crate::by_name::{ByName, order};
 use crate::codes;
 use crate::mistakes::{Mistake, Mistakes};
 use crate::names::show;
@@ -65,15 +66,18 @@ pub(super) fn tell(file: usize, root: &[Entry], errors: Vec<SyntaxError>, mistak
 }
 
 /// Names of the services inside whose tables an error stands.
-pub(super) fn owners(root: &[Entry], errors: &[usize], mistakes: &Mistakes) -> HashSet<String> {
+pub(super) fn owners(root: &[Entry], errors: &[usize], mistakes: &Mistakes) -> ByName<()> {
     let Some(text) = mistakes.files.last() else {
-        return HashSet::new();
+        return ByName::default();
     };
     let extents = extents(root);
-    errors
-        .iter()
-        .filter_map(|at| owner_of(text, &extents, *at).map(str::to_owned))
-        .collect()
+    let mut owners = ByName::default();
+    for at in errors {
+        if let Some(owner) = owner_of(text, &extents, *at) {
+            owners.insert(owner, ());
+        }
+    }
+    owners
 }
 
 /// Where each table of interest begins, in the order of the file, with the service it belongs to.
@@ -91,8 +95,8 @@ fn extents(root: &[Entry]) -> Vec<(usize, Option<&str>)> {
             _ => extents.push((entry.key_span.start, None)),
         }
     }
-    extents.sort();
-    extents
+    let order = order(extents.len(), &mut |a, b| extents[a].cmp(&extents[b]));
+    order.into_iter().map(|at| extents[at]).collect()
 }
 
 fn owner_of<'a>(text: &Text, extents: &[(usize, Option<&'a str>)], at: usize) -> Option<&'a str> {

@@ -1,7 +1,6 @@
 //! Rules about where a leaf's bytes go: paths, hosts, listening elsewhere, two services at one address.
 
-use std::collections::HashMap;
-
+use crate::by_name::ByName;
 use crate::codes;
 use crate::draft::Draft;
 use crate::endpoint::{Endpoint, MAX_SOCKET_PATH_BYTES};
@@ -225,14 +224,14 @@ fn without_effect(draft: &Draft, mistakes: &mut Mistakes) {
 
 /// Two services at one address would steal each other's messages.
 pub(super) fn duplicates(drafts: &[Draft], mistakes: &mut Mistakes) {
-    let mut first: HashMap<String, (&Draft, Span)> = HashMap::new();
+    let mut first: ByName<(&Draft, Span)> = ByName::default();
     for draft in drafts.iter().filter(|draft| draft.is_leaf() && !draft.torn) {
         let Some((endpoint, span)) = draft.endpoint("endpoint") else {
             continue;
         };
         match first.get(&canonical(endpoint)) {
             None => {
-                first.insert(canonical(endpoint), (draft, span));
+                first.insert(&canonical(endpoint), (draft, span));
             }
             Some((other, other_span)) => {
                 let message = format!(

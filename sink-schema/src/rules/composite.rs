@@ -1,7 +1,6 @@
 //! Rules about one composite's lists, and the graph of who contains whom.
 
-use std::collections::HashMap;
-
+use crate::by_name::ByName;
 use crate::codes;
 use crate::draft::Draft;
 use crate::keys::Kinds;
@@ -35,7 +34,7 @@ pub(super) struct Graph {
 
 /// Judges each composite's lists and resolves names to services.
 pub(super) fn judge(drafts: &[Draft], registry: &Registry, mistakes: &mut Mistakes) -> Graph {
-    let mut index: HashMap<&str, (usize, bool)> = HashMap::new();
+    let mut index = ByName::default();
     for (at, draft) in drafts.iter().enumerate() {
         for (alias, _, _) in &draft.aliases {
             index.insert(alias, (at, true));
@@ -72,7 +71,7 @@ pub(super) fn judge(drafts: &[Draft], registry: &Registry, mistakes: &mut Mistak
 struct Resolver<'a> {
     drafts: &'a [Draft],
     /// Name → service, and whether the name is a former one.
-    index: HashMap<&'a str, (usize, bool)>,
+    index: ByName<(usize, bool)>,
     torn: bool,
     suggestions: usize,
 }
@@ -131,7 +130,7 @@ impl Resolver<'_> {
                 .of(&draft.name),
             );
         }
-        let mut first: HashMap<usize, Span> = HashMap::new();
+        let mut first: ByName<Span> = ByName::default();
         let mut whole = true;
         for (name, span) in targets {
             // The environment gives all items of a list one place.
@@ -150,7 +149,7 @@ impl Resolver<'_> {
                     itself(draft, span, mistakes);
                 }
                 Some((to, former)) => {
-                    if let Some(earlier) = first.insert(to, span) {
+                    if let Some(earlier) = first.insert(&self.drafts[to].name, span) {
                         whole = false;
                         repeated(draft, name, span, earlier, mistakes);
                         continue;
@@ -369,7 +368,7 @@ fn optional(
     if draft.is_poisoned("optional") {
         return None;
     }
-    let mut seen: HashMap<usize, Span> = HashMap::new();
+    let mut seen: ByName<Span> = ByName::default();
     let mut sound = true;
     for (name, span) in draft.names("optional") {
         let span = if *span == Span::default() {
@@ -382,7 +381,7 @@ fn optional(
         let to = resolver.index.get(name.as_str()).map(|(to, _)| *to);
         match to.filter(|to| edges.iter().any(|edge| edge.to == *to)) {
             Some(to) => {
-                if let Some(earlier) = seen.insert(to, span) {
+                if let Some(earlier) = seen.insert(&resolver.drafts[to].name, span) {
                     sound = false;
                     mistakes.push(
                         Mistake::new(

@@ -1,7 +1,6 @@
 //! Rules about composites as a whole: cycles, depth, one message type, one wire, a leaf reached twice. Nothing recurses.
 
-use std::collections::HashSet;
-
+use crate::by_name::ByName;
 use crate::codes;
 use crate::draft::Draft;
 use crate::keys::Kinds;
@@ -215,17 +214,16 @@ fn composite(
     let message = one_message(draft, drafts, &members, mistakes);
     let wire = one_wire(draft, drafts, &members, mistakes);
     let leaves = leaves(draft, drafts, &members, work, mistakes);
-    let optional: HashSet<&str> = draft
-        .names("optional")
-        .iter()
-        .map(|(name, _)| name.as_str())
-        .collect();
+    let mut optional = ByName::default();
+    for (name, _) in draft.names("optional") {
+        optional.insert(name, ());
+    }
     let is_optional = |target: &Draft| {
         let former = target
             .aliases
             .iter()
-            .any(|(alias, ..)| optional.contains(alias.as_str()));
-        former || optional.contains(target.name.as_str())
+            .any(|(alias, ..)| optional.contains(alias));
+        former || optional.contains(&target.name)
     };
     let mut deciding = members
         .iter()

@@ -1,7 +1,6 @@
 //! Names of services and aliases: identifiers, reserved words, and collisions in any name derived from them.
 
-use std::collections::{HashMap, HashSet};
-
+use crate::by_name::ByName;
 use crate::codes;
 use crate::layers::RawService;
 use crate::mistakes::{Mistake, Mistakes};
@@ -23,11 +22,11 @@ struct Owner {
 /// All derived names given so far.
 #[derive(Default)]
 struct Taken {
-    idents: HashMap<String, Owner>,
-    types: HashMap<String, Owner>,
-    variables: HashMap<String, Owner>,
+    idents: ByName<Owner>,
+    types: ByName<Owner>,
+    variables: ByName<Owner>,
     /// Identifiers that a help offers: two who follow it must not collide again.
-    offered: HashSet<String>,
+    offered: ByName<()>,
 }
 
 impl Taken {
@@ -35,9 +34,9 @@ impl Taken {
     fn holds(&self, ident: &str) -> bool {
         names::identifier(ident).map_or(true, |name| {
             self.offered.contains(&name.type_ident)
-                || self.idents.contains_key(name.bare())
-                || self.types.contains_key(&name.type_ident)
-                || self.variables.contains_key(&name.variable())
+                || self.idents.contains(name.bare())
+                || self.types.contains(&name.type_ident)
+                || self.variables.contains(&name.variable())
         })
     }
 }
@@ -45,7 +44,7 @@ impl Taken {
 impl Taken {
     fn offer(&mut self, ident: &str) {
         if let Ok(name) = names::identifier(ident) {
-            self.offered.insert(name.type_ident);
+            self.offered.insert(&name.type_ident, ());
         }
     }
 }
@@ -102,9 +101,9 @@ fn service_name(
                 span,
                 is_alias: false,
             };
-            taken.idents.insert(name.bare().to_owned(), owner.clone());
-            taken.types.insert(name.type_ident.clone(), owner.clone());
-            taken.variables.insert(name.variable(), owner);
+            taken.idents.insert(name.bare(), owner.clone());
+            taken.types.insert(&name.type_ident, owner.clone());
+            taken.variables.insert(&name.variable(), owner);
             Some(name)
         }
         Err(fault) => {
@@ -252,7 +251,7 @@ fn aliases(
                     span: item.span,
                     is_alias: true,
                 };
-                taken.idents.insert(name.bare().to_owned(), owner);
+                taken.idents.insert(name.bare(), owner);
                 sound.push((alias.clone(), name, item.span));
             }
             Err(fault) => {

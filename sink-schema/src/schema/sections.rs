@@ -1,7 +1,6 @@
 //! `[lints]` and `[defaults]`.
 
-use std::collections::HashSet;
-
+use crate::by_name::ByName;
 use crate::capabilities::Capabilities;
 use crate::codes;
 use crate::draft::{Draft, Given};
@@ -148,7 +147,7 @@ fn unknown_default(entry: &Entry, mistakes: &mut Mistakes) {
 /// Warns of defaults that no service has.
 pub(super) fn unused(
     defaults: &[Given],
-    used: &HashSet<&'static str>,
+    used: &ByName<()>,
     drafts: &[Draft],
     mistakes: &mut Mistakes,
 ) {

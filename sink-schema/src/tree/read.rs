@@ -9,6 +9,7 @@ use toml_parser::parser::{Event, EventKind, RecursionGuard, ValidateWhitespace};
 use toml_parser::{ErrorSink, Expected, ParseError, Source, Span as Place};
 
 use super::{Data, Entry, SyntaxError, Value};
+use crate::by_name::order;
 use crate::text::Span;
 
 /// Tables and arrays in each other, and parts of a key.
@@ -135,8 +136,16 @@ impl Table {
 
     /// In the order of the file.
     fn entries(self) -> Vec<Entry> {
-        let mut entries: Vec<Entry> = Vec::with_capacity(self.members.len());
-        for member in self.members {
+        let mut members: Vec<Option<Member>> = self.members.into_iter().map(Some).collect();
+        let start = |member: &Option<Member>| member.as_ref().map(|member| member.key.span);
+        let order = order(members.len(), &mut |a, b| {
+            start(&members[a]).cmp(&start(&members[b]))
+        });
+        let mut entries: Vec<Entry> = Vec::with_capacity(members.len());
+        for at in order {
+            let Some(member) = members[at].take() else {
+                continue;
+            };
             if matches!(member.value, Growing::Gone) {
                 continue;
             }
@@ -149,7 +158,6 @@ impl Table {
                 },
             });
         }
-        entries.sort_by_key(|entry| entry.key_span);
         entries
     }
 
