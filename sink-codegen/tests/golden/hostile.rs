@@ -23,38 +23,6 @@ pub mod services {
     }
 }
 
-static __REGISTRY: __sink_runtime::CompiledRegistry = __sink_runtime::CompiledRegistry::new(
-    "hostile.toml",
-    r####"# What a registry says must not become code.
-
-[services.a]
-type = "relay"
-doc = "*/ } fn evil() {} /* \"# ; ``` ]] <script>"
-
-["services"."größe"]
-type = "direct"
-endpoint = "inproc://b"
-doc = '''
-    "### ends no literal
-    ```
-    panic!()
-    ```
-'''
-"####,
-    &[],
-    &[],
-);
-
-#[doc(hidden)]
-#[allow(missing_copy_implementations, missing_debug_implementations, unreachable_pub)]
-pub enum __Registry {}
-
-impl __sink_runtime::Compiled for __Registry {
-    fn registry() -> &'static __sink_runtime::CompiledRegistry {
-        &__REGISTRY
-    }
-}
-
 /// \*/ } fn evil() {} /\* "# ; \`\`\` \]\] \<script\>
 ///
 /// `hostile.toml:3` · relay · `unix (private socket of a)` · at most once · blocks when full
@@ -310,3 +278,35 @@ impl SinkSetBuilder {
 
 #[doc(hidden)]
 const __MESSAGES: &[__sink_runtime::Expect] = &[];
+
+static __REGISTRY: __sink_runtime::CompiledRegistry = __sink_runtime::CompiledRegistry::new(
+    "hostile.toml",
+    r####"# What a registry says must not become code.
+
+[services.a]
+type = "relay"
+doc = "*/ } fn evil() {} /* \"# ; ``` ]] <script>"
+
+["services"."größe"]
+type = "direct"
+endpoint = "inproc://b"
+doc = '''
+    "### ends no literal
+    ```
+    panic!()
+    ```
+'''
+"####,
+    &[],
+    &[],
+);
+
+#[doc(hidden)]
+#[allow(missing_copy_implementations, missing_debug_implementations, unreachable_pub)]
+pub enum __Registry {}
+
+impl __sink_runtime::Compiled for __Registry {
+    fn registry() -> &'static __sink_runtime::CompiledRegistry {
+        &__REGISTRY
+    }
+}

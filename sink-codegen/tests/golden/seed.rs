@@ -29,35 +29,6 @@ pub mod services {
     }
 }
 
-static __REGISTRY: __sink_runtime::CompiledRegistry = __sink_runtime::CompiledRegistry::new(
-    "seed.toml",
-    r#"[services.market_data_relay]
-type = "relay"
-endpoint = "unix:///tmp/market_data.sock"
-buffer_size = 10000
-[services.strategy_a]
-type = "direct"
-endpoint = "tcp://127.0.0.1:9001"
-reconnect_delay_ms = 1000
-[services.broadcast_group]
-type = "composite"
-pattern = "fanout"
-targets = ["market_data_relay", "strategy_a"]
-"#,
-    &[],
-    &[],
-);
-
-#[doc(hidden)]
-#[allow(missing_copy_implementations, missing_debug_implementations, unreachable_pub)]
-pub enum __Registry {}
-
-impl __sink_runtime::Compiled for __Registry {
-    fn registry() -> &'static __sink_runtime::CompiledRegistry {
-        &__REGISTRY
-    }
-}
-
 /// `market_data_relay`.
 ///
 /// `seed.toml:1` · relay · `unix:///tmp/market_data.sock` · at most once · blocks when full
@@ -367,3 +338,32 @@ impl SinkSetBuilder {
 
 #[doc(hidden)]
 const __MESSAGES: &[__sink_runtime::Expect] = &[];
+
+static __REGISTRY: __sink_runtime::CompiledRegistry = __sink_runtime::CompiledRegistry::new(
+    "seed.toml",
+    r#"[services.market_data_relay]
+type = "relay"
+endpoint = "unix:///tmp/market_data.sock"
+buffer_size = 10000
+[services.strategy_a]
+type = "direct"
+endpoint = "tcp://127.0.0.1:9001"
+reconnect_delay_ms = 1000
+[services.broadcast_group]
+type = "composite"
+pattern = "fanout"
+targets = ["market_data_relay", "strategy_a"]
+"#,
+    &[],
+    &[],
+);
+
+#[doc(hidden)]
+#[allow(missing_copy_implementations, missing_debug_implementations, unreachable_pub)]
+pub enum __Registry {}
+
+impl __sink_runtime::Compiled for __Registry {
+    fn registry() -> &'static __sink_runtime::CompiledRegistry {
+        &__REGISTRY
+    }
+}

@@ -77,75 +77,6 @@ pub mod services {
     impl __late_when_compiling for () {}
 }
 
-static __REGISTRY: __sink_runtime::CompiledRegistry = __sink_runtime::CompiledRegistry::new(
-    "typed.toml",
-    r#"# Message types, guarantees, old names, and words of the author.
-
-[services.ticks]
-type = "relay"
-doc = """
-Every trade of every pair, see https://example.org/feed?kind=ticks.
-
-Not for `Vec<Tick>` batches: those go to <ticks_batch>, [see] there.
-"""
-message = "crate::Tick"
-delivery = "at_least_once"
-aliases = ["prices"]
-
-[services.backup]
-type = "direct"
-endpoint = "tcp://127.0.0.1:9000"
-message = "crate::Tick"
-when_full = "reject"
-
-[services.audit]
-type = "direct"
-endpoint = "inproc://audit"
-message = "crate::Tick"
-when_full = "drop_oldest"
-
-[services.orders-eu]
-type = "direct"
-endpoint = "tcp://127.0.0.1:9001"
-bind = "tcp://127.0.0.1:9101"
-message = "crate::nested::Order"
-codec = "json"
-
-[services.match]
-type = "relay"
-
-[services.late]
-type = "direct"
-endpoint = "inproc://late"
-message = "crate::nested::Order"
-runtime = true
-
-[services.everywhere]
-type = "composite"
-pattern = "fanout"
-targets = ["ticks", "audit"]
-optional = ["audit"]
-aliases = ["all"]
-
-[services.safe]
-type = "composite"
-pattern = "failover"
-targets = ["everywhere", "backup"]
-"#,
-    &[],
-    &[],
-);
-
-#[doc(hidden)]
-#[allow(missing_copy_implementations, missing_debug_implementations, unreachable_pub)]
-pub enum __Registry {}
-
-impl __sink_runtime::Compiled for __Registry {
-    fn registry() -> &'static __sink_runtime::CompiledRegistry {
-        &__REGISTRY
-    }
-}
-
 /// Every trade of every pair, see <https://example.org/feed?kind=ticks>.
 ///
 /// Not for `Vec<Tick>` batches: those go to \<ticks_batch\>, \[see\] there.
@@ -676,3 +607,72 @@ const __MESSAGES: &[__sink_runtime::Expect] = &[
     __sink_runtime::Expect::of::<typed_toml_line_10>(&["ticks", "backup", "audit"]),
     __sink_runtime::Expect::of::<typed_toml_line_30>(&["orders-eu", "late"]),
 ];
+
+static __REGISTRY: __sink_runtime::CompiledRegistry = __sink_runtime::CompiledRegistry::new(
+    "typed.toml",
+    r#"# Message types, guarantees, old names, and words of the author.
+
+[services.ticks]
+type = "relay"
+doc = """
+Every trade of every pair, see https://example.org/feed?kind=ticks.
+
+Not for `Vec<Tick>` batches: those go to <ticks_batch>, [see] there.
+"""
+message = "crate::Tick"
+delivery = "at_least_once"
+aliases = ["prices"]
+
+[services.backup]
+type = "direct"
+endpoint = "tcp://127.0.0.1:9000"
+message = "crate::Tick"
+when_full = "reject"
+
+[services.audit]
+type = "direct"
+endpoint = "inproc://audit"
+message = "crate::Tick"
+when_full = "drop_oldest"
+
+[services.orders-eu]
+type = "direct"
+endpoint = "tcp://127.0.0.1:9001"
+bind = "tcp://127.0.0.1:9101"
+message = "crate::nested::Order"
+codec = "json"
+
+[services.match]
+type = "relay"
+
+[services.late]
+type = "direct"
+endpoint = "inproc://late"
+message = "crate::nested::Order"
+runtime = true
+
+[services.everywhere]
+type = "composite"
+pattern = "fanout"
+targets = ["ticks", "audit"]
+optional = ["audit"]
+aliases = ["all"]
+
+[services.safe]
+type = "composite"
+pattern = "failover"
+targets = ["everywhere", "backup"]
+"#,
+    &[],
+    &[],
+);
+
+#[doc(hidden)]
+#[allow(missing_copy_implementations, missing_debug_implementations, unreachable_pub)]
+pub enum __Registry {}
+
+impl __sink_runtime::Compiled for __Registry {
+    fn registry() -> &'static __sink_runtime::CompiledRegistry {
+        &__REGISTRY
+    }
+}
