@@ -33,7 +33,7 @@ pub(crate) fn emit(plan: &Plan, registry: &Registry, options: &Options) -> Token
     let services = services::emit(plan);
     let registry = registry::emit(registry, options);
     let types = types::emit(plan, &messages);
-    let statics = statics::emit(plan);
+    let statics = statics::emit(plan, &messages);
     let sinks = accessors::sinks(plan, &messages);
     let sources = accessors::sources(plan, &messages);
     let stubs = stubs::emit(plan);

@@ -56,11 +56,39 @@ pub type Größe = __sink_runtime::Lazy<
     __sink_runtime::Direct<__sink_runtime::Message, services::größe>,
 >;
 
-#[allow(non_upper_case_globals)]
-mod __statics {
-    pub(super) static a: super::A = super::A::leaf();
-    pub(super) static größe: super::Größe = super::Größe::leaf();
+#[doc(hidden)]
+#[allow(
+    missing_copy_implementations,
+    missing_debug_implementations,
+    non_camel_case_types,
+    private_interfaces,
+    unreachable_pub
+)]
+pub enum __leaves_of_message {}
+
+impl __sink_runtime::Leaves<__sink_runtime::Message> for __leaves_of_message {
+    #[inline]
+    fn slots() -> &'static [__sink_runtime::Slot<__sink_runtime::Message>] {
+        static SLOTS: [__sink_runtime::Slot<__sink_runtime::Message>; 2] = __sink_runtime::Slot::table::<
+            __Registry,
+            2,
+        >(["a", "größe"]);
+        &SLOTS
+    }
 }
+
+impl __sink_runtime::LeafService<__sink_runtime::Message> for services::a {
+    type Leaves = __leaves_of_message;
+    const PLACE: usize = 0;
+}
+
+impl __sink_runtime::LeafService<__sink_runtime::Message> for services::größe {
+    type Leaves = __leaves_of_message;
+    const PLACE: usize = 1;
+}
+
+#[allow(non_upper_case_globals)]
+mod __statics {}
 
 /// Where messages go: one function per service of the registry.
 ///
@@ -86,7 +114,7 @@ impl Sinks {
     /// `hostile.toml:3` · relay · `unix (private socket of a)` · at most once · blocks when full
     #[inline]
     pub fn a() -> &'static A {
-        &__statics::a
+        A::SINK
     }
     /// "### ends no literal
     /// \`\`\`
@@ -96,7 +124,7 @@ impl Sinks {
     /// `hostile.toml:7` · direct · `inproc://b` · at most once · blocks when full
     #[inline]
     pub fn größe() -> &'static Größe {
-        &__statics::größe
+        Größe::SINK
     }
     /// The sink of a service by name, for names known only when the program runs.
     ///
@@ -214,12 +242,12 @@ impl SinkSet {
     /// [`Sinks::a`] of this set.
     #[inline]
     pub fn a(&self) -> &::std::sync::Arc<A> {
-        self.set.leaf(0, A::leaf, A::recording)
+        self.set.relay(0)
     }
     /// [`Sinks::größe`] of this set.
     #[inline]
     pub fn größe(&self) -> &::std::sync::Arc<Größe> {
-        self.set.leaf(1, Größe::leaf, Größe::recording)
+        self.set.direct(1)
     }
 }
 
@@ -246,9 +274,10 @@ impl SinkSetBuilder {
         self,
         double: impl __sink_runtime::MessageSink<__sink_runtime::Message> + 'static,
     ) -> Self {
-        let double = A::double(__sink_runtime::DynSink::new(double));
         SinkSetBuilder {
-            set: self.set.with(0, double),
+            set: self
+                .set
+                .double_relay::<__sink_runtime::Message, services::a, _>(0, double),
         }
     }
     /// Sends to `double` what goes to [`SinkSet::größe`].
@@ -256,9 +285,14 @@ impl SinkSetBuilder {
         self,
         double: impl __sink_runtime::MessageSink<__sink_runtime::Message> + 'static,
     ) -> Self {
-        let double = Größe::double(__sink_runtime::DynSink::new(double));
         SinkSetBuilder {
-            set: self.set.with(1, double),
+            set: self
+                .set
+                .double_direct::<
+                    __sink_runtime::Message,
+                    services::größe,
+                    _,
+                >(1, double),
         }
     }
     /// Lets every leaf that is not replaced keep its messages in memory instead of sending them:

@@ -79,16 +79,50 @@ pub type BroadcastGroup = __sink_runtime::FanOut<
     (__sink_runtime::Ref<MarketDataRelay>, __sink_runtime::Ref<StrategyA>),
 >;
 
+#[doc(hidden)]
+#[allow(
+    missing_copy_implementations,
+    missing_debug_implementations,
+    non_camel_case_types,
+    private_interfaces,
+    unreachable_pub
+)]
+pub enum __leaves_of_message {}
+
+impl __sink_runtime::Leaves<__sink_runtime::Message> for __leaves_of_message {
+    #[inline]
+    fn slots() -> &'static [__sink_runtime::Slot<__sink_runtime::Message>] {
+        static SLOTS: [__sink_runtime::Slot<__sink_runtime::Message>; 2] = __sink_runtime::Slot::table::<
+            __Registry,
+            2,
+        >(["market_data_relay", "strategy_a"]);
+        &SLOTS
+    }
+}
+
+impl __sink_runtime::LeafService<__sink_runtime::Message>
+for services::market_data_relay {
+    type Leaves = __leaves_of_message;
+    const PLACE: usize = 0;
+}
+
+impl __sink_runtime::LeafService<__sink_runtime::Message> for services::strategy_a {
+    type Leaves = __leaves_of_message;
+    const PLACE: usize = 1;
+}
+
 #[allow(non_upper_case_globals)]
 mod __statics {
-    pub(super) static market_data_relay: super::MarketDataRelay = super::MarketDataRelay::leaf();
-    pub(super) static strategy_a: super::StrategyA = super::StrategyA::leaf();
-    pub(super) static broadcast_group: super::BroadcastGroup = super::BroadcastGroup::compiled(
-        "broadcast_group",
-        &super::__REGISTRY,
-        (
-            super::__sink_runtime::Ref::Static(&market_data_relay),
-            super::__sink_runtime::Ref::Static(&strategy_a),
+    pub(super) static broadcast_group: super::__sink_runtime::Single<
+        super::BroadcastGroup,
+    > = super::__sink_runtime::Single::new(
+        super::BroadcastGroup::compiled(
+            "broadcast_group",
+            &super::__REGISTRY,
+            (
+                super::__sink_runtime::Ref::Static(super::MarketDataRelay::SINK),
+                super::__sink_runtime::Ref::Static(super::StrategyA::SINK),
+            ),
         ),
     );
 }
@@ -117,14 +151,14 @@ impl Sinks {
     /// `seed.toml:1` · relay · `unix:///tmp/market_data.sock` · at most once · blocks when full
     #[inline]
     pub fn market_data_relay() -> &'static MarketDataRelay {
-        &__statics::market_data_relay
+        MarketDataRelay::SINK
     }
     /// `strategy_a`.
     ///
     /// `seed.toml:5` · direct · `tcp://127.0.0.1:9001` · at most once · blocks when full
     #[inline]
     pub fn strategy_a() -> &'static StrategyA {
-        &__statics::strategy_a
+        StrategyA::SINK
     }
     /// `broadcast_group`.
     ///
@@ -136,7 +170,7 @@ impl Sinks {
     /// When one of `market_data_relay`, `strategy_a` is full, it holds up the others.
     #[inline]
     pub fn broadcast_group() -> &'static BroadcastGroup {
-        &__statics::broadcast_group
+        __statics::broadcast_group.get()
     }
     /// The sink of a service by name, for names known only when the program runs.
     ///
@@ -254,12 +288,12 @@ impl SinkSet {
     /// [`Sinks::market_data_relay`] of this set.
     #[inline]
     pub fn market_data_relay(&self) -> &::std::sync::Arc<MarketDataRelay> {
-        self.set.leaf(0, MarketDataRelay::leaf, MarketDataRelay::recording)
+        self.set.relay(0)
     }
     /// [`Sinks::strategy_a`] of this set.
     #[inline]
     pub fn strategy_a(&self) -> &::std::sync::Arc<StrategyA> {
-        self.set.leaf(1, StrategyA::leaf, StrategyA::recording)
+        self.set.direct(1)
     }
     /// [`Sinks::broadcast_group`] of this set.
     #[inline]
@@ -306,9 +340,14 @@ impl SinkSetBuilder {
         self,
         double: impl __sink_runtime::MessageSink<__sink_runtime::Message> + 'static,
     ) -> Self {
-        let double = MarketDataRelay::double(__sink_runtime::DynSink::new(double));
         SinkSetBuilder {
-            set: self.set.with(0, double),
+            set: self
+                .set
+                .double_relay::<
+                    __sink_runtime::Message,
+                    services::market_data_relay,
+                    _,
+                >(0, double),
         }
     }
     /// Sends to `double` what goes to [`SinkSet::strategy_a`].
@@ -316,9 +355,14 @@ impl SinkSetBuilder {
         self,
         double: impl __sink_runtime::MessageSink<__sink_runtime::Message> + 'static,
     ) -> Self {
-        let double = StrategyA::double(__sink_runtime::DynSink::new(double));
         SinkSetBuilder {
-            set: self.set.with(1, double),
+            set: self
+                .set
+                .double_direct::<
+                    __sink_runtime::Message,
+                    services::strategy_a,
+                    _,
+                >(1, double),
         }
     }
     /// Lets every leaf that is not replaced keep its messages in memory instead of sending them:

@@ -191,27 +191,116 @@ pub type Safe = __sink_runtime::Failover<
     (__sink_runtime::Ref<Everywhere>, __sink_runtime::Ref<Backup>),
 >;
 
+#[doc(hidden)]
+#[allow(
+    missing_copy_implementations,
+    missing_debug_implementations,
+    non_camel_case_types,
+    private_interfaces,
+    unreachable_pub
+)]
+pub enum __leaves_of_typed_toml_line_10 {}
+
+impl __sink_runtime::Leaves<typed_toml_line_10> for __leaves_of_typed_toml_line_10 {
+    #[inline]
+    fn slots() -> &'static [__sink_runtime::Slot<typed_toml_line_10>] {
+        static SLOTS: [__sink_runtime::Slot<typed_toml_line_10>; 3] = __sink_runtime::Slot::table::<
+            __Registry,
+            3,
+        >(["ticks", "backup", "audit"]);
+        &SLOTS
+    }
+}
+
+#[doc(hidden)]
+#[allow(
+    missing_copy_implementations,
+    missing_debug_implementations,
+    non_camel_case_types,
+    private_interfaces,
+    unreachable_pub
+)]
+pub enum __leaves_of_typed_toml_line_30 {}
+
+impl __sink_runtime::Leaves<typed_toml_line_30> for __leaves_of_typed_toml_line_30 {
+    #[inline]
+    fn slots() -> &'static [__sink_runtime::Slot<typed_toml_line_30>] {
+        static SLOTS: [__sink_runtime::Slot<typed_toml_line_30>; 1] = __sink_runtime::Slot::table::<
+            __Registry,
+            1,
+        >(["orders-eu"]);
+        &SLOTS
+    }
+}
+
+#[doc(hidden)]
+#[allow(
+    missing_copy_implementations,
+    missing_debug_implementations,
+    non_camel_case_types,
+    private_interfaces,
+    unreachable_pub
+)]
+pub enum __leaves_of_message {}
+
+impl __sink_runtime::Leaves<__sink_runtime::Message> for __leaves_of_message {
+    #[inline]
+    fn slots() -> &'static [__sink_runtime::Slot<__sink_runtime::Message>] {
+        static SLOTS: [__sink_runtime::Slot<__sink_runtime::Message>; 1] = __sink_runtime::Slot::table::<
+            __Registry,
+            1,
+        >(["match"]);
+        &SLOTS
+    }
+}
+
+impl __sink_runtime::LeafService<typed_toml_line_10> for services::ticks {
+    type Leaves = __leaves_of_typed_toml_line_10;
+    const PLACE: usize = 0;
+}
+
+impl __sink_runtime::LeafService<typed_toml_line_10> for services::backup {
+    type Leaves = __leaves_of_typed_toml_line_10;
+    const PLACE: usize = 1;
+}
+
+impl __sink_runtime::LeafService<typed_toml_line_10> for services::audit {
+    type Leaves = __leaves_of_typed_toml_line_10;
+    const PLACE: usize = 2;
+}
+
+impl __sink_runtime::LeafService<typed_toml_line_30> for services::orders_eu {
+    type Leaves = __leaves_of_typed_toml_line_30;
+    const PLACE: usize = 0;
+}
+
+impl __sink_runtime::LeafService<__sink_runtime::Message> for services::r#match {
+    type Leaves = __leaves_of_message;
+    const PLACE: usize = 0;
+}
+
 #[allow(non_upper_case_globals)]
 mod __statics {
-    pub(super) static ticks: super::Ticks = super::Ticks::leaf();
-    pub(super) static backup: super::Backup = super::Backup::leaf();
-    pub(super) static audit: super::Audit = super::Audit::leaf();
-    pub(super) static orders_eu: super::OrdersEu = super::OrdersEu::leaf();
-    pub(super) static r#match: super::Match = super::Match::leaf();
-    pub(super) static everywhere: super::Everywhere = super::Everywhere::compiled(
-        "everywhere",
-        &super::__REGISTRY,
-        (
-            super::__sink_runtime::Ref::Static(&ticks),
-            super::__sink_runtime::Optional(super::__sink_runtime::Ref::Static(&audit)),
+    pub(super) static everywhere: super::__sink_runtime::Single<super::Everywhere> = super::__sink_runtime::Single::new(
+        super::Everywhere::compiled(
+            "everywhere",
+            &super::__REGISTRY,
+            (
+                super::__sink_runtime::Ref::Static(super::Ticks::SINK),
+                super::__sink_runtime::Optional(
+                    super::__sink_runtime::Ref::Static(super::Audit::SINK),
+                ),
+            ),
         ),
     );
-    pub(super) static safe: super::Safe = super::Safe::compiled(
-        "safe",
-        &super::__REGISTRY,
-        (
-            super::__sink_runtime::Ref::Static(&everywhere),
-            super::__sink_runtime::Ref::Static(&backup),
+    pub(super) static safe: super::__sink_runtime::Single<super::Safe> = super::__sink_runtime::Single::new(
+        super::Safe::compiled(
+            "safe",
+            &super::__REGISTRY,
+            (
+                super::__sink_runtime::Ref::Single(&everywhere),
+                super::__sink_runtime::Ref::Static(super::Backup::SINK),
+            ),
         ),
     );
 }
@@ -242,7 +331,7 @@ impl Sinks {
     /// `typed.toml:3` · relay · `unix (private socket of ticks)` · at least once · blocks when full
     #[inline]
     pub fn ticks() -> &'static Ticks {
-        &__statics::ticks
+        Ticks::SINK
     }
     /// The old name of [`Sinks::ticks`].
     #[deprecated(note = "renamed to `Sinks::ticks()` (typed.toml:3)")]
@@ -255,28 +344,28 @@ impl Sinks {
     /// `typed.toml:14` · direct · `tcp://127.0.0.1:9000` · at most once · rejects when full
     #[inline]
     pub fn backup() -> &'static Backup {
-        &__statics::backup
+        Backup::SINK
     }
     /// `audit`.
     ///
     /// `typed.toml:20` · direct · `inproc://audit` · at most once · drops the oldest when full
     #[inline]
     pub fn audit() -> &'static Audit {
-        &__statics::audit
+        Audit::SINK
     }
     /// `orders-eu`.
     ///
     /// `typed.toml:26` · direct · `tcp://127.0.0.1:9001` · at most once · blocks when full
     #[inline]
     pub fn orders_eu() -> &'static OrdersEu {
-        &__statics::orders_eu
+        OrdersEu::SINK
     }
     /// `match`.
     ///
     /// `typed.toml:33` · relay · `unix (private socket of match)` · at most once · blocks when full
     #[inline]
     pub fn r#match() -> &'static Match {
-        &__statics::r#match
+        Match::SINK
     }
     /// `late` exists only at run time (`typed.toml:36`): ask for it with [`Sinks::dynamic`].
     pub fn late() -> &'static __sink_runtime::DynSink<typed_toml_line_30>
@@ -295,7 +384,7 @@ impl Sinks {
     /// When `ticks` is full, it holds up the others.
     #[inline]
     pub fn everywhere() -> &'static Everywhere {
-        &__statics::everywhere
+        __statics::everywhere.get()
     }
     /// The old name of [`Sinks::everywhere`].
     #[deprecated(note = "renamed to `Sinks::everywhere()` (typed.toml:42)")]
@@ -310,7 +399,7 @@ impl Sinks {
     /// Members: [`everywhere`](Sinks::everywhere), [`backup`](Sinks::backup).
     #[inline]
     pub fn safe() -> &'static Safe {
-        &__statics::safe
+        __statics::safe.get()
     }
     /// The sink of a service by name, for names known only when the program runs.
     ///
@@ -453,27 +542,27 @@ impl SinkSet {
     /// [`Sinks::ticks`] of this set.
     #[inline]
     pub fn ticks(&self) -> &::std::sync::Arc<Ticks> {
-        self.set.leaf(0, Ticks::leaf, Ticks::recording)
+        self.set.relay(0)
     }
     /// [`Sinks::backup`] of this set.
     #[inline]
     pub fn backup(&self) -> &::std::sync::Arc<Backup> {
-        self.set.leaf(1, Backup::leaf, Backup::recording)
+        self.set.direct(1)
     }
     /// [`Sinks::audit`] of this set.
     #[inline]
     pub fn audit(&self) -> &::std::sync::Arc<Audit> {
-        self.set.leaf(2, Audit::leaf, Audit::recording)
+        self.set.direct(2)
     }
     /// [`Sinks::orders_eu`] of this set.
     #[inline]
     pub fn orders_eu(&self) -> &::std::sync::Arc<OrdersEu> {
-        self.set.leaf(3, OrdersEu::leaf, OrdersEu::recording)
+        self.set.direct(3)
     }
     /// [`Sinks::r#match`] of this set.
     #[inline]
     pub fn r#match(&self) -> &::std::sync::Arc<Match> {
-        self.set.leaf(4, Match::leaf, Match::recording)
+        self.set.relay(4)
     }
     /// [`Sinks::everywhere`] of this set.
     #[inline]
@@ -542,9 +631,10 @@ impl SinkSetBuilder {
         self,
         double: impl __sink_runtime::MessageSink<typed_toml_line_10> + 'static,
     ) -> Self {
-        let double = Ticks::double(__sink_runtime::DynSink::new(double));
         SinkSetBuilder {
-            set: self.set.with(0, double),
+            set: self
+                .set
+                .double_relay::<typed_toml_line_10, services::ticks, _>(0, double),
         }
     }
     /// Sends to `double` what goes to [`SinkSet::backup`].
@@ -552,9 +642,10 @@ impl SinkSetBuilder {
         self,
         double: impl __sink_runtime::MessageSink<typed_toml_line_10> + 'static,
     ) -> Self {
-        let double = Backup::double(__sink_runtime::DynSink::new(double));
         SinkSetBuilder {
-            set: self.set.with(1, double),
+            set: self
+                .set
+                .double_direct::<typed_toml_line_10, services::backup, _>(1, double),
         }
     }
     /// Sends to `double` what goes to [`SinkSet::audit`].
@@ -562,9 +653,10 @@ impl SinkSetBuilder {
         self,
         double: impl __sink_runtime::MessageSink<typed_toml_line_10> + 'static,
     ) -> Self {
-        let double = Audit::double(__sink_runtime::DynSink::new(double));
         SinkSetBuilder {
-            set: self.set.with(2, double),
+            set: self
+                .set
+                .double_direct::<typed_toml_line_10, services::audit, _>(2, double),
         }
     }
     /// Sends to `double` what goes to [`SinkSet::orders_eu`].
@@ -572,9 +664,10 @@ impl SinkSetBuilder {
         self,
         double: impl __sink_runtime::MessageSink<typed_toml_line_30> + 'static,
     ) -> Self {
-        let double = OrdersEu::double(__sink_runtime::DynSink::new(double));
         SinkSetBuilder {
-            set: self.set.with(3, double),
+            set: self
+                .set
+                .double_direct::<typed_toml_line_30, services::orders_eu, _>(3, double),
         }
     }
     /// Sends to `double` what goes to [`SinkSet::r#match`].
@@ -582,9 +675,10 @@ impl SinkSetBuilder {
         self,
         double: impl __sink_runtime::MessageSink<__sink_runtime::Message> + 'static,
     ) -> Self {
-        let double = Match::double(__sink_runtime::DynSink::new(double));
         SinkSetBuilder {
-            set: self.set.with(4, double),
+            set: self
+                .set
+                .double_relay::<__sink_runtime::Message, services::r#match, _>(4, double),
         }
     }
     /// Lets every leaf that is not replaced keep its messages in memory instead of sending them:
