@@ -194,7 +194,7 @@ impl<M> fmt::Debug for Member<'_, M> {
 
 /// A composite's member: a static, or shared with an owner.
 pub enum Ref<S: 'static> {
-    /// A generated static.
+    /// A generated leaf.
     Static(&'static S),
     /// Shared with a `SinkSet`.
     Shared(Arc<S>),

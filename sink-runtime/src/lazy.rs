@@ -1,4 +1,4 @@
-//! A sink that does nothing until it is used: the generated statics, and anyone's own sink.
+//! A sink that does nothing until it is used: the generated leaves, and anyone's own sink.
 
 use std::any::Any;
 use std::fmt;
@@ -23,7 +23,7 @@ use crate::{Direct, Relay};
 
 /// A sink opened when it is first used.
 ///
-/// Generated sinks are const-constructed statics of this type. For a sink of your own,
+/// Generated leaves are constants of this type. For a sink of your own,
 /// [`Lazy::new`] takes the function that opens it: one attempt at a time, in a task of its own, however many callers wait.
 ///
 /// ```
