@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use sink_codegen::Options;
-use sink_schema::{Color, Diagnostic, Diagnostics, Format, Severity};
+use sink_schema::{Color, Diagnostic, Diagnostics, Format, Location};
 
 use crate::{
     cli::{CheckArgs, RegistryArgs, ReportFormat},
@@ -28,7 +28,7 @@ pub(crate) fn run(registry: &RegistryArgs, args: &CheckArgs) -> Result<(), Failu
     let format = match args.format {
         ReportFormat::Human => {
             let outcome = loaded.report();
-            eprintln!("{}", verdict(&loaded));
+            tell!("{}", verdict(&loaded));
             return outcome;
         }
         ReportFormat::Short => Format::Short,
@@ -50,26 +50,25 @@ pub(crate) fn run(registry: &RegistryArgs, args: &CheckArgs) -> Result<(), Failu
 fn unreadable(path: &Path, failure: &Failure, format: ReportFormat) -> String {
     let text = failure.to_string();
     let (message, help) = text.split_once("\n\nhelp: ").unwrap_or((&text, ""));
-    let mistake = Diagnostic {
-        severity: Severity::Error,
-        code: "unreadable",
-        lint: None,
-        message: message.to_owned(),
-        path: path.to_string_lossy().replace('\\', "/"),
-        line: 1,
-        column: 1,
-        labels: Vec::new(),
-        notes: Vec::new(),
-        help: Vec::from_iter((!help.is_empty()).then(|| help.to_owned())),
-        patch: None,
-        service: None,
-    };
+    let path = path.to_string_lossy().replace('\\', "/");
+    let (line, column, message) = placed(message, &path).unwrap_or((1, 1, message));
+    let help = Vec::from_iter((!help.is_empty()).then(|| help.to_owned()));
+    let place = Location { path, line, column };
+    let mistake = Diagnostic::unreadable(place, message.to_owned(), help);
     let drawn = |format| Diagnostics::default().render_one(&mistake, format, Color::Never);
     match format {
         ReportFormat::Json => format!("[\n{}\n]\n", drawn(Format::Json)),
         ReportFormat::Github => drawn(Format::Github),
         ReportFormat::Human | ReportFormat::Short => String::new(),
     }
+}
+
+/// Takes the place off `services.toml:2:10: the registry is not UTF-8`.
+fn placed<'a>(message: &'a str, path: &str) -> Option<(u32, u32, &'a str)> {
+    let rest = message.strip_prefix(path)?.strip_prefix(':')?;
+    let (line, rest) = rest.split_once(':')?;
+    let (column, rest) = rest.split_once(": ")?;
+    Some((line.parse().ok()?, column.parse().ok()?, rest))
 }
 
 /// `services.toml and 2 overlays: 8 services, no mistakes`

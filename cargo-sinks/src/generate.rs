@@ -1,6 +1,6 @@
 //! `cargo sinks generate`: generated code that is checked in, and the check that it is up to date.
 
-use std::{fs, path::Path};
+use std::{fs, io::ErrorKind, path::Path};
 
 use sink_codegen::Options;
 
@@ -33,19 +33,27 @@ pub(crate) fn run(registry: &RegistryArgs, args: &GenerateArgs) -> Result<(), Fa
 
 fn write(code: &str, out: &Path) -> Result<(), Failure> {
     if fs::read_to_string(out).is_ok_and(|old| old == code) {
-        eprintln!("{} is up to date", out.display());
+        tell!("{} is up to date", out.display());
         return Ok(());
     }
     if let Some(folder) = out.parent() {
         fs::create_dir_all(folder).map_err(Failure::at(folder))?;
     }
     fs::write(out, code).map_err(Failure::at(out))?;
-    eprintln!("wrote {}", out.display());
+    tell!("wrote {}", out.display());
     Ok(())
 }
 
 fn compare(code: &str, out: &Path) -> Result<(), Failure> {
-    let old = fs::read_to_string(out).map_err(Failure::at(out))?;
+    let old = fs::read_to_string(out).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => {
+            let out = out.display();
+            let help =
+                "run `cargo sinks generate` and commit the result; `--out` names another file";
+            Failure::Said(format!("{out} is not there\n\nhelp: {help}"))
+        }
+        _ => Failure::at(out)(error),
+    })?;
     let old = old.replace("\r\n", "\n");
     if old == code {
         return Ok(());

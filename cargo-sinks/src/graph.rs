@@ -13,17 +13,17 @@ use crate::{
     output, registry,
 };
 
-/// Prints the picture; of a registry with mistakes, what is sound of it.
+/// Prints the picture; of a registry with mistakes those alone, since a picture of the rest would look whole.
 pub(crate) fn run(registry: &RegistryArgs, args: &GraphArgs) -> Result<(), Failure> {
     let loaded = registry::load(registry, Options::default())?;
+    loaded.report()?;
     let graph = Graph::of(&loaded.plan);
     let text = match args.format {
         GraphFormat::Mermaid => mermaid::draw(&graph),
         GraphFormat::Dot => dot::draw(&graph),
         GraphFormat::Svg => svg::draw(&graph),
     };
-    output::print(&text)?;
-    loaded.report()
+    output::print(&text)
 }
 
 /// What all three languages draw.

@@ -37,7 +37,7 @@ pub(crate) fn run(registry: &RegistryArgs, args: &InitArgs) -> Result<(), Failur
     write_new(&folder.join(&name), REGISTRY)?;
     manifest.write()?;
     include(folder, &INCLUDE.replace("sink_runtime", &runtime))?;
-    eprintln!(
+    tell!(
         "\nnext: `cargo build`; {name} says what there is, and each service of it is a function of `Sinks`"
     );
     Ok(())
@@ -55,24 +55,24 @@ fn build_script(path: &Path, codegen: &str, name: &str) -> Result<String, Failur
     let there = fs::read_to_string(path).map_err(Failure::at(path))?;
     let script = path.display();
     if !there.contains(&format!("{codegen}::")) {
-        eprintln!("   kept {script}: put `{codegen}::Build::new({name:?}).run();` into its `main`");
+        tell!("   kept {script}: put `{codegen}::Build::new({name:?}).run();` into its `main`");
         return Ok(name.to_owned());
     }
     let literal = there
         .split_once("Build::new(\"")
         .and_then(|(_, rest)| rest.split_once('"'));
     let name = literal.map_or(name, |(literal, _)| literal);
-    eprintln!("   kept {script}, which generates from {name}");
+    tell!("   kept {script}, which generates from {name}");
     Ok(name.to_owned())
 }
 
 fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
     if path.exists() {
-        eprintln!("   kept {}", path.display());
+        tell!("   kept {}", path.display());
         return Ok(());
     }
     fs::write(path, text).map_err(Failure::at(path))?;
-    eprintln!("  wrote {}", path.display());
+    tell!("  wrote {}", path.display());
     Ok(())
 }
 
@@ -139,18 +139,18 @@ impl Manifest {
         });
         let renamed = renamed.map(|(name, _)| name.to_owned());
         if let Some(name) = renamed.filter(|name| name != krate) {
-            eprintln!("   kept {krate} in {shown}, which calls it {name}");
+            tell!("   kept {krate} in {shown}, which calls it {name}");
             return Ok(name.replace('-', "_"));
         }
         if table.contains_key(krate) {
-            eprintln!("   kept {krate} in {shown}");
+            tell!("   kept {krate} in {shown}");
         } else {
             let checkout = match checkout {
                 Some(folder) => Some(absolute(folder)?),
                 None => own_checkout(),
             };
             table.insert(krate, dependency(krate, checkout.as_deref()));
-            eprintln!("  added {krate} to {shown}");
+            tell!("  added {krate} to {shown}");
         }
         Ok(krate.replace('-', "_"))
     }
@@ -214,19 +214,19 @@ fn dependency(krate: &str, checkout: Option<&Path>) -> Item {
 /// Adds the line that makes `Sinks`, to the library if the crate has one, unless some file has it.
 fn include(folder: &Path, line: &str) -> Result<(), Failure> {
     if let Some(path) = including(&folder.join("src")) {
-        eprintln!("   kept {}, which has include_sinks!()", path.display());
+        tell!("   kept {}, which has include_sinks!()", path.display());
         return Ok(());
     }
     let candidates = [folder.join("src/lib.rs"), folder.join("src/main.rs")];
     let Some(path) = candidates.into_iter().find(|path| path.exists()) else {
-        eprintln!("   put `{line}` into your library");
+        tell!("   put `{line}` into your library");
         return Ok(());
     };
     let text = fs::read_to_string(&path).map_err(Failure::at(&path))?;
     let separator = if text.is_empty() { "" } else { "\n" };
     let text = format!("{}{separator}{line}\n", ensure_newline(text));
     fs::write(&path, text).map_err(Failure::at(&path))?;
-    eprintln!("  added include_sinks!() to {}", path.display());
+    tell!("  added include_sinks!() to {}", path.display());
     Ok(())
 }
 

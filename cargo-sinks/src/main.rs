@@ -4,6 +4,9 @@
 //!
 //! [`cli`] names the commands; each command is one file with one `run`. [`registry`] reads what all of them work on.
 
+#[macro_use]
+mod output;
+
 mod check;
 mod cli;
 mod expand;
@@ -12,7 +15,6 @@ mod failure;
 mod generate;
 mod graph;
 mod init;
-mod output;
 mod registry;
 mod relay;
 mod schema;
@@ -42,7 +44,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Reported) => ExitCode::FAILURE,
         Err(failure) => {
-            eprintln!("error: {failure}");
+            tell!("error: {failure}");
             ExitCode::FAILURE
         }
     }

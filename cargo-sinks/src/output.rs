@@ -1,4 +1,4 @@
-//! Standard output, which may end early: `cargo sinks expand | head` is no error.
+//! Standard output and standard error, which may end early: `cargo sinks expand | head` is no error.
 
 use std::io::{self, ErrorKind, Write};
 
@@ -14,4 +14,16 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
         }),
         _ => Ok(()),
     }
+}
+
+/// Says something on standard error; nobody is left to be told if that is gone, so nothing follows from it.
+pub(crate) fn tell(text: std::fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// `eprintln!` that does not panic when whoever read standard error has gone.
+macro_rules! tell {
+    ($($words:tt)*) => {
+        $crate::output::tell(format_args!($($words)*))
+    };
 }

@@ -1,6 +1,11 @@
 //! Reads the registry that a command works on, judged as the build judges it.
 
-use std::{fs, io::IsTerminal};
+use std::{
+    collections::VecDeque,
+    fs,
+    io::IsTerminal,
+    path::{Path, PathBuf},
+};
 
 use sink_codegen::{Carrier, Options, Registry};
 use sink_schema::{Color, Diagnostics, Format, Plan};
@@ -22,7 +27,8 @@ pub(crate) struct Loaded {
 ///
 /// A file cannot be read, or the profile has no overlay. Mistakes in the registry are not errors here.
 pub(crate) fn load(args: &RegistryArgs, options: Options) -> Result<Loaded, Failure> {
-    let registry = sink_codegen::read(&args.registry, &args.registry).map_err(Failure::Said)?;
+    let registry = sink_codegen::read(&args.registry, &args.registry)
+        .map_err(|text| Failure::Said(elsewhere(&args.registry, text)))?;
     let options = Options {
         profile: args.profile.clone(),
         carriers: carriers(args),
@@ -36,6 +42,70 @@ pub(crate) fn load(args: &RegistryArgs, options: Options) -> Result<Loaded, Fail
         plan,
         diagnostics,
     })
+}
+
+/// The text of a registry that is not there, with what is near instead: in a crate of this workspace, or above.
+fn elsewhere(path: &Path, text: String) -> String {
+    let name = path.file_name().filter(|_| !path.exists());
+    let near = name.map_or_else(Vec::new, |name| near(name.as_ref()));
+    let Some(first) = near.first() else {
+        return text;
+    };
+    let message = text.split("\n\nhelp: ").next().unwrap_or_default();
+    let all: Vec<String> = near.iter().map(|path| path.display().to_string()).collect();
+    format!(
+        "{message}\n\nhelp: there is {}: `--registry {}`",
+        all.join(", "),
+        first.display()
+    )
+}
+
+/// Files of that name in the folders above that hold a crate, else in those beneath.
+fn near(name: &Path) -> Vec<PathBuf> {
+    const FOLDERS_UP: usize = 16;
+    let above = std::iter::successors(Some(PathBuf::from("..")), |folder| Some(folder.join("..")));
+    let above = above
+        .take(FOLDERS_UP)
+        .filter(|folder| folder.join("Cargo.toml").exists());
+    let above = above
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file());
+    above.map_or_else(|| beneath(name), |above| vec![above])
+}
+
+/// Breadth first, so that a bound on the folders looked at loses the deepest.
+fn beneath(name: &Path) -> Vec<PathBuf> {
+    const FOLDERS: usize = 200;
+    const NAMED: usize = 3;
+    let mut folders = VecDeque::from([PathBuf::new()]);
+    let mut found = Vec::new();
+    for _ in 0..FOLDERS {
+        let Some(folder) = folders.pop_front() else {
+            break;
+        };
+        let path = folder.join(name);
+        if path.is_file() {
+            found.push(path);
+        }
+        let folder = if folder.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            &folder
+        };
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let inner = entries.filter(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let built = name == "target" || name == "node_modules" || name.starts_with('.');
+            !built && entry.file_type().is_ok_and(|kind| kind.is_dir())
+        });
+        let folder = folder.strip_prefix(".").unwrap_or(folder);
+        let mut inner: Vec<PathBuf> = inner.map(|entry| folder.join(entry.file_name())).collect();
+        inner.sort();
+        folders.extend(inner);
+    }
+    found.truncate(NAMED);
+    found
 }
 
 /// Carriers named on the command line, and those that the build script beside the registry adds.
@@ -93,7 +163,7 @@ impl Loaded {
     /// [`Failure::Reported`] if there is one.
     pub(crate) fn report(&self) -> Result<(), Failure> {
         if !self.diagnostics.is_empty() {
-            eprintln!(
+            tell!(
                 "{}\n",
                 self.diagnostics.render(Format::Human, color()).trim_end()
             );

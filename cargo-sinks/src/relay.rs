@@ -58,7 +58,7 @@ fn as_running(loaded: &Loaded) -> Result<Plan, Failure> {
         capabilities: Capabilities::build(),
     });
     if mistakes.has_errors() {
-        eprintln!("{mistakes}");
+        tell!("{mistakes}");
         return Err(Failure::Reported);
     }
     Ok(plan)
@@ -76,15 +76,15 @@ async fn serve(plan: Plan) -> Result<(), Failure> {
         .await
         .map_err(failed)?;
     for local in running.local_endpoints() {
-        eprintln!(
+        tell!(
             "serving {} at {}",
             local.services.join(", "),
             local.endpoint
         );
     }
-    eprintln!("Ctrl-C ends it");
+    tell!("Ctrl-C ends it");
     let report = running.serve(told_to_stop()).await;
-    eprintln!("{report}");
+    tell!("{report}");
     Ok(())
 }
 

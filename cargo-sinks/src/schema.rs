@@ -13,7 +13,7 @@ pub(crate) fn run(args: &SchemaArgs) -> Result<(), Failure> {
         None => output::print(&schema),
         Some(out) => {
             fs::write(out, schema).map_err(Failure::at(out))?;
-            eprintln!("wrote {}", out.display());
+            tell!("wrote {}", out.display());
             Ok(())
         }
     }

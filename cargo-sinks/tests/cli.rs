@@ -4,7 +4,7 @@
 use std::{
     fs,
     path::Path,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use tempfile::TempDir;
@@ -137,6 +137,11 @@ fn overlays_are_checked_and_profiles_must_exist() {
 
 #[test]
 fn generate_writes_and_then_agrees_with_itself() {
+    let unwritten = sinks(folder(SOUND).path(), &["generate", "--check"]);
+    assert_eq!(status(&unwritten), 1);
+    let said = "error: src/sinks.rs is not there\n\nhelp: run `cargo sinks generate`";
+    assert!(err(&unwritten).starts_with(said), "{}", err(&unwritten));
+
     let folder = folder(SOUND);
     assert_eq!(status(&sinks(folder.path(), &["generate", "--check"])), 1);
     assert_eq!(status(&sinks(folder.path(), &["generate"])), 0);
@@ -187,7 +192,7 @@ fn expand_prints_rust_even_of_what_is_sound_beside_a_mistake() {
         &["expand"],
     );
     assert_eq!(status(&output), 1);
-    assert!(out(&output).contains("pub fn ticks() -> &'static Ticks"));
+    assert!(out(&output).contains("pub fn ticks() -> &'static __types::Ticks"));
     assert!(out(&output).contains("pub fn late() -> &'static __Broken"));
 }
 
@@ -210,6 +215,55 @@ fn graphs_name_every_service_and_edge() {
 }
 
 #[test]
+fn a_registry_elsewhere_is_named() {
+    let folder = folder("");
+    let root = folder.path();
+    fs::remove_file(root.join("services.toml")).unwrap();
+    for registry in [
+        "b/services.toml",
+        "a/deep/services.toml",
+        "target/services.toml",
+    ] {
+        let path = root.join(registry);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, SOUND).unwrap();
+    }
+    let beneath = err(&sinks(root, &["check"]));
+    let said = "help: there is b/services.toml, a/deep/services.toml: `--registry b/services.toml`";
+    assert!(beneath.contains(said), "{beneath}");
+    fs::write(root.join("b/Cargo.toml"), "").unwrap();
+    fs::create_dir(root.join("b/src")).unwrap();
+    let above = err(&sinks(&root.join("b/src"), &["check"]));
+    assert!(above.contains("`--registry ../services.toml`"), "{above}");
+}
+
+#[test]
+fn whoever_reads_may_go_before_the_end() {
+    let folder = folder(BROKEN);
+    for command in ["check", "expand", "generate", "graph", "explain"] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_cargo-sinks"))
+            .arg(command)
+            .current_dir(folder.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop((child.stdout.take(), child.stderr.take()));
+        let status = child.wait().unwrap().code();
+        assert_eq!(status, Some(i32::from(command != "explain")), "{command}");
+    }
+}
+
+#[test]
+fn a_broken_registry_has_no_graph() {
+    let folder = folder(BROKEN);
+    let output = sinks(folder.path(), &["graph"]);
+    assert_eq!(status(&output), 1);
+    assert_eq!(out(&output), "");
+    assert!(err(&output).contains("error[E0"), "{}", err(&output));
+}
+
+#[test]
 fn a_missing_registry_says_how_to_have_one() {
     let folder = tempfile::tempdir().unwrap();
     let output = sinks(folder.path(), &["check"]);
@@ -228,14 +282,14 @@ fn a_missing_registry_is_a_mistake_for_programs_too() {
     assert_eq!(status(&github), 1);
     assert!(
         out(&github).starts_with(
-            "::error file=services.toml,line=1,col=1,title=unreadable::there is no registry at services.toml%0Ahelp: "
+            "::error file=services.toml,line=1,col=1,title=E0117::there is no registry at services.toml%0Ahelp: "
         ) && out(&github).lines().count() == 1,
         "{}",
         out(&github)
     );
     let json = sinks(folder.path(), &["check", "--format", "json"]);
     assert!(
-        out(&json).starts_with("[\n{\"severity\":\"error\",\"code\":\"unreadable\",")
+        out(&json).starts_with("[\n{\"severity\":\"error\",\"code\":\"E0117\",")
             && out(&json).ends_with("}\n]\n"),
         "{}",
         out(&json)
@@ -402,4 +456,11 @@ fn a_registry_that_is_no_text_is_named_with_the_place() {
     );
     fs::write(&path, b"\xff\xfe[\x00s\x00").unwrap();
     assert!(err(&sinks(folder.path(), &["check"])).contains("saved as UTF-16"));
+    let json = sinks(folder.path(), &["check", "--format", "json"]);
+    assert!(
+        out(&json).contains("\"code\":\"E0117\"") && out(&json).contains("\"line\":1,"),
+        "{}",
+        out(&json)
+    );
+    assert_eq!(status(&sinks(folder.path(), &["explain", "E0117"])), 0);
 }

@@ -14,6 +14,11 @@ const HEAD: &str = "#![deny(warnings)]\n
 #[derive(sink_runtime::Message)]\n#[message(serde)]\npub struct Tick {\n    pub price: u64,\n}\n
 pub mod nested {\n    #[derive(sink_runtime::Message)]\n    #[message(serde)]\n    pub struct Order {\n        pub size: u32,\n    }\n}\n\n";
 
+/// What may stand beside generated code, used or not.
+const BESIDE: &str = "#[allow(unused_imports)]\nuse crate::nested::Order;\n#[allow(unused_imports)]\nuse sink_runtime::Message;\n\n\
+#[derive(Debug, Default)]\npub(crate) struct Local;\n\n\
+pub fn prelude() -> Option<Result<String, Vec<Order>>> {\n    Some(Ok(format!(\"{:?}\", Local::default())))\n}\n\n";
+
 #[test]
 fn random_valid_registries_compile() {
     let most = std::env::var("SINKS_REGISTRIES")
@@ -32,7 +37,11 @@ fn random_valid_registries_compile() {
     fs::copy(repository.join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
     let mut modules = HEAD.to_owned();
     for seed in 0..most {
-        fs::write(folder.join(format!("src/seed_{seed}.rs")), code(seed)).unwrap();
+        fs::write(
+            folder.join(format!("src/seed_{seed}.rs")),
+            BESIDE.to_owned() + &code(seed),
+        )
+        .unwrap();
         let _ = writeln!(modules, "pub mod seed_{seed};");
     }
     fs::write(folder.join("src/lib.rs"), modules).unwrap();

@@ -23,31 +23,30 @@ use crate::generate::{Options, Registry};
 pub(crate) use messages::{MessageAlias, aliases as message_aliases};
 pub(crate) use names::place;
 pub(crate) use stubs::everything as nothing_known;
+pub(crate) use types::in_module;
 
 /// Emits the items that `include_sinks!` includes, or an error type for every name of a service that is broken.
 pub(crate) fn emit(plan: &Plan, registry: &Registry, options: &Options) -> TokenStream {
     let runtime = options.runtime_path.as_deref().map(registry::runtime);
     let messages = messages::aliases(plan);
-    let message_types = messages.iter().map(messages::emit);
+    let message_types = messages
+        .iter()
+        .map(|message| messages::emit(message, options.nested));
     let expectations = messages.iter().map(messages::expectation);
-    let services = services::emit(plan);
     let registry = registry::emit(registry, options);
     let types = types::emit(plan, &messages);
     let statics = statics::emit(plan, &messages);
     let sinks = accessors::sinks(plan, &messages);
     let sources = accessors::sources(plan, &messages);
-    let stubs = stubs::emit(plan);
     let sink_set = sink_set::emit(plan, &messages);
     quote! {
         #runtime
         #(#message_types)*
-        #services
         #types
         #statics
         #sinks
         #sources
         #sink_set
-        #stubs
         #[doc(hidden)]
         const __MESSAGES: &[__sink_runtime::Expect] = &[#(#expectations),*];
         // Last, for it carries the registry's text: rustc compiles anew what stands on another line than before, so a line more

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use proc_macro2::TokenStream;
+use quote::quote;
 use sink_schema::{Capabilities, Color, Diagnostic, Diagnostics, Format, Layers, Plan, SourceFile};
 
 use crate::{emit, layout};
@@ -86,6 +87,8 @@ pub struct Options {
     pub carriers: Vec<Carrier>,
     /// The overlay that is baked in; the others are only checked.
     pub profile: Option<String>,
+    /// Whether the code is for [`Tokens::in_module`].
+    pub nested: bool,
     /// Whether each warning counts as an error.
     pub deny_warnings: bool,
 }
@@ -136,6 +139,27 @@ pub struct Tokens {
     pub plan: Plan,
     /// All mistakes and warnings.
     pub diagnostics: Diagnostics,
+}
+
+impl Tokens {
+    /// Puts the code, and with it what the macro adds, into a module, and re-exports what a user names.
+    ///
+    /// So it may stand in a function, whose items no `super` reaches, and a second one beside it is one error.
+    #[must_use]
+    pub fn in_module(&self, added: &TokenStream) -> TokenStream {
+        let tokens = &self.tokens;
+        let items = quote! { #added #tokens };
+        match self.plan.broken.is_empty() && !lost_names(&self.diagnostics) {
+            true => emit::in_module(&items, &self.plan),
+            // Whatever names there are; and a mistake in the registry is not the time for a warning of the compiler's.
+            false => quote! {
+                #[allow(unused_imports)]
+                mod __sinks_of_this_place { use super::*; #items }
+                #[allow(unused_imports)]
+                pub use __sinks_of_this_place::*;
+            },
+        }
+    }
 }
 
 /// Generates as [`generate`] does, for macros, which have no use for formatted text.

@@ -2,26 +2,33 @@
 
 use std::{env, path::PathBuf};
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
-use sink_codegen::{Carrier, Options, Registry, Tokens, find_overlays, mistake_text, read, tokens};
+use sink_codegen::{Carrier, Options, Registry, find_overlays, mistake_text, read, tokens};
 use syn::{
     LitStr, Token,
+    ext::IdentExt,
     parse::{Parse, ParseStream},
 };
 
 use crate::mistakes;
 
-/// `"services.toml", carrier = "sink_nats", profile = "staging"`
+/// `$crate "services.toml", carrier = "sink_nats", profile = "staging"`
 struct Input {
+    /// The runtime, as `sinks!` knows it.
+    runtime: Ident,
     registry: LitStr,
     options: Options,
 }
 
 impl Parse for Input {
     fn parse(input: ParseStream<'_>) -> syn::Result<Input> {
+        let runtime = input.call(Ident::parse_any)?;
         let registry: LitStr = input.parse()?;
-        let mut options = Options::default();
+        let mut options = Options {
+            nested: true,
+            ..Options::default()
+        };
         while !input.is_empty() {
             input.parse::<Token![,]>()?;
             if input.is_empty() {
@@ -41,19 +48,28 @@ impl Parse for Input {
                 }
             }
         }
-        Ok(Input { registry, options })
+        Ok(Input {
+            runtime,
+            registry,
+            options,
+        })
     }
 }
 
 /// Generates, and reports every mistake at the registry's name in the user's code.
 pub(crate) fn expand(input: TokenStream) -> TokenStream {
     match syn::parse2::<Input>(input) {
-        Ok(Input { registry, options }) => generate(&registry, &options),
+        Ok(input) => generate(&input),
         Err(error) => error.into_compile_error(),
     }
 }
 
-fn generate(literal: &LitStr, options: &Options) -> TokenStream {
+fn generate(input: &Input) -> TokenStream {
+    let Input {
+        runtime,
+        registry: literal,
+        options,
+    } = input;
     let root = env::var_os("CARGO_MANIFEST_DIR")
         .map(PathBuf::from)
         .unwrap_or_default();
@@ -65,14 +81,11 @@ fn generate(literal: &LitStr, options: &Options) -> TokenStream {
             return quote! { #mistakes pub type Sinks = __Broken; pub type Sources = __Broken; };
         }
     };
-    let Tokens {
-        tokens,
-        diagnostics,
-        ..
-    } = tokens(&registry, options);
+    let generated = tokens(&registry, options);
+    let diagnostics = &generated.diagnostics;
     let errors: Vec<String> = diagnostics
         .errors()
-        .map(|mistake| mistake_text(&diagnostics, mistake))
+        .map(|mistake| mistake_text(diagnostics, mistake))
         .chain(registry.chosen(options).err())
         .collect();
     let mistakes = mistakes::emit(&errors, literal.span());
@@ -84,7 +97,12 @@ fn generate(literal: &LitStr, options: &Options) -> TokenStream {
         self::warning(&text, literal.span())
     });
     let tracked = tracked(&path, &registry);
-    quote! { #tokens #mistakes #tracked #(#warnings)* }
+    generated.in_module(&quote! {
+        use #runtime as __sink_runtime;
+        #mistakes
+        #tracked
+        #(#warnings)*
+    })
 }
 
 /// Makes the compiler read the files, so that a change of one expands the macro again.

@@ -333,8 +333,8 @@ impl Drive {
         let mut ears = link.ears();
         *ears = Assembler::new(frame::MAX_HELLO_BYTES);
         let mut core = link.lock();
-        if core.closed {
-            // It was closed while we dialed: nobody would ever hang up.
+        if core.closed || core.generation != self.generation {
+            // It was closed while we dialed, and nobody would ever hang up; or another drives it now.
             return;
         }
         let hello = Hello {
@@ -573,6 +573,10 @@ impl Drive {
         let outcome = 'writing: {
             for _ in 0..SEGMENTS_PER_POLL {
                 let mut core = link.lock();
+                if core.generation != self.generation {
+                    // Replaced since this poll began, by one who thought us dead: the next round ends us.
+                    break 'writing Talk::Again;
+                }
                 let Some(wire) = core.wire.clone() else {
                     break 'writing Talk::PeerClosed("stream vanished");
                 };
@@ -639,6 +643,9 @@ impl Drive {
                         } else {
                             wire.try_write_vectored(&slices)
                         };
+                        if let Ok(count) = written {
+                            core.outbox.wrote(count);
+                        }
                         (core, written)
                     }
                     Next::Lent(lent) => {
@@ -654,14 +661,14 @@ impl Drive {
                             wire.try_write_vectored(&slices)
                         };
                         let mut core = link.lock();
-                        core.outbox.restore(lent);
+                        core.outbox
+                            .restore(lent, written.as_ref().map_or(0, |count| *count));
                         (core, written)
                     }
                 };
                 let (mut core, written) = written;
                 match written {
-                    Ok(count) => {
-                        core.outbox.wrote(count);
+                    Ok(_) => {
                         core.life.unblocked();
                         // Writing took its time: were it counted as silence, the next message would go alone.
                         last_write = Some(link.surroundings.clock.now());
@@ -677,6 +684,8 @@ impl Drive {
                         Poll::Pending => {
                             core.life.blocked(now);
                             self.stuck_at = core.life.stuck_at();
+                            // An ack that came while the segment was lent may have made room.
+                            core.admit(&link, &mut wakers);
                             if last_write.is_some() || core.dropped_some {
                                 core.wake_reached(None, &mut wakers);
                             }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use crate::receipt::Level;
 
+mod texts;
+
 /// What became of the message: the one question a caller answers before sending it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
@@ -27,14 +29,10 @@ struct Inner<M> {
 }
 
 /// What happened to a send; what a caller does next depends on it.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum SendErrorKind {
     /// The buffer stayed full for all of `waited`.
-    #[error(
-        "`{service}`: buffer full for {waited:?} ({held_messages} of {buffer_size} messages, {held_bytes} of {buffer_bytes} bytes; see buffer_size, buffer_bytes, when_full){}",
-        Last(last)
-    )]
     Full {
         /// The service.
         service: Arc<str>,
@@ -52,7 +50,6 @@ pub enum SendErrorKind {
         last: Option<Arc<ConnectError>>,
     },
     /// Larger than the service allows.
-    #[error("`{service}`: message of {bytes} bytes is larger than {limit} ({key})")]
     TooLarge {
         /// The service.
         service: Arc<str>,
@@ -64,19 +61,13 @@ pub enum SendErrorKind {
         key: &'static str,
     },
     /// The message did not encode.
-    #[error("`{service}`: message does not encode")]
     Encode {
         /// The service.
         service: Arc<str>,
         /// What the codec said.
-        #[source]
         source: Arc<EncodeError>,
     },
     /// The level asked for by `confirm` was not reached in time.
-    #[error(
-        "`{service}`: not {wanted} within {waited:?} (confirm, send_timeout_ms){}",
-        Last(last)
-    )]
     Unconfirmed {
         /// The service.
         service: Arc<str>,
@@ -90,42 +81,33 @@ pub enum SendErrorKind {
         outcome: Outcome,
     },
     /// A `drop_*` policy or its age dropped it while its sender waited for confirmation.
-    #[error("`{service}`: dropped while it waited to be written (when_full, max_age_ms)")]
     Dropped {
         /// The service.
         service: Arc<str>,
     },
     /// The service can never be reached as configured, or the attempts are used up.
-    #[error("`{service}`: cannot be reached")]
     Connect {
         /// The service.
         service: Arc<str>,
         /// Why.
-        #[source]
         source: Arc<ConnectError>,
     },
     /// The sink was closed; `connect()` opens it again.
-    #[error("`{service}`: sink is closed (connect() opens it again)")]
     Closed {
         /// The service.
         service: Arc<str>,
     },
     /// No tokio runtime drives this link, and the caller is outside any.
-    #[error(
-        "`{service}`: no tokio runtime drives this link yet (send or connect once from inside a runtime, and keep it running)"
-    )]
     NoRuntime {
         /// The service.
         service: Arc<str>,
     },
     /// The registry has no such service, or it is not sound.
-    #[error(transparent)]
     Registry {
         /// Why.
         source: Arc<RegistryError>,
     },
     /// Some branches of a composite took the message and some did not.
-    #[error("`{service}`: {failed} of {branches} branches did not take the message: {first}")]
     Partial {
         /// The composite.
         service: Arc<str>,
@@ -137,25 +119,12 @@ pub enum SendErrorKind {
         first: Arc<str>,
     },
     /// A sink written outside this crate failed.
-    #[error("`{service}`: {text}")]
     Other {
         /// The service.
         service: Arc<str>,
         /// What it said.
         text: Arc<str>,
     },
-}
-
-/// Prints `; last attempt: …` where there was one.
-struct Last<'a>(&'a Option<Arc<ConnectError>>);
-
-impl fmt::Display for Last<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(error) => write!(f, "; last attempt: {error}"),
-            None => Ok(()),
-        }
-    }
 }
 
 // === impl SendErrorKind ===
@@ -249,11 +218,10 @@ impl<M> std::error::Error for SendError<M> {
 }
 
 /// Why a connection could not be made, or is not wanted. Shared by all who joined the attempt.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// Nobody listens there yet; tried again by itself while there is something to send.
-    #[error("`{service}`: nobody listens on {endpoint} yet (attempt {attempt})")]
     NotThereYet {
         /// The service.
         service: Arc<str>,
@@ -262,11 +230,9 @@ pub enum ConnectError {
         /// How many attempts in a row have failed.
         attempt: u32,
         /// What the system said.
-        #[source]
         source: Arc<io::Error>,
     },
     /// The attempt failed in another way.
-    #[error("`{service}`: cannot connect to {endpoint} (attempt {attempt})")]
     Io {
         /// The service.
         service: Arc<str>,
@@ -275,11 +241,9 @@ pub enum ConnectError {
         /// How many attempts in a row have failed.
         attempt: u32,
         /// What the system said.
-        #[source]
         source: Arc<io::Error>,
     },
     /// The peer did not answer in time.
-    #[error("`{service}`: {endpoint} did not answer within {waited:?} (connect_timeout_ms)")]
     TimedOut {
         /// The service.
         service: Arc<str>,
@@ -289,7 +253,6 @@ pub enum ConnectError {
         waited: Duration,
     },
     /// The peer answered and refused; trying again at the longest delay, since a person must fix it.
-    #[error("`{service}`: {endpoint} refused: {reason}")]
     Refused {
         /// The service.
         service: Arc<str>,
@@ -299,7 +262,6 @@ pub enum ConnectError {
         reason: Arc<str>,
     },
     /// The peer does not speak our protocol.
-    #[error("`{service}`: {endpoint} does not speak the sink protocol: {reason}")]
     Protocol {
         /// The service.
         service: Arc<str>,
@@ -309,7 +271,6 @@ pub enum ConnectError {
         reason: Arc<str>,
     },
     /// An established connection was lost.
-    #[error("`{service}`: connection to {endpoint} lost: {reason}")]
     Lost {
         /// The service.
         service: Arc<str>,
@@ -319,36 +280,30 @@ pub enum ConnectError {
         reason: Arc<str>,
     },
     /// `max_attempts` attempts have failed.
-    #[error("`{service}`: gave up after {attempts} attempts (max_attempts)")]
     GaveUp {
         /// The service.
         service: Arc<str>,
         /// How many.
         attempts: u32,
         /// The last attempt's error.
-        #[source]
         last: Arc<ConnectError>,
     },
     /// The sink is closed.
-    #[error("`{service}`: sink is closed")]
     Closed {
         /// The service.
         service: Arc<str>,
     },
     /// The caller is outside any tokio runtime.
-    #[error("`{service}`: no tokio runtime to connect on")]
     NoRuntime {
         /// The service.
         service: Arc<str>,
     },
     /// The registry has no such service, or it is not sound.
-    #[error(transparent)]
     Registry {
         /// Why.
         source: Arc<RegistryError>,
     },
     /// A sink written outside this crate failed to open.
-    #[error("`{service}`: {text}")]
     Other {
         /// The service.
         service: Arc<str>,
@@ -376,14 +331,12 @@ impl ConnectError {
 }
 
 /// Why a source could not hand up a message.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum SourceError {
     /// Messages are missing, and none came behind them yet.
-    #[error("{0}")]
     Gap(crate::source::Gap),
     /// A message did not decode; it was counted and acked, the next one follows.
-    #[error("`{service}`: message {sequence} does not decode as `{message}`")]
     Decode {
         /// The service.
         service: Arc<str>,
@@ -394,11 +347,9 @@ pub enum SourceError {
         /// The bytes that did not decode.
         raw: bytes::Bytes,
         /// What the codec said.
-        #[source]
         source: Arc<DecodeError>,
     },
     /// A producer sends another message type; its messages are passed over.
-    #[error("`{service}`: producer sends another type: {reason}")]
     Mismatch {
         /// The service.
         service: Arc<str>,
@@ -406,33 +357,27 @@ pub enum SourceError {
         reason: Arc<str>,
     },
     /// The endpoint could not be bound.
-    #[error("`{service}`: cannot listen on {endpoint}")]
     Bind {
         /// The service.
         service: Arc<str>,
         /// Where.
         endpoint: Arc<str>,
         /// What the system said.
-        #[source]
         source: Arc<io::Error>,
     },
     /// The relay could not be reached; only from calls that wait for it, `recv` goes on trying.
-    #[error("`{service}`: cannot subscribe")]
     Connect {
         /// The service.
         service: Arc<str>,
         /// Why.
-        #[source]
         source: Arc<ConnectError>,
     },
     /// The registry has no such service, or it is not sound.
-    #[error(transparent)]
     Registry {
         /// Why.
         source: Arc<RegistryError>,
     },
     /// The caller is outside any tokio runtime.
-    #[error("`{service}`: no tokio runtime to receive on")]
     NoRuntime {
         /// The service.
         service: Arc<str>,
@@ -440,11 +385,10 @@ pub enum SourceError {
 }
 
 /// Why a service could not be provisioned from the registry.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum RegistryError {
     /// No such service.
-    #[error("no service `{service}` in {registry}{}", Help(help))]
     UnknownService {
         /// The name asked for.
         service: Arc<str>,
@@ -454,7 +398,6 @@ pub enum RegistryError {
         help: Option<Arc<str>>,
     },
     /// The service carries another message type than the program expects.
-    #[error("`{service}` carries `{registered}` in {registry}, the program expects `{expected}`")]
     MessageMismatch {
         /// The service.
         service: Arc<str>,
@@ -466,7 +409,6 @@ pub enum RegistryError {
         expected: Arc<str>,
     },
     /// The registry has mistakes.
-    #[error("{count} mistake(s) in {registry}:\n{text}")]
     Invalid {
         /// Which registry.
         registry: Arc<str>,
@@ -476,30 +418,23 @@ pub enum RegistryError {
         text: Arc<str>,
     },
     /// The registry could not be read.
-    #[error("cannot read registry {registry}")]
     Read {
         /// Which registry.
         registry: Arc<str>,
         /// What the system said.
-        #[source]
         source: Arc<io::Error>,
     },
     /// The registry did not answer in time.
-    #[error("registry did not answer within {waited:?}")]
     TimedOut {
         /// How long was waited.
         waited: Duration,
     },
     /// The service lacks a guarantee that was asked for.
-    #[error(
-        "`{service}` does not promise at-least-once delivery (set delivery = \"at_least_once\")"
-    )]
     NotAtLeastOnce {
         /// The service.
         service: Arc<str>,
     },
     /// The service is what the call cannot serve.
-    #[error("`{service}`: {text}")]
     Unsupported {
         /// The service.
         service: Arc<str>,
@@ -508,20 +443,8 @@ pub enum RegistryError {
     },
 }
 
-struct Help<'a>(&'a Option<Arc<str>>);
-
-impl fmt::Display for Help<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(name) => write!(f, "; did you mean `{name}`?"),
-            None => Ok(()),
-        }
-    }
-}
-
 /// A message that does not encode.
-#[derive(Debug, thiserror::Error)]
-#[error("{codec}: {text}")]
+#[derive(Debug)]
 pub struct EncodeError {
     pub(crate) codec: &'static str,
     pub(crate) text: String,
@@ -539,8 +462,7 @@ impl EncodeError {
 }
 
 /// Bytes that do not decode.
-#[derive(Debug, thiserror::Error)]
-#[error("{codec}: {text}")]
+#[derive(Debug)]
 pub struct DecodeError {
     pub(crate) codec: &'static str,
     pub(crate) text: String,

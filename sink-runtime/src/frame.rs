@@ -3,6 +3,7 @@
 //! All integers are little-endian. Every frame is `length: u32, kind: u8, flags: u8, reserved: u16`, then its body;
 //! `length` counts what follows it, so never less than four.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -69,11 +70,10 @@ pub const FLAG_METADATA: u8 = 2;
 pub const FLAG_POSSIBLE_DUPLICATE: u8 = 4;
 
 /// What is wrong with bytes that are no frame; the connection ends.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FrameError {
     /// Longer than agreed.
-    #[error("frame of {length} bytes, at most {limit} are accepted (max_frame_bytes)")]
     TooLong {
         /// Its length.
         length: u64,
@@ -81,21 +81,38 @@ pub enum FrameError {
         limit: u64,
     },
     /// Shorter than its kind needs, or its parts do not fit.
-    #[error("malformed {0} frame")]
     Malformed(&'static str),
     /// Not our protocol.
-    #[error("not the sink protocol (first bytes {0:02x?})")]
     NotOurs([u8; 4]),
     /// A version this crate does not speak.
-    #[error("protocol version {theirs}, this side speaks {VERSION}")]
     Version {
         /// The peer's.
         theirs: u16,
     },
     /// A frame that may not come here.
-    #[error("unexpected {0:?} frame")]
     Unexpected(Kind),
 }
+
+impl fmt::Display for FrameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong { length, limit } => write!(
+                f,
+                "frame of {length} bytes, at most {limit} are accepted (max_frame_bytes)"
+            ),
+            Self::Malformed(what) => write!(f, "malformed {what} frame"),
+            Self::NotOurs(first) => {
+                write!(f, "not the sink protocol (first bytes {first:02x?})")
+            }
+            Self::Version { theirs } => {
+                write!(f, "protocol version {theirs}, this side speaks {VERSION}")
+            }
+            Self::Unexpected(kind) => write!(f, "unexpected {kind:?} frame"),
+        }
+    }
+}
+
+impl std::error::Error for FrameError {}
 
 /// One frame's head and where its body lies.
 #[derive(Clone, Copy, Debug)]

@@ -14,13 +14,18 @@
 #[macro_export]
 macro_rules! include_sinks {
     () => {
+        // Of two in one module, the first error of many says what is wrong.
+        #[doc(hidden)]
+        #[allow(dead_code, non_upper_case_globals)]
+        const __include_sinks_stands_once: () = ();
         #[allow(unused_imports)]
         use $crate as __sink_runtime;
         $crate::__macros::__generated! {}
     };
 }
 
-/// Generates the sinks of a registry on the spot, without a build script; for small programs and tests.
+/// Generates the sinks of a registry on the spot, without a build script; for small programs and tests. It may stand in a
+/// function.
 ///
 /// The path is relative to `Cargo.toml`. Carriers of other crates follow it, and a profile,
 /// which is then in force unless `SINKS_PROFILE` names another:
@@ -33,9 +38,7 @@ macro_rules! include_sinks {
 #[macro_export]
 macro_rules! sinks {
     ($registry:literal $($options:tt)*) => {
-        #[allow(unused_imports)]
-        use $crate as __sink_runtime;
-        $crate::__macros::__inline! { $registry $($options)* }
+        $crate::__macros::__inline! { $crate $registry $($options)* }
     };
 }
 

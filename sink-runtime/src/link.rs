@@ -379,7 +379,7 @@ impl Link {
                 Err(offer) => offer,
             };
         }
-        if filled {
+        if filled && core.outbox.is_worth_a_turn() {
             turn::end();
         }
         self.accepted(core)

@@ -15,15 +15,25 @@ use crate::receipt::DropCause;
 /// (the ceiling measured for one buffered writer), small enough to stay in cache.
 pub(crate) const SEGMENT: usize = 64 * 1024;
 /// Payloads that exist already as `Bytes` and are at least this long are referenced, not copied.
-pub(crate) const AROUND: usize = 16 * 1024;
+/// Below, one copy costs less than a write of its own.
+pub(crate) const AROUND: usize = 32 * 1024;
 /// Up to this much is written under the lock; more is lent to the flusher, so that senders go on meanwhile.
 const LEND: usize = 8 * 1024;
+/// Segments that a turn of senders fills before the flusher's: one write each, and one wake of a reader that sleeps for them all;
+/// few enough to stay in cache.
+const TURN: usize = 4;
+/// What grew beyond is not kept.
+const TWO_SEGMENTS: usize = 2 * SEGMENT;
 /// Emptied segments kept while the link is silent: one filling, one being written, one in between. While it is busy all are
 /// kept, which is never more than were needed at once: a full buffer would else give pages back and fault them in again.
 const SPARE: usize = 2;
 /// Runs of sequences whose fate differs from the watermarks that are remembered; older ones answer `Unknown`.
 /// A run costs some 50 bytes: the worst pattern still fits the link's allowance (PROMISES 5.4) twice over.
 pub(crate) const HORIZON: usize = 2_048;
+/// Room for the head of a referenced payload; metadata makes it grow.
+const HEAD_ROOM: usize = 64;
+/// Heads of referenced payloads kept for the next.
+const HEADS: usize = 64;
 /// Segments beyond these are a backlog: they give back what they reserved and did not use.
 const BACKLOG: usize = 2;
 
@@ -130,6 +140,8 @@ pub(crate) struct Outbox {
     /// The next segment opened is only the head of a payload referenced.
     around: bool,
     spare: Vec<Vec<u8>>,
+    /// Emptied heads of referenced payloads.
+    heads: Vec<Vec<u8>>,
     held: Held,
     /// Written on some connection and not yet acked, where acks are due.
     in_flight: u64,
@@ -141,8 +153,9 @@ pub(crate) struct Outbox {
     skipped: BTreeMap<u64, (u64, DropCause)>,
     lost: VecDeque<(u64, u64)>,
     horizon: u64,
-    /// An ack spoke of a frame that is half on the wire: it goes once its rest is written.
-    acked_torn: bool,
+    /// An ack spoke of a frame that is half on the wire, or came while the flusher held a segment: what it frees goes once the rest
+    /// is written, or the segment is back.
+    ack_owed: bool,
 }
 
 impl Outbox {
@@ -156,6 +169,7 @@ impl Outbox {
             begun: None,
             around: false,
             spare: Vec::new(),
+            heads: Vec::new(),
             held: Held::default(),
             in_flight: 0,
             done: 0,
@@ -165,7 +179,7 @@ impl Outbox {
             skipped: BTreeMap::new(),
             lost: VecDeque::new(),
             horizon: 0,
-            acked_torn: false,
+            ack_owed: false,
         }
     }
 
@@ -312,7 +326,9 @@ impl Outbox {
         }
         self.fit_last();
         let bytes = if std::mem::take(&mut self.around) {
-            Vec::with_capacity(frame::OVERHEAD)
+            self.heads
+                .pop()
+                .unwrap_or_else(|| Vec::with_capacity(HEAD_ROOM))
         } else {
             self.spare
                 .pop()
@@ -327,7 +343,9 @@ impl Outbox {
     /// In a backlog a sealed segment gives back what it reserved and did not use: memory counts there, time does not.
     fn fit_last(&mut self) {
         let backlog = self.segments.len() > BACKLOG;
-        if let Some(last) = self.segments.back_mut() {
+        if let Some(last) = self.segments.back_mut()
+            && last.beyond.is_empty()
+        {
             let unused = last.bytes.capacity() - last.bytes.len();
             if (backlog || unused > SEGMENT) && unused > last.bytes.len() / 64 {
                 last.bytes.shrink_to_fit();
@@ -369,6 +387,12 @@ impl Outbox {
         self.segments
             .get(self.current)
             .is_some_and(|segment| segment.written > segment.mark)
+    }
+
+    /// Whether so much is pending that senders should let the flusher run.
+    #[cold]
+    pub(crate) fn is_worth_a_turn(&self) -> bool {
+        self.segments.len() - self.current >= TURN
     }
 
     /// Whether the flusher holds a segment.
@@ -420,11 +444,18 @@ impl Outbox {
         }
     }
 
-    /// Takes a lent segment back.
-    pub(crate) fn restore(&mut self, lent: Lent) {
+    /// Takes a lent segment back, of which `count` bytes more are written now.
+    pub(crate) fn restore(&mut self, lent: Lent, count: usize) {
         self.lent = None;
         if let Some(segment) = self.segments.get_mut(self.current) {
             segment.bytes = lent.bytes;
+        }
+        if count > 0 {
+            self.wrote(count);
+        }
+        // Only now: an ack may be here before what it acks is known to be written.
+        if self.ack_owed {
+            self.settle_ack();
         }
     }
 
@@ -445,10 +476,16 @@ impl Outbox {
         } else {
             self.done += whole;
         }
-        if self.acked_torn && whole > 0 {
-            self.trim(self.acked_to);
-            self.acked_torn = self.first_owed() <= self.acked_to;
+        if self.ack_owed && whole > 0 {
+            self.settle_ack();
         }
+    }
+
+    /// Lets go of what an ack freed that could not be heeded when it came.
+    #[cold]
+    fn settle_ack(&mut self) {
+        self.trim(self.acked_to);
+        self.ack_owed = self.first_owed() <= self.acked_to;
     }
 
     #[inline]
@@ -507,17 +544,22 @@ impl Outbox {
     }
 
     fn retire_front(&mut self) {
-        if let Some(mut segment) = self.segments.pop_front()
-            && segment.bytes.capacity() <= 2 * SEGMENT
-        {
-            segment.bytes.clear();
-            self.spare.push(segment.bytes);
+        let Some(mut segment) = self.segments.pop_front() else {
+            return;
+        };
+        segment.bytes.clear();
+        match segment.bytes.capacity() {
+            SEGMENT..=TWO_SEGMENTS => self.spare.push(segment.bytes),
+            // Never among the others: it would grow there step by step, and more would come than go.
+            ..=frame::OVERHEAD if self.heads.len() < HEADS => self.heads.push(segment.bytes),
+            _ => {}
         }
     }
 
     /// Gives memory back that a burst needed; called while the link is silent.
     pub(crate) fn shrink(&mut self) {
         self.spare.truncate(SPARE);
+        self.heads.clear();
     }
 
     // --- what the other end says
@@ -529,8 +571,12 @@ impl Outbox {
             return;
         }
         if self.keep {
-            self.trim(sequence);
-            self.acked_torn = self.first_owed() <= sequence;
+            self.ack_owed = true;
+            self.acked_to = sequence;
+            // The bytes of a lent segment are elsewhere: what is freed in it cannot be told now.
+            if self.lent.is_none() {
+                self.settle_ack();
+            }
         } else if self.acks {
             let upto = sequence.min(self.written_to);
             let settled = self.counted(self.acked_to, upto).min(self.in_flight);
@@ -612,7 +658,7 @@ impl Outbox {
             }
             self.in_flight = 0;
             self.current = 0;
-            if std::mem::take(&mut self.acked_torn) {
+            if std::mem::take(&mut self.ack_owed) {
                 self.trim(self.acked_to);
             }
             return 0;

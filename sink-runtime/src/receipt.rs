@@ -122,11 +122,10 @@ impl fmt::Debug for Receipt {
 }
 
 /// Why a wait for a level ended without it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Lost {
     /// It can no longer be known: the link went down after writing, or the message is behind the horizon.
-    #[error("`{service}`: what became of message {sequence} is unknown")]
     Unknown {
         /// The service.
         service: std::sync::Arc<str>,
@@ -134,7 +133,6 @@ pub enum Lost {
         sequence: u64,
     },
     /// A policy dropped it.
-    #[error("`{service}`: message {sequence} was dropped ({cause})")]
     Dropped {
         /// The service.
         service: std::sync::Arc<str>,
@@ -144,9 +142,6 @@ pub enum Lost {
         cause: DropCause,
     },
     /// The sink never reaches that level; `highest` is what it reaches.
-    #[error(
-        "`{service}`: this sink reaches `{highest}` at most, `{wanted}` was asked for (set `delivery` or `confirm`)"
-    )]
     Unreachable {
         /// The service.
         service: std::sync::Arc<str>,
@@ -156,7 +151,6 @@ pub enum Lost {
         highest: Level,
     },
     /// The deadline passed with the message still underway.
-    #[error("`{service}`: message {sequence} was not confirmed within {waited:?}")]
     TimedOut {
         /// The service.
         service: std::sync::Arc<str>,
@@ -166,6 +160,40 @@ pub enum Lost {
         waited: std::time::Duration,
     },
 }
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown { service, sequence } => write!(
+                f,
+                "`{service}`: what became of message {sequence} is unknown"
+            ),
+            Self::Dropped {
+                service,
+                sequence,
+                cause,
+            } => write!(f, "`{service}`: message {sequence} was dropped ({cause})"),
+            Self::Unreachable {
+                service,
+                wanted,
+                highest,
+            } => write!(
+                f,
+                "`{service}`: this sink reaches `{highest}` at most, `{wanted}` was asked for (set `delivery` or `confirm`)"
+            ),
+            Self::TimedOut {
+                service,
+                sequence,
+                waited,
+            } => write!(
+                f,
+                "`{service}`: message {sequence} was not confirmed within {waited:?}"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Lost {}
 
 /// Why a message was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

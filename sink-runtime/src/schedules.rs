@@ -193,11 +193,14 @@ fn a_message_sent_while_the_driver_parks_is_written() {
 #[test]
 fn confirming_sends_outlive_lost_connections() {
     explore(|| {
+        // The large one is written without the lock, while senders read acks.
+        let (payload, capacity) = one_of(&[(8, 100), (8, 1024), (9_000, 4_000), (9_000, 20_000)]);
         let mut world = World::new(&Shape {
             confirm: one_of(&[None, Some(Level::Written), Some(Level::Acked)]),
             keep: true,
             buffer_size: one_of(&[1, 2, 100]),
-            capacity: one_of(&[100, 1024]),
+            payload,
+            capacity,
             hang_ups: one_of(&[0, 1, 2]),
             refusals: one_of(&[0, 1]),
             ..Shape::default()

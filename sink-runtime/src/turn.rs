@@ -1,7 +1,7 @@
 //! When a sender that never has to wait lets others run: an always-ready sender would starve the flusher.
 //!
-//! A turn ends when a segment of the buffer is full, so that the flusher finds one whole write and not one and a bit, and at the
-//! latest when the task's budget is spent.
+//! A turn ends when the last of a few segments of the buffer is full, so that the flusher finds whole writes and not a bit besides,
+//! and at the latest when the task's budget is spent.
 
 use std::cell::Cell;
 use std::pin::pin;
@@ -12,7 +12,7 @@ use crate::sync::yield_now;
 /// Sends for which a task pays one unit of its budget: 128 units are then some 1,000 sends, for messages so small that they fill
 /// no segment before.
 const SENDS_PER_UNIT: u32 = 8;
-/// Set by a send that filled a segment, for the next one on its thread.
+/// Set by a send that filled the last segment of a turn, for the next one on its thread.
 const OVER: u32 = u32::MAX - 1;
 
 thread_local! {
@@ -41,7 +41,7 @@ fn poll_pay(sends: u32, cx: &mut Context<'_>) -> Poll<()> {
     Poll::Ready(())
 }
 
-/// A segment is full: the turn is over.
+/// Enough is pending: the turn is over.
 #[cold]
 pub(crate) fn end() {
     SENDS.set(OVER);

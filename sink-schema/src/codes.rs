@@ -29,6 +29,7 @@ codes! {
     MISSING_CARRIER = "E0114";
     TOO_LARGE = "E0115";
     TOO_DEEP = "E0116";
+    UNREADABLE = "E0117";
     // names
     BAD_NAME = "E0120";
     RESERVED_NAME = "E0121";
@@ -80,7 +81,6 @@ codes! {
     EMPTY_REGISTRY = "W0205" lint "empty_registry";
     FORMER_NAME = "W0206" lint "former_name";
     ATTEMPTS_END_DELIVERY = "W0207" lint "attempts_end_delivery";
-    MESSAGE_TYPE_NAME = "W0208" lint "message_type_name";
     UNUSED_DEFAULT = "W0209" lint "unused_default";
 }
 

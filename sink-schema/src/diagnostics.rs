@@ -79,6 +79,24 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
+    /// The mistake of a file that cannot be read: who reads files tells it, since nothing here does.
+    pub fn unreadable(place: Location, message: String, help: Vec<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            code: crate::codes::UNREADABLE,
+            lint: None,
+            message,
+            path: place.path,
+            line: place.line,
+            column: place.column,
+            labels: Vec::new(),
+            notes: Vec::new(),
+            help,
+            patch: None,
+            service: None,
+        }
+    }
+
     /// Where to look first.
     pub fn location(&self) -> Location {
         Location {

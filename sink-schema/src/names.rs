@@ -170,43 +170,6 @@ fn reserved(plain: &str, type_ident: &str) -> Option<&'static str> {
         "shutdown",
         "version",
     ];
-    const TYPES: [&str; 5] = ["Sinks", "Sources", "SinkSet", "SinkSetBuilder", "Self"];
-    const PRELUDE: [&str; 34] = [
-        "Option",
-        "Result",
-        "String",
-        "Vec",
-        "Box",
-        "Send",
-        "Sync",
-        "Sized",
-        "Copy",
-        "Clone",
-        "Drop",
-        "Fn",
-        "FnMut",
-        "FnOnce",
-        "Iterator",
-        "IntoIterator",
-        "Extend",
-        "Default",
-        "Eq",
-        "PartialEq",
-        "Ord",
-        "PartialOrd",
-        "AsRef",
-        "AsMut",
-        "Into",
-        "From",
-        "ToOwned",
-        "ToString",
-        "TryFrom",
-        "TryInto",
-        "FromIterator",
-        "DoubleEndedIterator",
-        "ExactSizeIterator",
-        "Future",
-    ];
     const PRIMITIVES: [&str; 17] = [
         "bool", "char", "str", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32",
         "i64", "i128", "isize", "f32", "f64",
@@ -217,11 +180,8 @@ fn reserved(plain: &str, type_ident: &str) -> Option<&'static str> {
     if ACCESSORS.contains(&plain) {
         return Some("is a function that `Sinks` itself has or keeps for itself");
     }
-    if TYPES.contains(&type_ident) {
-        return Some("gives a type that generated code itself has");
-    }
-    if PRELUDE.contains(&type_ident) {
-        return Some("gives a type that would hide one of Rust's prelude");
+    if type_ident == "Self" {
+        return Some("gives the type `Self`, which is Rust's own");
     }
     if PRIMITIVES.contains(&plain) {
         return Some("is a primitive type of Rust");

@@ -31,12 +31,22 @@ targets = ["market_data_relay", "strategy_a"]
 - `[defaults]` holds keys for every service that has them and does not write them itself.
 - `services.<profile>.toml` is an overlay: it changes keys of services that the base has, key by key, and adds no service.
   `SINKS_PROFILE` chooses one when the program starts, `Build::profile` or `sinks!(…, profile = "…")` when it is built: that one
-  is then in force wherever `SINKS_PROFILE` says nothing and no other registry is named.
+  is then in force wherever `SINKS_PROFILE` says nothing and no other registry is named. A program built with one has the bare
+  base as a profile too if there is an overlay that changes nothing: an empty `services.base.toml`, and `SINKS_PROFILE=base`.
+- An overlay that is added beside `Cargo.toml` is seen when the crate is next compiled, and is then an error that says so until the
+  registry is saved again: cargo can watch a file that is there, or a folder with all that is beneath. A folder that holds nothing
+  but registries is watched: `Build::new("registry/services.toml")`.
 - `SINKS__SERVICE__KEY` in the environment changes one key: `SINKS__STRATEGY_A__ENDPOINT=tcp://127.0.0.1:9101`. Names are matched
   without regard to case; lists are separated by commas, or written as in TOML.
 - Order of force: environment, overlay, base, `[defaults]`, the default below. Every layer passes the same validation as the build.
 - Secrets are references, `{ env = "NAME" }` or `{ file = "path" }`, resolved at run time and printed as `***`.
 - Names become Rust: `orders-eu` is `Sinks::orders_eu()` and the type `OrdersEu`; `ident` chooses another, `aliases` keep former ones.
+  Where the type's name is taken (`[services.tick]` beside `crate::Tick`, an import, Rust's prelude), what has it keeps it: the
+  service has its accessor all the same, and with `ident = "tick_sink"` its type has a name too.
+- In a workspace the registry, `build.rs` and `include_sinks!()` belong to one library, and the others use its `Sinks`. A runtime that
+  `Cargo.toml` calls by another name is found; messages in a crate that has it only through another one say where it is:
+  `#[message(crate = "shop::sink_runtime")]`. Generated code that is checked in names it itself: `Build::runtime_path`, or
+  `cargo sinks generate --runtime-path`.
 - `[lints]` sets each warning to `"allow"`, `"warn"` or `"deny"`, by name. An error is an error.
 
 "#;

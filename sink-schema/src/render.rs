@@ -1,6 +1,7 @@
 //! How mistakes look: as rustc draws them, in one line, as JSON, as GitHub annotations. All text is escaped here.
 
 mod human;
+mod rustc;
 
 use crate::diagnostics::{Color, Diagnostic, Diagnostics, Format, Label};
 use crate::names::is_invisible;

@@ -1,6 +1,7 @@
 //! From the layered tables to drafts: names, keys and values one by one. Rules between keys and services stand in `rules`.
 
 mod naming;
+mod offers;
 mod sections;
 
 use std::collections::HashSet;
@@ -16,6 +17,8 @@ use crate::text::Span;
 use crate::tree::{Data, Entry};
 use crate::values::{Reader, and};
 
+use offers::Offers;
+
 /// Reads every service, and tells every key and value that is wrong on its own.
 pub(crate) fn read(
     registry: &Registry,
@@ -26,6 +29,7 @@ pub(crate) fn read(
     let defaults = sections::defaults(&registry.defaults, capabilities, mistakes);
     let mut names = naming::read(&registry.services, mistakes);
     let mut used = HashSet::new();
+    let mut offers = Offers::new(&registry.services);
     let mut drafts = Vec::with_capacity(registry.services.len());
     for (raw, (rust, aliases)) in registry.services.iter().zip(names.drain(..)) {
         let mut draft = Draft {
@@ -44,6 +48,7 @@ pub(crate) fn read(
             draft: &mut draft,
             read_already: Vec::new(),
             misplaced: Vec::new(),
+            offers: &mut offers,
         };
         if raw.torn {
             mistakes.muted(|mistakes| service.read(mistakes));
@@ -82,7 +87,7 @@ fn inherit(draft: &mut Draft, defaults: &[Given], used: &mut HashSet<&'static st
 }
 
 /// One service while its keys are read.
-struct Service<'a> {
+struct Service<'a, 'b> {
     raw: &'a RawService,
     capabilities: &'a Capabilities,
     draft: &'a mut Draft,
@@ -90,11 +95,12 @@ struct Service<'a> {
     read_already: Vec<Span>,
     /// Keys of other kinds of service.
     misplaced: Vec<(&'static Key, Span)>,
+    offers: &'a mut Offers<'b>,
 }
 
 // === impl Service ===
 
-impl Service<'_> {
+impl Service<'_, '_> {
     fn read(&mut self, mistakes: &mut Mistakes) {
         self.find_kind(mistakes);
         for entry in self.raw.entries.iter().flatten() {
@@ -411,7 +417,7 @@ impl Service<'_> {
     }
 
     /// A line to add, with what is known of the service.
-    fn line_for(&self, key: &'static Key) -> String {
+    fn line_for(&mut self, key: &'static Key) -> String {
         match key.name {
             "type" if self.draft.is_composite() => "add `type = \"composite\"`".to_owned(),
             "type" if self.draft.is_leaf() => {
@@ -419,9 +425,15 @@ impl Service<'_> {
             }
             "type" => "add `type = \"relay\"`, `\"direct\"` or `\"composite\"`".to_owned(),
             "endpoint" => {
-                "add `endpoint = \"tcp://127.0.0.1:9001\"` or `endpoint = \"unix:///run/…\"`"
-                    .to_owned()
+                let port = self.offers.port();
+                format!(
+                    "add `endpoint = \"tcp://127.0.0.1:{port}\"` or `endpoint = \"unix:///run/…\"`"
+                )
             }
+            "targets" => match self.offers.targets(self.raw) {
+                Some(targets) => format!("add `targets = {targets}`"),
+                None => "add `targets = […]` with the names of the services it sends to".to_owned(),
+            },
             name => format!("add `{name} = {}`", key.example),
         }
     }

@@ -34,8 +34,8 @@ pub(super) fn sinks(plan: &Plan, messages: &[MessageAlias]) -> TokenStream {
 
 fn sink(plan: &Plan, service: &ServicePlan) -> TokenStream {
     let ident = names::ident(&service.ident);
-    let alias = names::type_ident(service);
-    let docs = docs::service(plan, service);
+    let alias = names::sink_type(service);
+    let docs = docs::service(plan, service, "Sinks");
     let sink = match &service.kind {
         Kind::Leaf(_) => quote! { #alias::SINK },
         Kind::Composite(_) => quote! { __statics::#ident.get() },
@@ -85,7 +85,7 @@ fn sink_only_at_run_time(service: &ServicePlan, messages: &[MessageAlias]) -> To
         #[doc = #doc]
         pub fn #ident() -> &'static __sink_runtime::DynSink<#message>
         where
-            for<'a> services::#ident: services::#explanation,
+            for<'a> __types::services::#ident: __types::services::#explanation,
         {
             loop {}
         }
@@ -196,7 +196,7 @@ fn source(service: &ServicePlan, messages: &[MessageAlias]) -> TokenStream {
         #[inline]
         #[must_use]
         pub fn #ident() -> __sink_runtime::Source<#message> {
-            __sink_runtime::Source::compiled::<services::#ident>()
+            __sink_runtime::Source::compiled::<__types::services::#ident>()
         }
         #(#old_names)*
     }

@@ -8,11 +8,11 @@ use sink_schema::{
 
 use super::{names, services, types};
 
-/// The author's words, then the facts.
-pub(super) fn service(plan: &Plan, service: &ServicePlan) -> TokenStream {
+/// The author's words, then the facts; `sinks` is the path to `Sinks` from where they stand.
+pub(super) fn service(plan: &Plan, service: &ServicePlan, sinks: &str) -> TokenStream {
     let facts = match &service.kind {
         Kind::Leaf(leaf) => leaf_facts(service, leaf),
-        Kind::Composite(composite) => composite_facts(plan, service, composite),
+        Kind::Composite(composite) => composite_facts(plan, service, composite, sinks),
     };
     lines(words(service).into_iter().chain(facts))
 }
@@ -78,7 +78,12 @@ fn leaf_facts(service: &ServicePlan, leaf: &LeafPlan) -> Vec<String> {
     )]
 }
 
-fn composite_facts(plan: &Plan, service: &ServicePlan, composite: &CompositePlan) -> Vec<String> {
+fn composite_facts(
+    plan: &Plan,
+    service: &ServicePlan,
+    composite: &CompositePlan,
+    sinks: &str,
+) -> Vec<String> {
     let kind = match composite.pattern {
         Pattern::FanOut => "fan-out",
         Pattern::Failover => "failover",
@@ -96,7 +101,11 @@ fn composite_facts(plan: &Plan, service: &ServicePlan, composite: &CompositePlan
     ];
     facts.push(format!(
         "Members: {}.",
-        list(members.iter().map(|member| self::member(composite, member)))
+        list(
+            members
+                .iter()
+                .map(|member| self::member(composite, member, sinks))
+        )
     ));
     if composite.pattern == Pattern::FanOut {
         facts.extend([
@@ -108,14 +117,14 @@ fn composite_facts(plan: &Plan, service: &ServicePlan, composite: &CompositePlan
     facts
 }
 
-fn member(composite: &CompositePlan, member: &ServicePlan) -> String {
+fn member(composite: &CompositePlan, member: &ServicePlan, sinks: &str) -> String {
     let optional = if types::is_optional(composite, member) {
         " (optional)"
     } else {
         ""
     };
     format!(
-        "[`{}`](Sinks::{}){optional}",
+        "[`{}`]({sinks}::{}){optional}",
         crate::text::one_line(&member.name),
         member.ident
     )

@@ -59,9 +59,16 @@ fn unused(aliases: &[MessageAlias], wanted: &str) -> Ident {
 }
 
 /// `type services_toml_line_12 = crate::Tick;`
-pub(super) fn emit(alias: &MessageAlias) -> TokenStream {
+///
+/// What is `nested` stands a module below the one that paths are relative to.
+pub(super) fn emit(alias: &MessageAlias, nested: bool) -> TokenStream {
     let ident = &alias.ident;
     let path: TokenStream = alias.path.parse().unwrap_or_default();
+    let path = match alias.path.split_once("::") {
+        Some(("self", rest)) if nested => format!("super::{rest}").parse().unwrap_or(path),
+        Some(("super", _)) if nested => quote! { super::#path },
+        _ => path,
+    };
     quote! {
         #[allow(non_camel_case_types)]
         type #ident = #path;

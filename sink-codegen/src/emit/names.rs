@@ -1,6 +1,7 @@
 //! Checked names become identifiers.
 
-use proc_macro2::{Ident, Span};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote;
 use sink_schema::{Location, ServicePlan};
 
 /// The accessor and tag of a service: `market_data_relay`, `r#match`.
@@ -11,9 +12,10 @@ pub(super) fn ident(name: &str) -> Ident {
     }
 }
 
-/// The type alias of a service: `MarketDataRelay`.
-pub(super) fn type_ident(service: &ServicePlan) -> Ident {
-    ident(&service.type_ident)
+/// The type alias of a service where it is defined, whatever else has its name: `__types::MarketDataRelay`.
+pub(super) fn sink_type(service: &ServicePlan) -> TokenStream {
+    let alias = ident(&service.type_ident);
+    quote! { __types::#alias }
 }
 
 /// `services.toml:3`.

@@ -6,7 +6,7 @@ use sink_schema::{Delivery, Kind, Plan, ServicePlan};
 
 use super::names;
 
-/// `pub mod services { pub struct market_data_relay; … }`
+/// `pub mod services { pub struct market_data_relay; … }`, for the module of the aliases.
 pub(super) fn emit(plan: &Plan) -> TokenStream {
     let tags = plan.services.iter().map(tag);
     let only_at_run_time = plan
@@ -49,7 +49,7 @@ fn tag(service: &ServicePlan) -> TokenStream {
         pub struct #ident;
         impl super::__sink_runtime::Service for #ident {
             const NAME: &'static str = #name;
-            type Registry = super::__Registry;
+            type Registry = super::super::__Registry;
         }
         #guarantee
     }

@@ -54,7 +54,7 @@ fn set(plan: &Plan, known: &[&ServicePlan]) -> TokenStream {
 
 fn member(plan: &Plan, place: usize, service: &ServicePlan) -> TokenStream {
     let ident = names::ident(&service.ident);
-    let alias = names::type_ident(service);
+    let alias = names::sink_type(service);
     let doc = format!(" [`Sinks::{}`] of this set.", service.ident);
     let place = Literal::usize_unsuffixed(place);
     let sink = match &service.kind {
@@ -77,7 +77,7 @@ fn member(plan: &Plan, place: usize, service: &ServicePlan) -> TokenStream {
 }
 
 fn composite(plan: &Plan, service: &ServicePlan, composite: &CompositePlan) -> TokenStream {
-    let alias = names::type_ident(service);
+    let alias = names::sink_type(service);
     let name = &service.name;
     let branches = types::members(plan, composite).map(|member| {
         let ident = names::ident(&member.ident);
@@ -145,7 +145,7 @@ fn double(
     quote! {
         #[doc = #doc]
         pub fn #ident(self, double: impl __sink_runtime::MessageSink<#message> + 'static) -> Self {
-            SinkSetBuilder { set: self.set.#put::<#message, services::#ident, _>(#place, double) }
+            SinkSetBuilder { set: self.set.#put::<#message, __types::services::#ident, _>(#place, double) }
         }
     }
 }

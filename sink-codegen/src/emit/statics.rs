@@ -95,7 +95,7 @@ fn rows<'a>(table: &'a Table) -> impl Iterator<Item = TokenStream> + 'a {
             let tag = names::ident(&service.ident);
             let place = Literal::usize_unsuffixed(place);
             quote! {
-                impl __sink_runtime::LeafService<#message> for services::#tag {
+                impl __sink_runtime::LeafService<#message> for __types::services::#tag {
                     type Leaves = #ident;
                     const PLACE: usize = #place;
                 }
@@ -105,12 +105,12 @@ fn rows<'a>(table: &'a Table) -> impl Iterator<Item = TokenStream> + 'a {
 
 fn composite(plan: &Plan, service: &ServicePlan, composite: &CompositePlan) -> TokenStream {
     let ident = names::ident(&service.ident);
-    let alias = names::type_ident(service);
+    let alias = names::sink_type(service);
     let name = &service.name;
     let branches = types::members(plan, composite).map(|member| {
         let branch = match &member.kind {
             Kind::Leaf(_) => {
-                let alias = names::type_ident(member);
+                let alias = names::sink_type(member);
                 quote! { super::__sink_runtime::Ref::Static(super::#alias::SINK) }
             }
             Kind::Composite(_) => {

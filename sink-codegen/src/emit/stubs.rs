@@ -12,8 +12,8 @@ use sink_schema::Plan;
 use super::names;
 use crate::generate::Options;
 
-/// `pub type StrategyA = __Broken;`
-pub(super) fn emit(plan: &Plan) -> TokenStream {
+/// `pub type StrategyA = __Broken;`, each behind its name.
+pub(super) fn types(plan: &Plan) -> Vec<(&String, TokenStream)> {
     let mut taken: HashSet<&str> = plan
         .services
         .iter()
@@ -30,11 +30,11 @@ pub(super) fn emit(plan: &Plan) -> TokenStream {
                 " Broken: see the mistakes at `{}`.",
                 names::place(&service.location)
             );
-            quote! {
+            let stub = quote! {
                 #[doc = #doc]
-                #[allow(dead_code, unreachable_pub)]
-                pub type #ident = __Broken;
-            }
+                pub type #ident = super::__Broken;
+            };
+            (&service.type_ident, stub)
         })
         .collect()
 }

@@ -1,29 +1,131 @@
-//! One type alias per service.
+//! One type alias per service, where it can be in nobody's way.
+//!
+//! An alias stands beside `Sinks`, among the user's own items, and a service may well be named like its message or like
+//! something imported there: `[services.tick]` with `crate::Tick`. So the aliases have a module of their own and come out of
+//! it by globs, which give way to whatever has the name already; and so does the module `services`. A glob for each: of a private item that hides one name of a
+//! glob that exports others too, rustc warns.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use sink_schema::{CompositePlan, Kind, LeafPlan, Pattern, Plan, Role, ServicePlan};
 
-use super::{docs, messages, messages::MessageAlias, names};
+use super::{docs, messages, messages::MessageAlias, names, services, stubs};
 
 /// `pub type MarketDataRelay = …` for each service that the program knows.
 pub(super) fn emit(plan: &Plan, messages: &[MessageAlias]) -> TokenStream {
     let known = plan.services.iter().filter(|service| !service.runtime);
-    known
-        .map(|service| alias(plan, service, messages))
-        .collect()
+    let aliases = known.clone().map(|service| alias(plan, service, messages));
+    let stubs = stubs::types(plan);
+    let names = known.map(|service| &service.type_ident);
+    let names = names.chain(stubs.iter().map(|(name, _)| *name));
+    let beside = names.filter(|name| !gives_way(name, messages));
+    let beside: Vec<Ident> = beside.map(|name| names::ident(name)).collect();
+    let modules: Vec<Ident> = beside.iter().map(module).collect();
+    let stubs = stubs.iter().map(|(_, stub)| stub);
+    let services = services::emit(plan);
+    quote! {
+        #[allow(dead_code, non_snake_case, private_bounds, private_interfaces, unreachable_pub, unused_imports, clippy::pedantic)]
+        pub(crate) mod __types {
+            use super::__sink_runtime;
+            #services
+            #(#aliases)*
+            #(#stubs)*
+            pub mod __services { pub use super::services; }
+            #(pub mod #modules { pub use super::#beside; })*
+        }
+        #[allow(unreachable_pub, unused_imports)]
+        pub use __types::{__services::*, #(#modules::*),*};
+    }
+}
+
+/// Puts `items` into a module, out of which comes what a user names: each name by a glob, as above.
+pub(crate) fn in_module(items: &TokenStream, plan: &Plan) -> TokenStream {
+    let inner = names::ident("__sinks_of_this_place");
+    let own = ["Sinks", "Sources", "SinkSet", "SinkSetBuilder"];
+    let own: Vec<Ident> = own.iter().map(|name| names::ident(name)).collect();
+    let own_modules: Vec<Ident> = own.iter().map(module).collect();
+    let messages = messages::aliases(plan);
+    let known = plan.services.iter().filter(|service| !service.runtime);
+    let names = known.map(|service| &service.type_ident);
+    let beside = names.filter(|name| !gives_way(name, &messages));
+    let modules = beside.map(|name| module(&names::ident(name)));
+    quote! {
+        #[allow(non_snake_case, unused_imports)]
+        mod #inner {
+            use super::*;
+            #items
+            #(pub(crate) mod #own_modules { pub use super::#own; })*
+        }
+        #[allow(unreachable_pub, unused_imports)]
+        pub use #inner::{#(#own_modules::*,)* __types::{__services::*, #(#modules::*),*}};
+    }
+}
+
+/// The module that an alias comes out of.
+fn module(alias: &Ident) -> Ident {
+    names::ident(&format!("__{alias}"))
+}
+
+/// Whether the name beside `Sinks` belongs to something else for certain: a glob would give way to an item, but not to
+/// another glob, it would hide the prelude, and a message that is not there would be taken for its sink.
+fn gives_way(name: &str, messages: &[MessageAlias]) -> bool {
+    const GENERATED: [&str; 4] = ["Sinks", "Sources", "SinkSet", "SinkSetBuilder"];
+    const PRELUDE: [&str; 34] = [
+        "Option",
+        "Result",
+        "String",
+        "Vec",
+        "Box",
+        "Send",
+        "Sync",
+        "Sized",
+        "Copy",
+        "Clone",
+        "Drop",
+        "Fn",
+        "FnMut",
+        "FnOnce",
+        "Iterator",
+        "IntoIterator",
+        "Extend",
+        "Default",
+        "Eq",
+        "PartialEq",
+        "Ord",
+        "PartialOrd",
+        "AsRef",
+        "AsMut",
+        "Into",
+        "From",
+        "ToOwned",
+        "ToString",
+        "TryFrom",
+        "TryInto",
+        "FromIterator",
+        "DoubleEndedIterator",
+        "ExactSizeIterator",
+        "Future",
+    ];
+    let is_message = |message: &MessageAlias| {
+        let path = message.path.as_str();
+        let path = path
+            .strip_prefix("crate::")
+            .or_else(|| path.strip_prefix("self::"))
+            .unwrap_or(path);
+        path == name
+    };
+    GENERATED.contains(&name) || PRELUDE.contains(&name) || messages.iter().any(is_message)
 }
 
 fn alias(plan: &Plan, service: &ServicePlan, messages: &[MessageAlias]) -> TokenStream {
-    let ident = names::type_ident(service);
-    let docs = docs::service(plan, service);
+    let ident = names::ident(&service.type_ident);
+    let docs = docs::service(plan, service, "super::Sinks");
     let sink = match &service.kind {
         Kind::Leaf(leaf) => self::leaf(service, leaf, messages),
         Kind::Composite(composite) => self::composite(plan, composite),
     };
     quote! {
         #docs
-        #[allow(dead_code, non_snake_case, private_bounds, private_interfaces, unreachable_pub, clippy::pedantic)]
         pub type #ident = #sink;
     }
 }
@@ -35,13 +137,13 @@ fn leaf(service: &ServicePlan, leaf: &LeafPlan, messages: &[MessageAlias]) -> To
         Role::Relay => quote! { Relay },
         Role::Direct => quote! { Direct },
     };
-    quote! { __sink_runtime::Lazy<__sink_runtime::#kind<#message, services::#tag>> }
+    quote! { __sink_runtime::Lazy<__sink_runtime::#kind<super::#message, services::#tag>> }
 }
 
 fn composite(plan: &Plan, composite: &CompositePlan) -> TokenStream {
     let kind = pattern(composite);
     let branches = members(plan, composite).map(|member| {
-        let ident = names::type_ident(member);
+        let ident = names::ident(&member.type_ident);
         let branch = quote! { __sink_runtime::Ref<#ident> };
         if is_optional(composite, member) {
             quote! { __sink_runtime::Optional<#branch> }

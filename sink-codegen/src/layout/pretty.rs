@@ -15,7 +15,7 @@ pub(crate) fn text(file: syn::File, plan: &Plan, registry: &Registry) -> String 
     let mut out = header(registry);
     let aliases = message_aliases(plan);
     for item in file.items {
-        if is_services(&item) {
+        if holds_services(&item) {
             out.push_str(&services(item, plan));
             continue;
         }
@@ -34,8 +34,8 @@ fn formatted(item: syn::Item) -> String {
     })
 }
 
-fn is_services(item: &syn::Item) -> bool {
-    matches!(item, syn::Item::Mod(item) if item.ident == "services")
+fn holds_services(item: &syn::Item) -> bool {
+    matches!(item, syn::Item::Mod(item) if item.ident == "__types")
 }
 
 /// The tags, each with the line of its service, which rustc then shows when it points at one.
@@ -44,8 +44,8 @@ fn services(item: syn::Item, plan: &Plan) -> String {
     let mut out = String::from("\n");
     for line in formatted(item).lines() {
         out.push_str(line);
-        let tag = |service: &ServicePlan| format!("    pub struct {};", service.ident);
-        if let Some(service) = services.next_if(|service| line == tag(service)) {
+        let tag = |service: &ServicePlan| format!("pub struct {};", service.ident);
+        if let Some(service) = services.next_if(|service| line.trim_start() == tag(service)) {
             let _ = write!(out, " // {}", place(&service.location));
         }
         out.push('\n');

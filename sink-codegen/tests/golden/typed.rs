@@ -6,190 +6,172 @@ type typed_toml_line_10 = crate::Tick; // typed.toml:10: `message` of `ticks`, `
 #[allow(non_camel_case_types)]
 type typed_toml_line_30 = crate::nested::Order; // typed.toml:30: `message` of `orders-eu`, `late` (typed.toml:39)
 
-/// One type per service of the registry: it names the service in types, and carries its guarantee.
 #[allow(
     dead_code,
-    missing_copy_implementations,
-    missing_debug_implementations,
-    non_camel_case_types,
-    unreachable_pub
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unused_imports,
+    clippy::pedantic
 )]
-pub mod services {
-    /// `ticks`, `typed.toml:3`.
-    pub struct ticks; // typed.toml:3
-    impl super::__sink_runtime::Service for ticks {
-        const NAME: &'static str = "ticks";
-        type Registry = super::__Registry;
-    }
-    impl super::__sink_runtime::PromisesAtLeastOnce for ticks {}
-    /// `backup`, `typed.toml:14`.
-    pub struct backup; // typed.toml:14
-    impl super::__sink_runtime::Service for backup {
-        const NAME: &'static str = "backup";
-        type Registry = super::__Registry;
-    }
-    /// `audit`, `typed.toml:20`.
-    pub struct audit; // typed.toml:20
-    impl super::__sink_runtime::Service for audit {
-        const NAME: &'static str = "audit";
-        type Registry = super::__Registry;
-    }
-    /// `orders-eu`, `typed.toml:26`.
-    pub struct orders_eu; // typed.toml:26
-    impl super::__sink_runtime::Service for orders_eu {
-        const NAME: &'static str = "orders-eu";
-        type Registry = super::__Registry;
-    }
-    /// `match`, `typed.toml:33`.
-    pub struct r#match; // typed.toml:33
-    impl super::__sink_runtime::Service for r#match {
-        const NAME: &'static str = "match";
-        type Registry = super::__Registry;
-    }
-    /// `late`, `typed.toml:36`.
-    pub struct late; // typed.toml:36
-    impl super::__sink_runtime::Service for late {
-        const NAME: &'static str = "late";
-        type Registry = super::__Registry;
-    }
-    /// `everywhere`, `typed.toml:42`.
-    pub struct everywhere; // typed.toml:42
-    impl super::__sink_runtime::Service for everywhere {
-        const NAME: &'static str = "everywhere";
-        type Registry = super::__Registry;
-    }
-    impl super::__sink_runtime::PromisesAtLeastOnce for everywhere {}
-    /// `safe`, `typed.toml:49`.
-    pub struct safe; // typed.toml:49
-    impl super::__sink_runtime::Service for safe {
-        const NAME: &'static str = "safe";
-        type Registry = super::__Registry;
-    }
-    #[doc(hidden)]
-    #[diagnostic::on_unimplemented(
-        message = "service `late` exists only at run time: it has `runtime = true` (typed.toml:36)",
-        label = "not known when this was compiled",
-        note = "ask for it by name: `Sinks::dynamic::<crate::nested::Order>(\"late\")?`",
-        note = "or remove `runtime = true` to have its name checked by the compiler"
+pub(crate) mod __types {
+    use super::__sink_runtime;
+    /// One type per service of the registry: it names the service in types, and carries its guarantee.
+    #[allow(
+        dead_code,
+        missing_copy_implementations,
+        missing_debug_implementations,
+        non_camel_case_types,
+        unreachable_pub
     )]
-    pub trait __late_when_compiling {}
-    #[diagnostic::do_not_recommend]
-    impl __late_when_compiling for () {}
+    pub mod services {
+        /// `ticks`, `typed.toml:3`.
+        pub struct ticks; // typed.toml:3
+        impl super::__sink_runtime::Service for ticks {
+            const NAME: &'static str = "ticks";
+            type Registry = super::super::__Registry;
+        }
+        impl super::__sink_runtime::PromisesAtLeastOnce for ticks {}
+        /// `backup`, `typed.toml:14`.
+        pub struct backup; // typed.toml:14
+        impl super::__sink_runtime::Service for backup {
+            const NAME: &'static str = "backup";
+            type Registry = super::super::__Registry;
+        }
+        /// `audit`, `typed.toml:20`.
+        pub struct audit; // typed.toml:20
+        impl super::__sink_runtime::Service for audit {
+            const NAME: &'static str = "audit";
+            type Registry = super::super::__Registry;
+        }
+        /// `orders-eu`, `typed.toml:26`.
+        pub struct orders_eu; // typed.toml:26
+        impl super::__sink_runtime::Service for orders_eu {
+            const NAME: &'static str = "orders-eu";
+            type Registry = super::super::__Registry;
+        }
+        /// `match`, `typed.toml:33`.
+        pub struct r#match; // typed.toml:33
+        impl super::__sink_runtime::Service for r#match {
+            const NAME: &'static str = "match";
+            type Registry = super::super::__Registry;
+        }
+        /// `late`, `typed.toml:36`.
+        pub struct late; // typed.toml:36
+        impl super::__sink_runtime::Service for late {
+            const NAME: &'static str = "late";
+            type Registry = super::super::__Registry;
+        }
+        /// `everywhere`, `typed.toml:42`.
+        pub struct everywhere; // typed.toml:42
+        impl super::__sink_runtime::Service for everywhere {
+            const NAME: &'static str = "everywhere";
+            type Registry = super::super::__Registry;
+        }
+        impl super::__sink_runtime::PromisesAtLeastOnce for everywhere {}
+        /// `safe`, `typed.toml:49`.
+        pub struct safe; // typed.toml:49
+        impl super::__sink_runtime::Service for safe {
+            const NAME: &'static str = "safe";
+            type Registry = super::super::__Registry;
+        }
+        #[doc(hidden)]
+        #[diagnostic::on_unimplemented(
+            message = "service `late` exists only at run time: it has `runtime = true` (typed.toml:36)",
+            label = "not known when this was compiled",
+            note = "ask for it by name: `Sinks::dynamic::<crate::nested::Order>(\"late\")?`",
+            note = "or remove `runtime = true` to have its name checked by the compiler"
+        )]
+        pub trait __late_when_compiling {}
+        #[diagnostic::do_not_recommend]
+        impl __late_when_compiling for () {}
+    }
+    /// Every trade of every pair, see <https://example.org/feed?kind=ticks>.
+    ///
+    /// Not for `Vec<Tick>` batches: those go to \<ticks_batch\>, \[see\] there.
+    ///
+    /// `typed.toml:3` · relay · `unix (private socket of ticks)` · at least once · blocks when full
+    pub type Ticks = __sink_runtime::Lazy<
+        __sink_runtime::Relay<super::typed_toml_line_10, services::ticks>,
+    >;
+    /// `backup`.
+    ///
+    /// `typed.toml:14` · direct · `tcp://127.0.0.1:9000` · at most once · rejects when full
+    pub type Backup = __sink_runtime::Lazy<
+        __sink_runtime::Direct<super::typed_toml_line_10, services::backup>,
+    >;
+    /// `audit`.
+    ///
+    /// `typed.toml:20` · direct · `inproc://audit` · at most once · drops the oldest when full
+    pub type Audit = __sink_runtime::Lazy<
+        __sink_runtime::Direct<super::typed_toml_line_10, services::audit>,
+    >;
+    /// `orders-eu`.
+    ///
+    /// `typed.toml:26` · direct · `tcp://127.0.0.1:9001` · at most once · blocks when full
+    pub type OrdersEu = __sink_runtime::Lazy<
+        __sink_runtime::Direct<super::typed_toml_line_30, services::orders_eu>,
+    >;
+    /// `match`.
+    ///
+    /// `typed.toml:33` · relay · `unix (private socket of match)` · at most once · blocks when full
+    pub type Match = __sink_runtime::Lazy<
+        __sink_runtime::Relay<super::__sink_runtime::Message, services::r#match>,
+    >;
+    /// `everywhere`.
+    ///
+    /// `typed.toml:42` · fan-out · at least once
+    ///
+    /// Members: [`ticks`](super::Sinks::ticks), [`audit`](super::Sinks::audit) (optional).
+    ///
+    /// A message is accepted when every required member has room for it.
+    /// When `ticks` is full, it holds up the others.
+    pub type Everywhere = __sink_runtime::FanOut<
+        (
+            __sink_runtime::Ref<Ticks>,
+            __sink_runtime::Optional<__sink_runtime::Ref<Audit>>,
+        ),
+    >;
+    /// `safe`.
+    ///
+    /// `typed.toml:49` · failover · at most once
+    ///
+    /// Members: [`everywhere`](super::Sinks::everywhere), [`backup`](super::Sinks::backup).
+    pub type Safe = __sink_runtime::Failover<
+        (__sink_runtime::Ref<Everywhere>, __sink_runtime::Ref<Backup>),
+    >;
+    pub mod __services {
+        pub use super::services;
+    }
+    pub mod __Ticks {
+        pub use super::Ticks;
+    }
+    pub mod __Backup {
+        pub use super::Backup;
+    }
+    pub mod __Audit {
+        pub use super::Audit;
+    }
+    pub mod __OrdersEu {
+        pub use super::OrdersEu;
+    }
+    pub mod __Match {
+        pub use super::Match;
+    }
+    pub mod __Everywhere {
+        pub use super::Everywhere;
+    }
+    pub mod __Safe {
+        pub use super::Safe;
+    }
 }
 
-/// Every trade of every pair, see <https://example.org/feed?kind=ticks>.
-///
-/// Not for `Vec<Tick>` batches: those go to \<ticks_batch\>, \[see\] there.
-///
-/// `typed.toml:3` · relay · `unix (private socket of ticks)` · at least once · blocks when full
-#[allow(
-    dead_code,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    clippy::pedantic
-)]
-pub type Ticks = __sink_runtime::Lazy<
-    __sink_runtime::Relay<typed_toml_line_10, services::ticks>,
->;
-
-/// `backup`.
-///
-/// `typed.toml:14` · direct · `tcp://127.0.0.1:9000` · at most once · rejects when full
-#[allow(
-    dead_code,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    clippy::pedantic
-)]
-pub type Backup = __sink_runtime::Lazy<
-    __sink_runtime::Direct<typed_toml_line_10, services::backup>,
->;
-
-/// `audit`.
-///
-/// `typed.toml:20` · direct · `inproc://audit` · at most once · drops the oldest when full
-#[allow(
-    dead_code,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    clippy::pedantic
-)]
-pub type Audit = __sink_runtime::Lazy<
-    __sink_runtime::Direct<typed_toml_line_10, services::audit>,
->;
-
-/// `orders-eu`.
-///
-/// `typed.toml:26` · direct · `tcp://127.0.0.1:9001` · at most once · blocks when full
-#[allow(
-    dead_code,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    clippy::pedantic
-)]
-pub type OrdersEu = __sink_runtime::Lazy<
-    __sink_runtime::Direct<typed_toml_line_30, services::orders_eu>,
->;
-
-/// `match`.
-///
-/// `typed.toml:33` · relay · `unix (private socket of match)` · at most once · blocks when full
-#[allow(
-    dead_code,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    clippy::pedantic
-)]
-pub type Match = __sink_runtime::Lazy<
-    __sink_runtime::Relay<__sink_runtime::Message, services::r#match>,
->;
-
-/// `everywhere`.
-///
-/// `typed.toml:42` · fan-out · at least once
-///
-/// Members: [`ticks`](Sinks::ticks), [`audit`](Sinks::audit) (optional).
-///
-/// A message is accepted when every required member has room for it.
-/// When `ticks` is full, it holds up the others.
-#[allow(
-    dead_code,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    clippy::pedantic
-)]
-pub type Everywhere = __sink_runtime::FanOut<
-    (__sink_runtime::Ref<Ticks>, __sink_runtime::Optional<__sink_runtime::Ref<Audit>>),
->;
-
-/// `safe`.
-///
-/// `typed.toml:49` · failover · at most once
-///
-/// Members: [`everywhere`](Sinks::everywhere), [`backup`](Sinks::backup).
-#[allow(
-    dead_code,
-    non_snake_case,
-    private_bounds,
-    private_interfaces,
-    unreachable_pub,
-    clippy::pedantic
-)]
-pub type Safe = __sink_runtime::Failover<
-    (__sink_runtime::Ref<Everywhere>, __sink_runtime::Ref<Backup>),
->;
+#[allow(unreachable_pub, unused_imports)]
+pub use __types::{
+    __services::*, __Ticks::*, __Backup::*, __Audit::*, __OrdersEu::*, __Match::*,
+    __Everywhere::*, __Safe::*,
+};
 
 #[doc(hidden)]
 #[allow(
@@ -254,52 +236,55 @@ impl __sink_runtime::Leaves<__sink_runtime::Message> for __leaves_of_message {
     }
 }
 
-impl __sink_runtime::LeafService<typed_toml_line_10> for services::ticks {
+impl __sink_runtime::LeafService<typed_toml_line_10> for __types::services::ticks {
     type Leaves = __leaves_of_typed_toml_line_10;
     const PLACE: usize = 0;
 }
 
-impl __sink_runtime::LeafService<typed_toml_line_10> for services::backup {
+impl __sink_runtime::LeafService<typed_toml_line_10> for __types::services::backup {
     type Leaves = __leaves_of_typed_toml_line_10;
     const PLACE: usize = 1;
 }
 
-impl __sink_runtime::LeafService<typed_toml_line_10> for services::audit {
+impl __sink_runtime::LeafService<typed_toml_line_10> for __types::services::audit {
     type Leaves = __leaves_of_typed_toml_line_10;
     const PLACE: usize = 2;
 }
 
-impl __sink_runtime::LeafService<typed_toml_line_30> for services::orders_eu {
+impl __sink_runtime::LeafService<typed_toml_line_30> for __types::services::orders_eu {
     type Leaves = __leaves_of_typed_toml_line_30;
     const PLACE: usize = 0;
 }
 
-impl __sink_runtime::LeafService<__sink_runtime::Message> for services::r#match {
+impl __sink_runtime::LeafService<__sink_runtime::Message>
+for __types::services::r#match {
     type Leaves = __leaves_of_message;
     const PLACE: usize = 0;
 }
 
 #[allow(non_upper_case_globals)]
 mod __statics {
-    pub(super) static everywhere: super::__sink_runtime::Single<super::Everywhere> = super::__sink_runtime::Single::new(
-        super::Everywhere::compiled(
+    pub(super) static everywhere: super::__sink_runtime::Single<
+        super::__types::Everywhere,
+    > = super::__sink_runtime::Single::new(
+        super::__types::Everywhere::compiled(
             "everywhere",
             &super::__REGISTRY,
             (
-                super::__sink_runtime::Ref::Static(super::Ticks::SINK),
+                super::__sink_runtime::Ref::Static(super::__types::Ticks::SINK),
                 super::__sink_runtime::Optional(
-                    super::__sink_runtime::Ref::Static(super::Audit::SINK),
+                    super::__sink_runtime::Ref::Static(super::__types::Audit::SINK),
                 ),
             ),
         ),
     );
-    pub(super) static safe: super::__sink_runtime::Single<super::Safe> = super::__sink_runtime::Single::new(
-        super::Safe::compiled(
+    pub(super) static safe: super::__sink_runtime::Single<super::__types::Safe> = super::__sink_runtime::Single::new(
+        super::__types::Safe::compiled(
             "safe",
             &super::__REGISTRY,
             (
                 super::__sink_runtime::Ref::Single(&everywhere),
-                super::__sink_runtime::Ref::Static(super::Backup::SINK),
+                super::__sink_runtime::Ref::Static(super::__types::Backup::SINK),
             ),
         ),
     );
@@ -330,47 +315,47 @@ impl Sinks {
     ///
     /// `typed.toml:3` · relay · `unix (private socket of ticks)` · at least once · blocks when full
     #[inline]
-    pub fn ticks() -> &'static Ticks {
-        Ticks::SINK
+    pub fn ticks() -> &'static __types::Ticks {
+        __types::Ticks::SINK
     }
     /// The old name of [`Sinks::ticks`].
     #[deprecated(note = "renamed to `Sinks::ticks()` (typed.toml:3)")]
     #[inline]
-    pub fn prices() -> &'static Ticks {
+    pub fn prices() -> &'static __types::Ticks {
         Self::ticks()
     }
     /// `backup`.
     ///
     /// `typed.toml:14` · direct · `tcp://127.0.0.1:9000` · at most once · rejects when full
     #[inline]
-    pub fn backup() -> &'static Backup {
-        Backup::SINK
+    pub fn backup() -> &'static __types::Backup {
+        __types::Backup::SINK
     }
     /// `audit`.
     ///
     /// `typed.toml:20` · direct · `inproc://audit` · at most once · drops the oldest when full
     #[inline]
-    pub fn audit() -> &'static Audit {
-        Audit::SINK
+    pub fn audit() -> &'static __types::Audit {
+        __types::Audit::SINK
     }
     /// `orders-eu`.
     ///
     /// `typed.toml:26` · direct · `tcp://127.0.0.1:9001` · at most once · blocks when full
     #[inline]
-    pub fn orders_eu() -> &'static OrdersEu {
-        OrdersEu::SINK
+    pub fn orders_eu() -> &'static __types::OrdersEu {
+        __types::OrdersEu::SINK
     }
     /// `match`.
     ///
     /// `typed.toml:33` · relay · `unix (private socket of match)` · at most once · blocks when full
     #[inline]
-    pub fn r#match() -> &'static Match {
-        Match::SINK
+    pub fn r#match() -> &'static __types::Match {
+        __types::Match::SINK
     }
     /// `late` exists only at run time (`typed.toml:36`): ask for it with [`Sinks::dynamic`].
     pub fn late() -> &'static __sink_runtime::DynSink<typed_toml_line_30>
     where
-        for<'a> services::late: services::__late_when_compiling,
+        for<'a> __types::services::late: __types::services::__late_when_compiling,
     {
         loop {}
     }
@@ -383,13 +368,13 @@ impl Sinks {
     /// A message is accepted when every required member has room for it.
     /// When `ticks` is full, it holds up the others.
     #[inline]
-    pub fn everywhere() -> &'static Everywhere {
+    pub fn everywhere() -> &'static __types::Everywhere {
         __statics::everywhere.get()
     }
     /// The old name of [`Sinks::everywhere`].
     #[deprecated(note = "renamed to `Sinks::everywhere()` (typed.toml:42)")]
     #[inline]
-    pub fn all() -> &'static Everywhere {
+    pub fn all() -> &'static __types::Everywhere {
         Self::everywhere()
     }
     /// `safe`.
@@ -398,7 +383,7 @@ impl Sinks {
     ///
     /// Members: [`everywhere`](Sinks::everywhere), [`backup`](Sinks::backup).
     #[inline]
-    pub fn safe() -> &'static Safe {
+    pub fn safe() -> &'static __types::Safe {
         __statics::safe.get()
     }
     /// The sink of a service by name, for names known only when the program runs.
@@ -466,7 +451,7 @@ impl Sources {
     #[inline]
     #[must_use]
     pub fn ticks() -> __sink_runtime::Source<typed_toml_line_10> {
-        __sink_runtime::Source::compiled::<services::ticks>()
+        __sink_runtime::Source::compiled::<__types::services::ticks>()
     }
     /// The old name of [`Sources::ticks`].
     #[deprecated(note = "renamed to `Sources::ticks()` (typed.toml:3)")]
@@ -479,25 +464,25 @@ impl Sources {
     #[inline]
     #[must_use]
     pub fn backup() -> __sink_runtime::Source<typed_toml_line_10> {
-        __sink_runtime::Source::compiled::<services::backup>()
+        __sink_runtime::Source::compiled::<__types::services::backup>()
     }
     /// Listens for `audit` at `inproc://audit`. `typed.toml:20`
     #[inline]
     #[must_use]
     pub fn audit() -> __sink_runtime::Source<typed_toml_line_10> {
-        __sink_runtime::Source::compiled::<services::audit>()
+        __sink_runtime::Source::compiled::<__types::services::audit>()
     }
     /// Listens for `orders-eu` at `tcp://127.0.0.1:9101`. `typed.toml:26`
     #[inline]
     #[must_use]
     pub fn orders_eu() -> __sink_runtime::Source<typed_toml_line_30> {
-        __sink_runtime::Source::compiled::<services::orders_eu>()
+        __sink_runtime::Source::compiled::<__types::services::orders_eu>()
     }
     /// Subscribes to `match` at `unix (private socket of match)`. `typed.toml:33`
     #[inline]
     #[must_use]
     pub fn r#match() -> __sink_runtime::Source<__sink_runtime::Message> {
-        __sink_runtime::Source::compiled::<services::r#match>()
+        __sink_runtime::Source::compiled::<__types::services::r#match>()
     }
     /// The receiving end of a service by name, for names known only when the program runs.
     ///
@@ -541,36 +526,36 @@ impl SinkSet {
     }
     /// [`Sinks::ticks`] of this set.
     #[inline]
-    pub fn ticks(&self) -> &::std::sync::Arc<Ticks> {
+    pub fn ticks(&self) -> &::std::sync::Arc<__types::Ticks> {
         self.set.relay(0)
     }
     /// [`Sinks::backup`] of this set.
     #[inline]
-    pub fn backup(&self) -> &::std::sync::Arc<Backup> {
+    pub fn backup(&self) -> &::std::sync::Arc<__types::Backup> {
         self.set.direct(1)
     }
     /// [`Sinks::audit`] of this set.
     #[inline]
-    pub fn audit(&self) -> &::std::sync::Arc<Audit> {
+    pub fn audit(&self) -> &::std::sync::Arc<__types::Audit> {
         self.set.direct(2)
     }
     /// [`Sinks::orders_eu`] of this set.
     #[inline]
-    pub fn orders_eu(&self) -> &::std::sync::Arc<OrdersEu> {
+    pub fn orders_eu(&self) -> &::std::sync::Arc<__types::OrdersEu> {
         self.set.direct(3)
     }
     /// [`Sinks::r#match`] of this set.
     #[inline]
-    pub fn r#match(&self) -> &::std::sync::Arc<Match> {
+    pub fn r#match(&self) -> &::std::sync::Arc<__types::Match> {
         self.set.relay(4)
     }
     /// [`Sinks::everywhere`] of this set.
     #[inline]
-    pub fn everywhere(&self) -> &::std::sync::Arc<Everywhere> {
+    pub fn everywhere(&self) -> &::std::sync::Arc<__types::Everywhere> {
         self.set
             .composite(
                 5,
-                || Everywhere::compiled(
+                || __types::Everywhere::compiled(
                     "everywhere",
                     &__REGISTRY,
                     (
@@ -588,11 +573,11 @@ impl SinkSet {
     }
     /// [`Sinks::safe`] of this set.
     #[inline]
-    pub fn safe(&self) -> &::std::sync::Arc<Safe> {
+    pub fn safe(&self) -> &::std::sync::Arc<__types::Safe> {
         self.set
             .composite(
                 6,
-                || Safe::compiled(
+                || __types::Safe::compiled(
                     "safe",
                     &__REGISTRY,
                     (
@@ -634,7 +619,11 @@ impl SinkSetBuilder {
         SinkSetBuilder {
             set: self
                 .set
-                .double_relay::<typed_toml_line_10, services::ticks, _>(0, double),
+                .double_relay::<
+                    typed_toml_line_10,
+                    __types::services::ticks,
+                    _,
+                >(0, double),
         }
     }
     /// Sends to `double` what goes to [`SinkSet::backup`].
@@ -645,7 +634,11 @@ impl SinkSetBuilder {
         SinkSetBuilder {
             set: self
                 .set
-                .double_direct::<typed_toml_line_10, services::backup, _>(1, double),
+                .double_direct::<
+                    typed_toml_line_10,
+                    __types::services::backup,
+                    _,
+                >(1, double),
         }
     }
     /// Sends to `double` what goes to [`SinkSet::audit`].
@@ -656,7 +649,11 @@ impl SinkSetBuilder {
         SinkSetBuilder {
             set: self
                 .set
-                .double_direct::<typed_toml_line_10, services::audit, _>(2, double),
+                .double_direct::<
+                    typed_toml_line_10,
+                    __types::services::audit,
+                    _,
+                >(2, double),
         }
     }
     /// Sends to `double` what goes to [`SinkSet::orders_eu`].
@@ -667,7 +664,11 @@ impl SinkSetBuilder {
         SinkSetBuilder {
             set: self
                 .set
-                .double_direct::<typed_toml_line_30, services::orders_eu, _>(3, double),
+                .double_direct::<
+                    typed_toml_line_30,
+                    __types::services::orders_eu,
+                    _,
+                >(3, double),
         }
     }
     /// Sends to `double` what goes to [`SinkSet::r#match`].
@@ -678,7 +679,11 @@ impl SinkSetBuilder {
         SinkSetBuilder {
             set: self
                 .set
-                .double_relay::<__sink_runtime::Message, services::r#match, _>(4, double),
+                .double_relay::<
+                    __sink_runtime::Message,
+                    __types::services::r#match,
+                    _,
+                >(4, double),
         }
     }
     /// Lets every leaf that is not replaced keep its messages in memory instead of sending them:

@@ -28,6 +28,10 @@ impl Dice {
     }
 }
 
+const NAMESAKES: [&str; 9] = [
+    "tick", "order", "message", "local", "sinks", "sink_set", "option", "string", "default",
+];
+
 /// A service that composites may target.
 struct Made {
     name: String,
@@ -63,6 +67,10 @@ fn leaf(dice: &mut Dice, out: &mut String, made: &mut Vec<Made>, i: usize) {
     ]);
     let name = match stem {
         "type" if i == 0 => "type".to_owned(),
+        // Whose types have the names of messages, of what is imported beside them, of generated code's own and of the prelude.
+        "x" => NAMESAKES
+            .get(i)
+            .map_or_else(|| format!("x_{i}"), |name| (*name).to_owned()),
         stem => format!("{stem}_{i}"),
     };
     let key = if name

@@ -237,6 +237,16 @@ doc = "Every order."
 "#,
     ),
     (
+        "E0117",
+        r#"a registry or overlay cannot be read"#,
+        r#"The file is not there, may not be read, or is not UTF-8; or a profile was asked for that has no overlay. A registry is named relative to Cargo.toml in build.rs, and relative to the working directory by `--registry`."#,
+        r#"# no file, or none that is text
+"#,
+        r#"[services.orders]
+type = "relay"
+"#,
+    ),
+    (
         "E0120",
         r#"a name is not a Rust identifier"#,
         r#"A service's name becomes a function, a type, a file name and part of a variable. `-` and `.` become `_`; anything else that Rust does not know in a name needs `ident`, or another name."#,
@@ -251,7 +261,7 @@ ident = "candles_4h"
     (
         "E0121",
         r#"a name is reserved"#,
-        r#"`Sinks` has functions of its own, and a type named like one of Rust's prelude would hide it. `ident` gives the service another Rust name."#,
+        r#"`Sinks` has functions of its own, and some names are Rust's. `ident` gives the service another Rust name."#,
         r#"[services.init]
 type = "relay"
 "#,
@@ -1337,19 +1347,6 @@ max_attempts = 20
         r#"[services.orders]
 type = "relay"
 delivery = "at_least_once"
-"#,
-    ),
-    (
-        "W0208",
-        r#"a service's type has the name of a message"#,
-        r#"The service becomes a type in the module of `include_sinks!()`. If that is the crate's root, the message type of the same name is there already."#,
-        r#"[services.tick]
-type = "relay"
-message = "crate::Tick"
-"#,
-        r#"[services.ticks]
-type = "relay"
-message = "crate::Tick"
 "#,
     ),
     (

@@ -1,11 +1,10 @@
-//! rustc's look, by rustc's own renderer. It is given only the lines it shows, so that drawing costs the same in any file.
+//! A mistake as a report in rustc's look. Only the lines it shows are looked at, so that drawing costs the same in any file.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Patch, Renderer, Snippet};
-
-use crate::diagnostics::{Color, Diagnostic, Severity};
+use super::rustc::{self, Change, Mark, Part, Picture, Report};
+use crate::diagnostics::{Color, Diagnostic, Label, Patch, Severity};
 use crate::names::is_invisible;
 use crate::text::{Span, Text};
 
@@ -16,46 +15,42 @@ const SAME_PICTURE_LINES: usize = 40;
 const MAX_DRAWN_BYTES: usize = 4_096;
 
 pub(super) fn draw(sources: &[Text], item: &Diagnostic, color: Color) -> String {
-    let level = match item.severity {
-        Severity::Error => Level::ERROR,
-        Severity::Warning => Level::WARNING,
+    let style = match item.severity {
+        Severity::Error => rustc::ERROR,
+        Severity::Warning => rustc::WARNING,
     };
-    let mut group = Group::with_title(level.primary_title(item.message.as_str()).id(item.code));
-    for picture in pictures(sources, item) {
-        group = group.element(picture);
+    let groups = pictures(sources, item);
+    let mut parts = Vec::new();
+    for group in &groups {
+        parts.push(group.part());
     }
     for note in &item.notes {
-        group = group.element(Level::NOTE.message(note.as_str()));
+        parts.push(Part::Note("note", note));
     }
     for help in &item.help {
-        group = group.element(Level::HELP.message(help.as_str()));
+        parts.push(Part::Note("help", help));
     }
-    let mut report = vec![group];
-    if let Some(patch) = &item.patch {
-        let title = Level::HELP.secondary_title(patch.title.as_str());
-        let span = Span::new(patch.file, patch.range.clone());
-        if let Some((text, lines)) = sources
-            .get(patch.file)
-            .and_then(|text| excerpt(text, &[span]).map(|lines| (text, lines)))
-        {
-            let source = Legible::new(&text.text[lines.bytes.clone()]);
-            let place = source.place(shifted(text, span, lines.bytes.start));
-            let snippet = Snippet::source(source.text)
-                .line_start(lines.first_line + 1)
-                .path(text.path.as_str())
-                .patch(Patch::new(place, patch.replacement.as_str()));
-            report.push(title.element(snippet));
-        } else {
-            report[0] = report[0]
-                .clone()
-                .element(Level::HELP.message(patch.title.as_str()));
+    let place = item.patch.as_ref().and_then(|patch| place(sources, patch));
+    let change = match (&item.patch, &place) {
+        (Some(patch), Some(place)) => Some((patch.title.as_str(), place.change(patch))),
+        (Some(patch), None) => {
+            parts.push(Part::Note("help", &patch.title));
+            None
         }
-    }
-    let renderer = match color {
-        Color::Never => Renderer::plain(),
-        Color::Always => Renderer::styled(),
+        (None, _) => None,
     };
-    let drawn = renderer.render(&report);
+    let report = Report {
+        level: match item.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        },
+        style,
+        code: item.code,
+        title: &item.message,
+        parts,
+        change,
+    };
+    let drawn = rustc::draw(&report, matches!(color, Color::Always));
     let mut tidy: String = drawn
         .lines()
         .map(|line| format!("{}\n", line.trim_end()))
@@ -140,9 +135,25 @@ fn shifted(text: &Text, span: Span, start: usize) -> std::ops::Range<usize> {
     from - start..to - start
 }
 
+/// Lines of a file as they are drawn, with the places marked in them.
+struct Group<'a> {
+    text: &'a Text,
+    labels: Vec<&'a Label>,
+    /// `None` where a line is too long to be drawn.
+    lines: Option<Lines<'a>>,
+}
+
+/// Some lines as they are drawn, and where places are in them.
+struct Lines<'a> {
+    text: &'a Text,
+    first_line: usize,
+    source: Legible<'a>,
+    places: Vec<Range<usize>>,
+}
+
 /// One picture for each group of places that stand near each other, the primary one first.
-fn pictures<'a>(sources: &'a [Text], item: &'a Diagnostic) -> Vec<Element<'a>> {
-    let mut groups: Vec<(usize, Vec<&crate::diagnostics::Label>)> = Vec::new();
+fn pictures<'a>(sources: &'a [Text], item: &'a Diagnostic) -> Vec<Group<'a>> {
+    let mut groups: Vec<(usize, Vec<&'a Label>)> = Vec::new();
     for label in &item.labels {
         let near = groups.iter_mut().find(|(file, labels)| {
             *file == label.span.file
@@ -155,40 +166,77 @@ fn pictures<'a>(sources: &'a [Text], item: &'a Diagnostic) -> Vec<Element<'a>> {
             None => groups.push((label.span.file, vec![label])),
         }
     }
-    groups
-        .iter()
-        .filter_map(|(file, labels)| sources.get(*file).map(|text| picture(text, labels)))
-        .collect()
+    let mut pictures = Vec::new();
+    for (file, labels) in groups {
+        if let Some(text) = sources.get(file) {
+            let spans: Vec<Span> = labels.iter().map(|label| label.span).collect();
+            pictures.push(Group {
+                text,
+                labels,
+                lines: lines(text, &spans),
+            });
+        }
+    }
+    pictures
 }
 
-fn picture<'a>(text: &'a Text, labels: &[&'a crate::diagnostics::Label]) -> Element<'a> {
-    let spans: Vec<Span> = labels.iter().map(|label| label.span).collect();
-    let Some(lines) = excerpt(text, &spans) else {
-        let place = &labels[0].location;
-        return Origin::path(text.path.as_str())
-            .line(place.line as usize)
-            .char_column(place.column as usize)
-            .into();
-    };
+fn lines<'a>(text: &'a Text, spans: &[Span]) -> Option<Lines<'a>> {
+    let lines = excerpt(text, spans)?;
     let source = Legible::new(&text.text[lines.bytes.clone()]);
-    let places: Vec<_> = spans
+    let places = spans
         .iter()
         .map(|span| source.place(shifted(text, *span, lines.bytes.start)))
         .collect();
-    let mut snippet = Snippet::source(source.text)
-        .line_start(lines.first_line + 1)
-        .path(text.path.as_str());
-    for (label, place) in labels.iter().zip(places) {
-        let kind = if label.primary {
-            AnnotationKind::Primary
-        } else {
-            AnnotationKind::Context
+    Some(Lines {
+        text,
+        first_line: lines.first_line + 1,
+        source,
+        places,
+    })
+}
+
+impl Group<'_> {
+    fn part(&self) -> Part<'_> {
+        let path = self.text.path.as_str();
+        let Some(lines) = &self.lines else {
+            let place = &self.labels[0].location;
+            return Part::Place {
+                path,
+                line: place.line as usize,
+                column: place.column as usize,
+            };
         };
-        let annotation = kind.span(place);
-        snippet = snippet.annotation(match label.text.is_empty() {
-            true => annotation,
-            false => annotation.label(label.text.as_str()),
-        });
+        let mut marks = Vec::new();
+        for (label, range) in self.labels.iter().zip(&lines.places) {
+            marks.push(Mark {
+                range: range.clone(),
+                label: &label.text,
+                primary: label.primary,
+            });
+        }
+        Part::Picture(Picture {
+            path,
+            text: &lines.source.text,
+            first_line: lines.first_line,
+            marks,
+        })
     }
-    snippet.into()
+}
+
+/// The lines that a patch changes, where they can be drawn.
+fn place<'a>(sources: &'a [Text], patch: &Patch) -> Option<Lines<'a>> {
+    let text = sources.get(patch.file)?;
+    lines(text, &[Span::new(patch.file, patch.range.clone())])
+}
+
+impl Lines<'_> {
+    fn change<'a>(&'a self, patch: &'a Patch) -> Change<'a> {
+        Change {
+            path: &self.text.path,
+            text: &self.source.text,
+            first_line: self.first_line,
+            range: self.places[0].clone(),
+            replacement: &patch.replacement,
+        }
+    }
 }

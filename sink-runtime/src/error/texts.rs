@@ -1,0 +1,294 @@
+//! What each error says, and what caused it. Written out: a derive costs every crate that depends on this one a second and a half of
+//! building it (docs/BUILD_COST.md).
+
+use std::error::Error;
+use std::fmt::{self, Display, Formatter};
+use std::sync::Arc;
+
+use super::{ConnectError, DecodeError, EncodeError, RegistryError, SendErrorKind, SourceError};
+
+/// Prints `; last attempt: …` where there was one.
+struct Last<'a>(&'a Option<Arc<ConnectError>>);
+
+impl Display for Last<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(error) => write!(f, "; last attempt: {error}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Prints the nearest name where there is one.
+struct Help<'a>(&'a Option<Arc<str>>);
+
+impl Display for Help<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(name) => write!(f, "; did you mean `{name}`?"),
+            None => Ok(()),
+        }
+    }
+}
+
+// === impl SendErrorKind ===
+
+impl Display for SendErrorKind {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full {
+                service,
+                held_messages,
+                buffer_size,
+                held_bytes,
+                buffer_bytes,
+                waited,
+                last,
+            } => write!(
+                f,
+                "`{service}`: buffer full for {waited:?} ({held_messages} of {buffer_size} messages, {held_bytes} of {buffer_bytes} bytes; see buffer_size, buffer_bytes, when_full){}",
+                Last(last)
+            ),
+            Self::TooLarge {
+                service,
+                bytes,
+                limit,
+                key,
+            } => write!(
+                f,
+                "`{service}`: message of {bytes} bytes is larger than {limit} ({key})"
+            ),
+            Self::Encode { service, .. } => write!(f, "`{service}`: message does not encode"),
+            Self::Unconfirmed {
+                service,
+                wanted,
+                waited,
+                last,
+                ..
+            } => write!(
+                f,
+                "`{service}`: not {wanted} within {waited:?} (confirm, send_timeout_ms){}",
+                Last(last)
+            ),
+            Self::Dropped { service } => write!(
+                f,
+                "`{service}`: dropped while it waited to be written (when_full, max_age_ms)"
+            ),
+            Self::Connect { service, .. } => write!(f, "`{service}`: cannot be reached"),
+            Self::Closed { service } => {
+                write!(f, "`{service}`: sink is closed (connect() opens it again)")
+            }
+            Self::NoRuntime { service } => write!(
+                f,
+                "`{service}`: no tokio runtime drives this link yet (send or connect once from inside a runtime, and keep it running)"
+            ),
+            Self::Registry { source } => source.fmt(f),
+            Self::Partial {
+                service,
+                failed,
+                branches,
+                first,
+            } => write!(
+                f,
+                "`{service}`: {failed} of {branches} branches did not take the message: {first}"
+            ),
+            Self::Other { service, text } => write!(f, "`{service}`: {text}"),
+        }
+    }
+}
+
+impl Error for SendErrorKind {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Encode { source, .. } => Some(source),
+            Self::Connect { source, .. } => Some(source),
+            Self::Registry { source } => source.source(),
+            _ => None,
+        }
+    }
+}
+
+// === impl ConnectError ===
+
+impl Display for ConnectError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotThereYet {
+                service,
+                endpoint,
+                attempt,
+                ..
+            } => write!(
+                f,
+                "`{service}`: nobody listens on {endpoint} yet (attempt {attempt})"
+            ),
+            Self::Io {
+                service,
+                endpoint,
+                attempt,
+                ..
+            } => write!(
+                f,
+                "`{service}`: cannot connect to {endpoint} (attempt {attempt})"
+            ),
+            Self::TimedOut {
+                service,
+                endpoint,
+                waited,
+            } => write!(
+                f,
+                "`{service}`: {endpoint} did not answer within {waited:?} (connect_timeout_ms)"
+            ),
+            Self::Refused {
+                service,
+                endpoint,
+                reason,
+            } => write!(f, "`{service}`: {endpoint} refused: {reason}"),
+            Self::Protocol {
+                service,
+                endpoint,
+                reason,
+            } => write!(
+                f,
+                "`{service}`: {endpoint} does not speak the sink protocol: {reason}"
+            ),
+            Self::Lost {
+                service,
+                endpoint,
+                reason,
+            } => write!(f, "`{service}`: connection to {endpoint} lost: {reason}"),
+            Self::GaveUp {
+                service, attempts, ..
+            } => write!(
+                f,
+                "`{service}`: gave up after {attempts} attempts (max_attempts)"
+            ),
+            Self::Closed { service } => write!(f, "`{service}`: sink is closed"),
+            Self::NoRuntime { service } => {
+                write!(f, "`{service}`: no tokio runtime to connect on")
+            }
+            Self::Registry { source } => source.fmt(f),
+            Self::Other { service, text } => write!(f, "`{service}`: {text}"),
+        }
+    }
+}
+
+impl Error for ConnectError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::NotThereYet { source, .. } | Self::Io { source, .. } => Some(source),
+            Self::GaveUp { last, .. } => Some(last),
+            Self::Registry { source } => source.source(),
+            _ => None,
+        }
+    }
+}
+
+// === impl SourceError ===
+
+impl Display for SourceError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gap(gap) => write!(f, "{gap}"),
+            Self::Decode {
+                service,
+                message,
+                sequence,
+                ..
+            } => write!(
+                f,
+                "`{service}`: message {sequence} does not decode as `{message}`"
+            ),
+            Self::Mismatch { service, reason } => {
+                write!(f, "`{service}`: producer sends another type: {reason}")
+            }
+            Self::Bind {
+                service, endpoint, ..
+            } => write!(f, "`{service}`: cannot listen on {endpoint}"),
+            Self::Connect { service, .. } => write!(f, "`{service}`: cannot subscribe"),
+            Self::Registry { source } => source.fmt(f),
+            Self::NoRuntime { service } => {
+                write!(f, "`{service}`: no tokio runtime to receive on")
+            }
+        }
+    }
+}
+
+impl Error for SourceError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Decode { source, .. } => Some(source),
+            Self::Bind { source, .. } => Some(source),
+            Self::Connect { source, .. } => Some(source),
+            Self::Registry { source } => source.source(),
+            _ => None,
+        }
+    }
+}
+
+// === impl RegistryError ===
+
+impl Display for RegistryError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownService {
+                service,
+                registry,
+                help,
+            } => write!(f, "no service `{service}` in {registry}{}", Help(help)),
+            Self::MessageMismatch {
+                service,
+                registry,
+                registered,
+                expected,
+            } => write!(
+                f,
+                "`{service}` carries `{registered}` in {registry}, the program expects `{expected}`"
+            ),
+            Self::Invalid {
+                registry,
+                count,
+                text,
+            } => write!(f, "{count} mistake(s) in {registry}:\n{text}"),
+            Self::Read { registry, .. } => write!(f, "cannot read registry {registry}"),
+            Self::TimedOut { waited } => {
+                write!(f, "registry did not answer within {waited:?}")
+            }
+            Self::NotAtLeastOnce { service } => write!(
+                f,
+                "`{service}` does not promise at-least-once delivery (set delivery = \"at_least_once\")"
+            ),
+            Self::Unsupported { service, text } => write!(f, "`{service}`: {text}"),
+        }
+    }
+}
+
+impl Error for RegistryError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Read { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+// === impl EncodeError and DecodeError ===
+
+impl Display for EncodeError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.codec, self.text)
+    }
+}
+
+impl Error for EncodeError {}
+
+impl Display for DecodeError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.codec, self.text)
+    }
+}
+
+impl Error for DecodeError {}
+
+#[cfg(test)]
+mod tests;
