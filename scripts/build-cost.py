@@ -5,7 +5,9 @@ CPU seconds are user + system of cargo and everything it starts, so they do not 
 wall seconds do. Nothing is downloaded: the repository's Cargo.lock and cargo's cache are used. What is committed is
 measured, not what is being edited.
 
-    python3 scripts/build-cost.py [--write] [--rounds N] [--cold-rounds N] [--only-cold]
+    python3 scripts/build-cost.py [--write] [--rounds N] [--cold-rounds N] [--only generator,tags,edits,cold]
+
+With `--only`, the document keeps the sections that were not measured.
 """
 
 import argparse
@@ -138,18 +140,27 @@ def edits(folder, services, target, rounds, used):
     crate.write("services.toml", text)
     crate.cargo("build")
     noop = [crate.cargo("build") for _ in range(rounds * 3)]
-    source, changed = [], []
+    source, comment, value, service = [], [], [], []
     for n in range(rounds):
         crate.write("src/lib.rs", (crate.folder / "src/lib.rs").read_text() + f"pub fn edit_{n}() {{}}\n")
         source.append(crate.cargo("build"))
         crate.write("services.toml", text + f"# edit {n}\n")
-        changed.append(crate.cargo("build"))
+        comment.append(crate.cargo("build"))
+        middle = text.index(":1", len(text) // 2)
+        text = text[:middle] + f":{2 + n % 4}" + text[middle + 2 :]
+        crate.write("services.toml", text)
+        value.append(crate.cargo("build"))
+        text = f'[services.more_{n}]\ntype = "relay"\nmessage = "crate::Tick"\n' + text
+        crate.write("services.toml", text)
+        service.append(crate.cargo("build"))
     spread = lambda samples, i: Spread([sample[i] for sample in samples])
     return {
         "noop": spread(noop, 0),
         "noop wall": spread(noop, 1),
         "source": spread(source, 0),
-        "registry": spread(changed, 0),
+        "registry": spread(comment, 0),
+        "value": spread(value, 0),
+        "service": spread(service, 0),
     }
 
 
@@ -182,7 +193,7 @@ def tags(folder, services, target, rounds, binary):
         path = crate.folder / "src/sinks.rs"
         code = path.read_text()
         if shared:
-            code = re.sub(r"(__sink_runtime::(?:Relay|Direct)<\s*\w+,\s*)services::svc_\d+", r"\1services::svc_0", code)
+            code = re.sub(r"((?:Relay|Direct|double_relay::|double_direct::)<\s*\w+,\s*)services::svc_\d+", r"\1services::svc_0", code)
         path.write_text(code)
         crate.cargo("build", CARGO_INCREMENTAL="0")
         samples = []
@@ -191,11 +202,6 @@ def tags(folder, services, target, rounds, binary):
             samples.append(crate.cargo("build", CARGO_INCREMENTAL="0")[0])
         results.append(Spread(samples))
     return results
-
-
-def few(services, rounds):
-    """Where one sample takes a minute, one must do."""
-    return rounds if services < 1000 else 1
 
 
 def cold_section(folder, rounds):
@@ -212,21 +218,26 @@ def edits_section(folder, target, rounds):
     lines = [
         "## Every build after it",
         "",
-        "| services | nothing to do, CPU s | wall s | one edit in Rust, CPU s | one edit of the registry, CPU s |",
-        "|---|---|---|---|---|",
+        "CPU seconds, and wall seconds where it says so. The registry is edited in three ways: a comment at its end, an address in its "
+        "middle, and a service at its top, which moves all that is generated to other lines.",
+        "",
+        "| services | nothing to do | wall s | one edit in Rust | a comment in the registry | an address | a service more |",
+        "|---|---|---|---|---|---|---|",
     ]
     numbers = {}
     for services in (10, 100, 1000):
         for used in (False, True):
-            n = numbers[services, used] = edits(folder, services, target, few(services, rounds), used)
+            n = numbers[services, used] = edits(folder, services, target, rounds, used)
             which = "all used" if used else "none used"
-            lines.append(f"| {services:,}, {which} | {n['noop']} | {n['noop wall']} | {n['source']} | {n['registry']} |")
+            lines.append(f"| {services:,}, {which} | {n['noop']} | {n['noop wall']} | {n['source']} | {n['registry']} | {n['value']} | {n['service']} |")
     return lines + [
         "",
         f"Targets: nothing to do in 0.15 s: {verdict(numbers[10, True]['noop wall'].median, 0.15)} wall, "
         f"{verdict(numbers[10, True]['noop'].median, 0.15)} CPU; 1,000 services in 2 s after an edit of the registry (build script, "
-        f"and rustc again over the crate): {verdict(numbers[1000, False]['registry'].median, 2)} if none is used, "
-        f"{verdict(numbers[1000, True]['registry'].median, 2)} if all are.",
+        f"and rustc again over the crate): a comment {verdict(numbers[1000, False]['registry'].median, 2)} if none is used, "
+        f"{verdict(numbers[1000, True]['registry'].median, 2)} if all are; an address {verdict(numbers[1000, False]['value'].median, 2)} and "
+        f"{verdict(numbers[1000, True]['value'].median, 2)}; a service more {verdict(numbers[1000, False]['service'].median, 2)} and "
+        f"{verdict(numbers[1000, True]['service'].median, 2)}.",
         "",
     ]
 
@@ -255,13 +266,19 @@ def tags_section(folder, target, rounds, binary):
         "|---|---|---|---|",
     ]
     for services in (10, 110, 1000):
-        each, one = tags(folder, services, target, few(services, rounds), binary)
+        each, one = tags(folder, services, target, rounds, binary)
         lines.append(f"| {services:,} | {each} | {one} | {each.median - one.median:+.2f} |")
     return lines + [""]
 
 
 # What follows this heading in the document is written by hand and kept.
 BY_HAND = "## What was tried\n"
+HEADINGS = {
+    "generator": "## The generator alone",
+    "tags": "## What a tag per service costs the compiler",
+    "edits": "## Every build after it",
+    "cold": "## A new crate, first build",
+}
 
 
 def main():
@@ -269,8 +286,11 @@ def main():
     parser.add_argument("--write", action="store_true", help="write docs/BUILD_COST.md")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cold-rounds", type=int, default=3, help="first builds take a minute each")
-    parser.add_argument("--only-cold", action="store_true", help="first builds alone; the other tables stay as they are")
+    parser.add_argument("--only", default=",".join(HEADINGS), help="sections to measure, by comma")
     arguments = parser.parse_args()
+    only = arguments.only.split(",")
+    if unknown := set(only) - set(HEADINGS):
+        parser.error(f"no section {', '.join(unknown)}: there are {', '.join(HEADINGS)}")
     rounds = arguments.rounds
 
     archive = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, check=True, capture_output=True).stdout
@@ -282,52 +302,41 @@ def main():
     binary = target / "debug/cargo-sinks"
 
     rustc = subprocess.run(["rustc", "--version"], capture_output=True, text=True).stdout.strip()
-    lines = ["# What sinks cost to build", ""]
-    load = os.getloadavg()[0]
+    measured = {}
     with tempfile.TemporaryDirectory() as folder:
         shared = pathlib.Path(folder) / "shared-target"
-        body = []
-        for section in (
-            lambda: generator_section(folder, shared, rounds),
-            lambda: tags_section(folder, shared, rounds, binary),
-            lambda: edits_section(folder, shared, rounds),
-            lambda: cold_section(folder, arguments.cold_rounds),
-        ):
-            body += section()
-            print("\n".join(body[-12:]), file=sys.stderr, flush=True)
-    lines += [
-        f"Measured by `python3 scripts/build-cost.py --write` ({rustc}, {os.cpu_count()} cores, {platform.system()} "
-        f"{platform.machine()}, dev profile). Medians of {rounds} rounds, one where there are 1,000 services to compile and {arguments.cold_rounds} of first "
-        f"builds, with the least and the most. CPU is user + system of cargo and everything it starts. The load was {load:.0f} at the start and "
-        f"{os.getloadavg()[0]:.0f} at the end: wall seconds of a busy machine are too long, and CPU seconds somewhat.",
-        "",
-        *body,
-    ]
-    text = "\n".join(lines)
+        sections = {
+            "generator": lambda: generator_section(folder, shared, rounds),
+            "tags": lambda: tags_section(folder, shared, rounds, binary),
+            "edits": lambda: edits_section(folder, shared, rounds),
+            "cold": lambda: cold_section(folder, arguments.cold_rounds),
+        }
+        for name in [name for name in sections if name in only]:
+            load = os.getloadavg()[0]
+            heading, *body = sections[name]()
+            samples = arguments.cold_rounds if name == "cold" else rounds
+            body = [heading, "", f"{samples} rounds; load {load:.0f} before, {os.getloadavg()[0]:.0f} after.", *body]
+            measured[name] = "\n".join(body) + "\n"
+            print(measured[name], file=sys.stderr, flush=True)
+    path = ROOT / "docs/BUILD_COST.md"
+    text = document(path.read_text() if path.exists() else "", measured, rustc)
     print(text)
     if arguments.write:
-        path = ROOT / "docs/BUILD_COST.md"
-        old = path.read_text() if path.exists() else ""
-        path.write_text(text + old[old.index(BY_HAND):] if BY_HAND in old else text)
+        path.write_text(text)
 
 
-def only_cold(arguments):
-    """Measures first builds, and puts them in the place of those in the document."""
-    load = os.getloadavg()[0]
-    with tempfile.TemporaryDirectory() as folder:
-        section = cold_section(folder, arguments.cold_rounds)
-    section[1:1] = [
-        "",
-        f"Measured by itself (`--only-cold`, {arguments.cold_rounds} rounds; load {load:.0f} at the start, {os.getloadavg()[0]:.0f} at the end).",
-    ]
-    text = "\n".join(section)
-    print(text)
-    if arguments.write:
-        path = ROOT / "docs/BUILD_COST.md"
-        old = path.read_text()
-        start = old.index(section[0])
-        end = old.index("\n## ", start) + 1
-        path.write_text(old[:start] + text + "\n" + old[end:])
+def document(old, measured, rustc):
+    """The head, a section for each heading, and what is written by hand; what was not measured stays as it is in the old one."""
+    marks = [mark for mark in [*HEADINGS.values(), BY_HAND.strip()] if mark in old]
+    starts = sorted(old.index(mark) for mark in marks)
+    kept = {old[start:].splitlines()[0]: old[start:end] for start, end in zip(starts, [*starts[1:], len(old)])}
+    head = (
+        f"# What sinks cost to build\n\nMeasured by `python3 scripts/build-cost.py --write` ({rustc}, {os.cpu_count()} cores, "
+        f"{platform.system()} {platform.machine()}, dev profile): medians, with the least and the most. CPU is user + system of cargo and "
+        "everything it starts. Each section says how loaded the machine was: wall seconds of a busy machine are too long, and CPU seconds somewhat.\n\n"
+    )
+    sections = [measured.get(name) or kept.get(heading, "") for name, heading in HEADINGS.items()]
+    return head + "".join(sections) + kept.get(BY_HAND.strip(), "")
 
 
 def verdict(value, target):

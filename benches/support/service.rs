@@ -78,11 +78,25 @@ macro_rules! service {
             type Registry = $crate::support::service::Registry;
         }
 
+        impl sink_runtime::Leaves<$message> for $tag {
+            #[inline]
+            fn slots() -> &'static [sink_runtime::Slot<$message>] {
+                static SLOTS: [sink_runtime::Slot<$message>; 1] = sink_runtime::Slot::table::<
+                    $crate::support::service::Registry,
+                    1,
+                >([stringify!($name)]);
+                &SLOTS
+            }
+        }
+
+        impl sink_runtime::LeafService<$message> for $tag {
+            type Leaves = Self;
+            const PLACE: usize = 0;
+        }
+
         #[inline]
         fn $name() -> &'static sink_runtime::Lazy<sink_runtime::Direct<$message, $tag>> {
-            static SINK: sink_runtime::Lazy<sink_runtime::Direct<$message, $tag>> =
-                sink_runtime::Lazy::<sink_runtime::Direct<$message, $tag>>::leaf();
-            &SINK
+            sink_runtime::Lazy::<sink_runtime::Direct<$message, $tag>>::SINK
         }
     };
 }

@@ -3,6 +3,7 @@
 use std::cell::{OnceCell, RefCell};
 use std::fmt;
 use std::future::Future;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -153,7 +154,7 @@ pub trait Branch<M>: DynMessageSink<M> {
         M: Send + 'static,
         Self: MessageSink<M> + Sized + 'static,
     {
-        lazy.inner()
+        &lazy.inner
     }
 }
 
@@ -164,13 +165,6 @@ pub struct Member<'a, M> {
 }
 
 impl<'a, M> Member<'a, M> {
-    fn of(branch: &'a impl Branch<M>) -> Self {
-        Self {
-            sink: branch.as_branch(),
-            required: branch.is_required(),
-        }
-    }
-
     /// Whether the composite's acceptance depends on it.
     pub(crate) fn is_required(&self) -> bool {
         self.required
@@ -200,10 +194,35 @@ impl<M> fmt::Debug for Member<'_, M> {
 
 /// A composite's member: a static, or shared with an owner.
 pub enum Ref<S: 'static> {
-    /// A generated static.
+    /// A generated leaf.
     Static(&'static S),
     /// Shared with a `SinkSet`.
     Shared(Arc<S>),
+    /// A generated composite.
+    Single(&'static Single<S>),
+}
+
+/// A generated composite: it lives as long as the program, so that nothing is compiled that would drop it and its members.
+pub struct Single<S>(ManuallyDrop<S>);
+
+impl<S> Single<S> {
+    /// For a static.
+    #[must_use]
+    pub const fn new(sink: S) -> Self {
+        Self(ManuallyDrop::new(sink))
+    }
+
+    /// The composite.
+    #[inline]
+    pub fn get(&self) -> &S {
+        &self.0
+    }
+}
+
+impl<S> fmt::Debug for Single<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Single<{}>", std::any::type_name::<S>())
+    }
 }
 
 impl<S> Ref<S> {
@@ -212,6 +231,7 @@ impl<S> Ref<S> {
         match self {
             Self::Static(sink) => sink,
             Self::Shared(sink) => sink,
+            Self::Single(sink) => sink.get(),
         }
     }
 }
@@ -221,6 +241,7 @@ impl<S> Clone for Ref<S> {
         match self {
             Self::Static(sink) => Self::Static(sink),
             Self::Shared(sink) => Self::Shared(Arc::clone(sink)),
+            Self::Single(sink) => Self::Single(sink),
         }
     }
 }
@@ -315,14 +336,14 @@ macro_rules! tuple_branches {
     ($count:literal: $($name:ident $index:tt),+) => {
         impl<M: Send + 'static, $($name: Branch<M>),+> Branches<M> for ($($name,)+) {
             fn with(&self, use_them: &mut dyn FnMut(&[Member<'_, M>])) {
-                use_them(&[$(Member::of(&self.$index)),+]);
+                use_them(&[$(Member { sink: self.$index.as_branch(), required: self.$index.is_required() }),+]);
             }
             fn count(&self) -> usize {
                 $count
             }
             fn get(&self, index: usize) -> Option<Member<'_, M>> {
                 match index {
-                    $($index => Some(Member::of(&self.$index)),)+
+                    $($index => Some(Member { sink: self.$index.as_branch(), required: self.$index.is_required() }),)+
                     _ => None,
                 }
             }

@@ -1,14 +1,12 @@
-//! A sink that does nothing until it is used: the generated statics, and anyone's own sink.
+//! A sink that does nothing until it is used: the generated leaves, and anyone's own sink.
 
 use std::any::Any;
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
+use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-
-use pin_project_lite::pin_project;
 
 use crate::composite::{Branch, Encoded, Reserved, forward_branch};
 use crate::dynamic::DynSink;
@@ -17,7 +15,7 @@ use crate::life::SinkState;
 use crate::message::MessageType;
 use crate::receipt::{Level, Lost, Receipt};
 use crate::report::{BatchReport, DrainReport};
-use crate::service::{PromisesAtLeastOnce, Service};
+use crate::service::{LeafService, PromisesAtLeastOnce, Service};
 use crate::sink::{AtLeastOnce, MessageSink, forward_sink};
 use crate::slot::Slot;
 use crate::transport::BoxFuture;
@@ -25,7 +23,7 @@ use crate::{Direct, Relay};
 
 /// A sink opened when it is first used.
 ///
-/// Generated sinks are const-constructed statics of this type. For a sink of your own,
+/// Generated leaves are constants of this type. For a sink of your own,
 /// [`Lazy::new`] takes the function that opens it: one attempt at a time, in a task of its own, however many callers wait.
 ///
 /// ```
@@ -35,17 +33,32 @@ use crate::{Direct, Relay};
 /// # let _: Lazy<DynSink> = sink;
 /// ```
 pub struct Lazy<S> {
-    inner: Inner<S>,
+    pub(crate) inner: Inner<S>,
 }
 
-pub(crate) enum Inner<S> {
-    /// A leaf: its own link is lazy.
-    Leaf(S),
-    Opening(Opens),
+/// What [`Lazy`] holds, and a sink that opens the one it is of.
+pub(crate) struct Inner<S> {
+    /// Nothing in a generated leaf, for its tag says where its slot is.
+    pub(crate) opens: Option<Opens>,
+    sink: PhantomData<fn() -> S>,
 }
 
-/// An `Arc<Opening<S>>` that does not say so: a generated sink, which has none, would pay for one in code for every service
-/// (fourteen functions that drop it, and the proof that it may be shared).
+impl<S> Inner<S> {
+    const GENERATED: Self = Self {
+        opens: None,
+        sink: PhantomData,
+    };
+
+    const fn of(opens: Opens) -> Self {
+        Self {
+            opens: Some(opens),
+            sink: PhantomData,
+        }
+    }
+}
+
+/// An `Arc<Opening<S>>`, or the slot of a double that stands in a generated leaf's place, without saying so: a generated sink
+/// would pay for either in code for every service (functions that drop it, and the proof that it may be shared).
 pub(crate) struct Opens(Box<dyn Any + Send + Sync>);
 
 impl Opens {
@@ -57,6 +70,16 @@ impl Opens {
         self.0
             .downcast_ref()
             .expect("`Lazy::new` puts in what opens its own sink")
+    }
+
+    fn doubled<M: Send + 'static>(slot: Slot<M>) -> Self {
+        Self(Box::new(slot))
+    }
+
+    pub(crate) fn double<M: 'static>(&self) -> &Slot<M> {
+        self.0
+            .downcast_ref()
+            .expect("only the generator makes a leaf, and it has nothing to open")
     }
 }
 
@@ -84,12 +107,17 @@ struct Attempt {
 
 macro_rules! leaf_methods {
     ($name:ident) => {
-        impl<M, T: Service> Lazy<$name<M, T>> {
-            /// A generated sink; does nothing.
-            #[must_use]
-            pub const fn leaf() -> Self {
+        impl<M: 'static, T: 'static> Lazy<$name<M, T>> {
+            /// The service's sink, as its accessor gives it: a value that holds nothing, for its tag says where its slot is.
+            pub const SINK: &'static Self = &Self {
+                inner: Inner::GENERATED,
+            };
+        }
+
+        impl<M: Send + 'static, T: Service> Lazy<$name<M, T>> {
+            pub(crate) const fn real() -> Self {
                 Self {
-                    inner: Inner::Leaf($name::unopened()),
+                    inner: Inner::GENERATED,
                 }
             }
 
@@ -97,32 +125,15 @@ macro_rules! leaf_methods {
             #[must_use]
             pub fn double(sink: DynSink<M>) -> Self {
                 Self {
-                    inner: Inner::Leaf($name::of(Slot::new::<T>().doubled(sink))),
+                    inner: Inner::of(Opens::doubled(Slot::doubled::<T>(sink))),
                 }
             }
-        }
 
-        impl<M: Send + 'static, T: Service> Lazy<$name<M, T>> {
             /// A double in the service's place that keeps what it is sent.
             #[must_use]
             pub fn recording() -> Self {
                 Self {
-                    inner: Inner::Leaf($name::of(Slot::new::<T>().recording())),
-                }
-            }
-        }
-
-        impl<M, T> Lazy<$name<M, T>> {
-            /// The leaf without its tag.
-            #[inline(always)]
-            pub(crate) fn slot(&self) -> &Slot<M> {
-                match &self.inner {
-                    Inner::Leaf(leaf) => leaf.slot(),
-                    Inner::Opening(_) => {
-                        unreachable!(
-                            "only the generator makes this sink, and it has nothing to open"
-                        )
-                    }
+                    inner: Inner::of(Opens::doubled(Slot::<M>::recording::<T>())),
                 }
             }
         }
@@ -131,11 +142,15 @@ macro_rules! leaf_methods {
             /// What [`recording`](Self::recording) has kept; `None` for any other sink.
             #[must_use]
             pub fn recorded(&self) -> Option<&crate::testing::Recording<M>> {
-                self.slot().recorded()
+                self.inner.opens.as_ref()?.double().recorded()
             }
         }
 
-        impl<M: MessageType, T: Service> Lazy<$name<M, T>> {
+        impl<M: MessageType, T: LeafService<M>> Lazy<$name<M, T>> {
+            fn slot(&self) -> &Slot<M> {
+                <$name<M, T> as MessageSink<M>>::of_lazy(self)
+            }
+
             /// Where every message is.
             #[must_use]
             pub fn ledger(&self) -> crate::Ledger {
@@ -183,7 +198,7 @@ impl<S: Send + Sync + 'static> Lazy<S> {
             })
         });
         Self {
-            inner: Inner::Opening(Opens::new(Arc::new(Opening {
+            inner: Inner::of(Opens::new(Arc::new(Opening {
                 open,
                 sink: OnceLock::new(),
                 attempt: Mutex::default(),
@@ -284,98 +299,47 @@ impl<S> Drop for AttemptGuard<S> {
     }
 }
 
-pin_project! {
-    /// The inner sink's own future, or one that opens it first.
-    #[project = EitherProjection]
-    pub(crate) enum Either<L, R> {
-        Left { #[pin] left: L },
-        Right { #[pin] right: R },
-    }
-}
-
-impl<L: Future, R: Future<Output = L::Output>> Future for Either<L, R> {
-    type Output = L::Output;
-
-    #[inline(always)]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project() {
-            EitherProjection::Left { left } => left.poll(cx),
-            EitherProjection::Right { right } => right.poll(cx),
-        }
-    }
-}
-
-impl<S> Lazy<S> {
-    #[inline(always)]
-    pub(crate) const fn inner(&self) -> &Inner<S> {
-        &self.inner
-    }
-}
-
 impl<M: Send + 'static, S: MessageSink<M> + 'static> MessageSink<M> for Lazy<S> {
     forward_sink!(self => *S::of_lazy(self));
 }
 
 impl<M: Send + 'static, S: MessageSink<M> + 'static> MessageSink<M> for Inner<S> {
-    #[inline(always)]
-    fn send(&self, message: M) -> impl Future<Output = Result<Receipt, SendError<M>>> + Send {
-        match self {
-            Inner::Leaf(leaf) => Either::Left {
-                left: leaf.send(message),
-            },
-            Inner::Opening(opens) => Either::Right {
-                right: async move {
-                    match opens.of::<S>().opened().await {
-                        Ok(sink) => sink.send(message).await,
-                        Err(error) => Err(SendError::new(unopened(error), Some(message))),
-                    }
-                },
-            },
+    async fn send(&self, message: M) -> Result<Receipt, SendError<M>> {
+        match self.opening().opened().await {
+            Ok(sink) => sink.send(message).await,
+            Err(error) => Err(SendError::new(unopened(error), Some(message))),
         }
     }
 
-    #[inline]
     fn try_send(&self, message: M) -> Result<Receipt, SendError<M>> {
-        match self {
-            Inner::Leaf(leaf) => leaf.try_send(message),
-            Inner::Opening(opens) => match opens.of::<S>().sink.get() {
-                Some(sink) => sink.try_send(message),
-                None => {
-                    // Begins to open, so that a later call finds the sink there.
-                    let mut joined = None;
-                    let mut context = Context::from_waker(Waker::noop());
-                    let error = match opens.of::<S>().poll_attempt(&mut joined, &mut context) {
-                        Poll::Ready(Err(error)) => error,
-                        _ => ConnectError::Other {
-                            service: Arc::from("lazy"),
-                            text: Arc::from("still opening"),
-                        },
-                    };
-                    Err(SendError::new(unopened(error), Some(message)))
-                }
-            },
+        match self.opened() {
+            Some(sink) => sink.try_send(message),
+            None => {
+                // Begins to open, so that a later call finds the sink there.
+                let mut joined = None;
+                let mut context = Context::from_waker(Waker::noop());
+                let error = match self.opening().poll_attempt(&mut joined, &mut context) {
+                    Poll::Ready(Err(error)) => error,
+                    _ => ConnectError::Other {
+                        service: Arc::from("lazy"),
+                        text: Arc::from("still opening"),
+                    },
+                };
+                Err(SendError::new(unopened(error), Some(message)))
+            }
         }
     }
 
-    #[inline]
     fn send_now(&self, message: M) -> Result<Result<Receipt, SendError<M>>, M> {
-        match self {
-            Inner::Leaf(leaf) => leaf.send_now(message),
-            Inner::Opening(opens) => match opens.of::<S>().sink.get() {
-                Some(sink) => sink.send_now(message),
-                None => Err(message),
-            },
+        match self.opened() {
+            Some(sink) => sink.send_now(message),
+            None => Err(message),
         }
     }
 
     async fn ready(&self) {
-        match self {
-            Inner::Leaf(leaf) => leaf.ready().await,
-            Inner::Opening(opens) => {
-                if let Ok(sink) = opens.of::<S>().opened().await {
-                    sink.ready().await;
-                }
-            }
+        if let Ok(sink) = self.opening().opened().await {
+            sink.ready().await;
         }
     }
 
@@ -401,10 +365,7 @@ impl<M: Send + 'static, S: MessageSink<M> + 'static> MessageSink<M> for Inner<S>
     }
 
     async fn connect(&self) -> Result<(), ConnectError> {
-        match self {
-            Inner::Leaf(leaf) => leaf.connect().await,
-            Inner::Opening(opens) => opens.of::<S>().attempt().await?.connect().await,
-        }
+        self.opening().attempt().await?.connect().await
     }
 
     async fn disconnect(&self) -> Result<(), ConnectError> {
@@ -433,10 +394,14 @@ impl<M: Send + 'static, S: MessageSink<M> + 'static> MessageSink<M> for Inner<S>
 impl<S: 'static> Inner<S> {
     /// The inner sink, if it is there.
     fn opened(&self) -> Option<&S> {
-        match self {
-            Self::Leaf(leaf) => Some(leaf),
-            Self::Opening(opens) => opens.of::<S>().sink.get(),
-        }
+        self.opening().sink.get()
+    }
+
+    fn opening(&self) -> &Arc<Opening<S>> {
+        self.opens
+            .as_ref()
+            .expect("a generated leaf does not hand its calls here")
+            .of()
     }
 }
 
@@ -488,15 +453,12 @@ impl<M: Send + 'static, S: Branch<M> + MessageSink<M> + 'static> Branch<M> for I
     }
 
     fn room(&self) -> BoxFuture<'_, Result<(), SendErrorKind>> {
-        match self {
-            Inner::Leaf(leaf) => leaf.room(),
-            Inner::Opening(opens) => Box::pin(async move {
-                match opens.of::<S>().opened().await {
-                    Ok(sink) => sink.room().await,
-                    Err(error) => Err(unopened(error)),
-                }
-            }),
-        }
+        Box::pin(async move {
+            match self.opening().opened().await {
+                Ok(sink) => sink.room().await,
+                Err(error) => Err(unopened(error)),
+            }
+        })
     }
 
     fn as_branch(&self) -> &dyn Branch<M> {

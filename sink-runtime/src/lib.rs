@@ -80,7 +80,7 @@ pub mod __private;
 pub use carrier::{Carrier, Dialing};
 pub use codec::Codec;
 pub use composite::{
-    AtLeastOnceBranch, Branch, Branches, Encoded, Member, Members, Optional, Ref, Reserved,
+    AtLeastOnceBranch, Branch, Branches, Encoded, Member, Members, Optional, Ref, Reserved, Single,
 };
 pub use direct::Direct;
 pub use dynamic::{AtLeastOnceSink, DynMessageSink, DynSink};
@@ -103,8 +103,9 @@ pub use relay::Relay;
 pub use report::{BatchError, BatchReport, DrainReport, UndeliveredMessage};
 #[doc(no_inline)]
 pub use serde;
-pub use service::{Compiled, Expect, PromisesAtLeastOnce, Service};
+pub use service::{Compiled, Expect, LeafService, Leaves, PromisesAtLeastOnce, Service};
 pub use set::Set;
 pub use sink::{AtLeastOnce, MessageSink};
+pub use slot::Slot;
 pub use source::{Delivery, From, Gap, GapCause, Source, SourceLedger};
 pub use transport::Endpoint;

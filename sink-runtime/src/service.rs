@@ -2,6 +2,7 @@
 
 use crate::message::MessageType;
 use crate::registry::CompiledRegistry;
+use crate::slot::Slot;
 
 /// A service of a compiled-in registry; implemented by the tags that the generator prints.
 #[diagnostic::on_unimplemented(
@@ -26,6 +27,24 @@ pub trait Service: Send + Sync + 'static {
 pub trait Compiled {
     /// The registry.
     fn registry() -> &'static CompiledRegistry;
+}
+
+/// A relay or direct service that carries `M`; implemented by the tags that the generator prints.
+///
+/// The tag alone says where the service's sink is, so that the sink itself holds nothing: the compiler has one static for all
+/// services of a message type, and nothing to prove, to lay out or to drop for each of them.
+pub trait LeafService<M: 'static>: Service {
+    /// All leaves of the registry that carry `M`.
+    type Leaves: Leaves<M>;
+
+    /// The service's place among them.
+    const PLACE: usize;
+}
+
+/// The leaves of a compiled-in registry that carry one message type.
+pub trait Leaves<M: 'static> {
+    /// A slot for each, made by [`Slot::table`].
+    fn slots() -> &'static [Slot<M>];
 }
 
 /// A service whose `delivery` is `"at_least_once"`; implemented by the generator.

@@ -5,6 +5,11 @@ use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use crate::dynamic::DynSink;
+use crate::service::Service;
+use crate::sink::MessageSink;
+use crate::{Direct, Lazy, Relay};
+
 /// One place for each service of a registry, in the registry's order; generated code alone numbers them.
 pub struct Set {
     places: Box<[OnceLock<Made>]>,
@@ -31,24 +36,14 @@ impl Set {
         }
     }
 
-    /// Puts a sink in its place, instead of one that was put there before.
-    #[must_use = "the set is changed in what is returned"]
-    pub fn with<S: Send + Sync + 'static>(mut self, place: usize, sink: S) -> Self {
+    fn with<S: Send + Sync + 'static>(mut self, place: usize, sink: S) -> Self {
         if let Some(place) = self.places.get_mut(place) {
             *place = OnceLock::from(Box::new(Arc::new(sink)) as Made);
         }
         self
     }
 
-    /// Lets leaves that nothing is put in the place of keep their messages in memory.
-    #[must_use = "the set is changed in what is returned"]
-    pub fn others_recording(mut self) -> Self {
-        self.others = Others::Recording;
-        self
-    }
-
-    /// The leaf at a place, made as the set says if there is none yet.
-    pub fn leaf<S: Send + Sync + 'static>(
+    fn leaf<S: Send + Sync + 'static>(
         &self,
         place: usize,
         real: fn() -> S,
@@ -59,6 +54,13 @@ impl Set {
             Others::Recording => recording,
         };
         self.composite(place, make)
+    }
+
+    /// Lets leaves that nothing is put in the place of keep their messages in memory.
+    #[must_use = "the set is changed in what is returned"]
+    pub fn others_recording(mut self) -> Self {
+        self.others = Others::Recording;
+        self
     }
 
     /// The composite at a place, made if there is none yet.
@@ -72,6 +74,38 @@ impl Set {
             .expect("generated code gives each place one type")
     }
 }
+
+// The kinds by name, so that what their sinks must be is proven here and not for each service.
+macro_rules! leaves {
+    ($name:ident, $leaf:ident, $double:ident) => {
+        impl Set {
+            /// The leaf at a place, made as the set says if there is none yet.
+            pub fn $leaf<M: Send + 'static, T: Service>(
+                &self,
+                place: usize,
+            ) -> &Arc<Lazy<$name<M, T>>> {
+                self.leaf(
+                    place,
+                    Lazy::<$name<M, T>>::real,
+                    Lazy::<$name<M, T>>::recording,
+                )
+            }
+
+            /// Puts a double in the place of a leaf, instead of one that was put there before.
+            #[must_use = "the set is changed in what is returned"]
+            pub fn $double<M, T, D>(self, place: usize, double: D) -> Self
+            where
+                M: Send + 'static,
+                T: Service,
+                D: MessageSink<M> + 'static,
+            {
+                self.with(place, Lazy::<$name<M, T>>::double(DynSink::new(double)))
+            }
+        }
+    };
+}
+leaves!(Relay, relay, double_relay);
+leaves!(Direct, direct, double_direct);
 
 impl fmt::Debug for Set {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -126,7 +126,7 @@ where
     where
         Self: Sized + 'static,
     {
-        lazy.inner()
+        &lazy.inner
     }
 }
 

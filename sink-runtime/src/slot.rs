@@ -1,5 +1,6 @@
 //! Where a generated leaf finds its link: looked up in the registry at first use, or a double put in its place.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -33,7 +34,7 @@ pub(crate) enum Place<M> {
 ///
 /// It carries what a service's tag says as values: everything below it is compiled once for a message type, however many
 /// services carry that.
-pub(crate) struct Slot<M> {
+pub struct Slot<M> {
     place: OnceLock<Place<M>>,
     recording: Option<Recording<M>>,
     service: &'static str,
@@ -41,25 +42,33 @@ pub(crate) struct Slot<M> {
 }
 
 impl<M> Slot<M> {
-    pub(crate) const fn new<T: Service>() -> Self {
+    /// Slots for services of one registry, in this order: not yet looked up, no I/O, no allocation.
+    #[must_use]
+    pub const fn table<R: Compiled, const N: usize>(services: [&'static str; N]) -> [Self; N] {
+        let mut table = [const {
+            Self {
+                place: OnceLock::new(),
+                recording: None,
+                service: "",
+                registry: R::registry,
+            }
+        }; N];
+        let mut place = 0;
+        while place < N {
+            table[place].service = services[place];
+            place += 1;
+        }
+        table
+    }
+
+    /// `sink` in the place of a service.
+    pub(crate) fn doubled<T: Service>(sink: DynSink<M>) -> Self {
         Self {
-            place: OnceLock::new(),
+            place: OnceLock::from(Place::Double(sink)),
             recording: None,
             service: T::NAME,
             registry: <T::Registry as Compiled>::registry,
         }
-    }
-
-    /// `sink` in this one's place.
-    pub(crate) fn doubled(self, sink: DynSink<M>) -> Self {
-        Self {
-            place: OnceLock::from(Place::Double(sink)),
-            ..self
-        }
-    }
-
-    pub(crate) fn service(&self) -> &'static str {
-        self.service
     }
 
     pub(crate) fn recorded(&self) -> Option<&Recording<M>> {
@@ -69,12 +78,11 @@ impl<M> Slot<M> {
 
 impl<M: Send + 'static> Slot<M> {
     /// A double that keeps what it is sent.
-    pub(crate) fn recording(self) -> Self {
+    pub(crate) fn recording<T: Service>() -> Self {
         let recording = Recording::new();
         Self {
-            place: OnceLock::from(Place::Double(DynSink::new(recording.clone()))),
-            recording: Some(recording),
-            ..self
+            recording: Some(recording.clone()),
+            ..Self::doubled::<T>(DynSink::new(recording))
         }
     }
 }
@@ -221,7 +229,7 @@ pub(crate) fn unprovisioned<M>(error: RegistryError, message: M) -> SendError<M>
 
 /// The future of a send through a generated leaf: the message, held once, and what waits, on the heap. Flat, because each layer of
 /// an enum in an enum would move the message, and check for what is not there when it is dropped (together a third of a send).
-pub(crate) struct LeafSend<'a, M> {
+pub struct LeafSend<'a, M> {
     message: Option<M>,
     slot: &'a Slot<M>,
     slow: Option<Box<Slow<'a, M>>>,
@@ -230,10 +238,18 @@ pub(crate) struct LeafSend<'a, M> {
 
 impl<M> Unpin for LeafSend<'_, M> {}
 
+impl<M> fmt::Debug for LeafSend<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LeafSend").field(&self.slot.service).finish()
+    }
+}
+
 impl<M: MessageType> Future for LeafSend<'_, M> {
     type Output = Result<Receipt, SendError<M>>;
 
-    #[inline(always)]
+    // In a build without optimisation rustc obeys too, and would compile all of this anew for every `.await`: half of what a
+    // thousand sends cost.
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         if this.begun {
@@ -336,37 +352,29 @@ impl<M: MessageType> Branch<M> for Slot<M> {
     }
 }
 
+impl<M> fmt::Debug for Slot<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Slot").field(&self.service).finish()
+    }
+}
+
 /// Gives a generated leaf type its sink: both kinds are one link, told apart by what the registry says of them.
 ///
 /// The tag `T` ends here: whatever is called is a method of the slot, which has no tag.
 macro_rules! leaf_sink {
     ($name:ident) => {
-        impl<M, T: $crate::Service> $name<M, T> {
-            /// Not yet looked up in the registry: no I/O, no allocation.
-            pub(crate) const fn unopened() -> Self {
-                Self::of($crate::slot::Slot::new::<T>())
-            }
-        }
-
-        impl<M, T> $name<M, T> {
-            pub(crate) const fn of(slot: $crate::slot::Slot<M>) -> Self {
-                Self {
-                    slot,
-                    service: std::marker::PhantomData,
-                }
-            }
-
+        impl<M: 'static, T: $crate::LeafService<M>> $name<M, T> {
             #[inline(always)]
-            pub(crate) const fn slot(&self) -> &$crate::slot::Slot<M> {
-                &self.slot
+            fn slot() -> &'static $crate::Slot<M> {
+                &<T::Leaves as $crate::Leaves<M>>::slots()[T::PLACE]
             }
         }
 
-        impl<M: $crate::MessageType, T: $crate::Service> $name<M, T> {
+        impl<M: $crate::MessageType, T: $crate::LeafService<M>> $name<M, T> {
             /// Where every message is.
             #[must_use]
             pub fn ledger(&self) -> $crate::Ledger {
-                self.slot.ledger()
+                Self::slot().ledger()
             }
 
             /// A watch on the state; `None` for a double.
@@ -379,7 +387,7 @@ macro_rules! leaf_sink {
                 Option<tokio::sync::watch::Receiver<$crate::SinkState>>,
                 $crate::RegistryError,
             > {
-                self.slot.states()
+                Self::slot().states()
             }
 
             /// Sends from code outside a runtime, waiting on this thread; the link is driven by a runtime elsewhere.
@@ -390,34 +398,41 @@ macro_rules! leaf_sink {
                 &self,
                 message: M,
             ) -> Result<$crate::Receipt, $crate::SendError<M>> {
-                $crate::blocking::wait($crate::MessageSink::send(&self.slot, message))
+                $crate::blocking::wait($crate::MessageSink::send(Self::slot(), message))
             }
         }
 
-        impl<M: $crate::MessageType, T: $crate::Service> $crate::MessageSink<M> for $name<M, T> {
-            $crate::sink::forward_sink!(self => self.slot);
-
-            #[inline(always)]
-            fn of_lazy(lazy: &$crate::Lazy<Self>) -> &impl $crate::MessageSink<M> {
-                lazy.slot()
-            }
-        }
-
-        impl<M: $crate::MessageType, T: $crate::Service> $crate::composite::Branch<M>
+        impl<M: $crate::MessageType, T: $crate::LeafService<M>> $crate::MessageSink<M>
             for $name<M, T>
         {
-            $crate::composite::forward_branch!(self => self.slot);
+            $crate::sink::forward_sink!(self => *Self::slot());
+
+            // Says all it does itself: without optimisation each function that it called would be compiled for each service.
+            #[inline(always)]
+            #[allow(refining_impl_trait)]
+            fn of_lazy(lazy: &$crate::Lazy<Self>) -> &$crate::Slot<M> {
+                match &lazy.inner.opens {
+                    None => &<T::Leaves as $crate::Leaves<M>>::slots()[T::PLACE],
+                    Some(instead) => instead.double(),
+                }
+            }
+        }
+
+        impl<M: $crate::MessageType, T: $crate::LeafService<M>> $crate::composite::Branch<M>
+            for $name<M, T>
+        {
+            $crate::composite::forward_branch!(self => *Self::slot());
 
             fn of_lazy(lazy: &$crate::Lazy<Self>) -> &dyn $crate::composite::Branch<M> {
-                lazy.slot()
+                <Self as $crate::MessageSink<M>>::of_lazy(lazy)
             }
         }
 
         impl<M, T: $crate::PromisesAtLeastOnce> $crate::AtLeastOnce for $name<M, T> {}
 
-        impl<M, T> std::fmt::Debug for $name<M, T> {
+        impl<M, T: $crate::Service> std::fmt::Debug for $name<M, T> {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.debug_tuple(stringify!($name)).field(&self.slot.service()).finish()
+                f.debug_tuple(stringify!($name)).field(&T::NAME).finish()
             }
         }
     };

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sink_runtime::{
-    Compiled, CompiledRegistry, Direct, DynSink, FanOut, Lazy, Message, MessageSink, Ref, Relay,
-    Service, ServiceRegistry,
+    Compiled, CompiledRegistry, Direct, DynSink, FanOut, Lazy, LeafService, Leaves, Message,
+    MessageSink, Ref, Relay, Service, ServiceRegistry, Slot,
 };
 
 static REGISTRY: CompiledRegistry = CompiledRegistry::new(
@@ -46,14 +46,29 @@ impl Service for DirectOne {
     type Registry = Registry;
 }
 
+impl Leaves<Message> for Registry {
+    fn slots() -> &'static [Slot<Message>] {
+        static SLOTS: [Slot<Message>; 2] = Slot::table::<Registry, 2>(["orders", "direct"]);
+        &SLOTS
+    }
+}
+
+impl LeafService<Message> for Orders {
+    type Leaves = Registry;
+    const PLACE: usize = 0;
+}
+
+impl LeafService<Message> for DirectOne {
+    type Leaves = Registry;
+    const PLACE: usize = 1;
+}
+
 type OrdersSink = Lazy<Relay<Message, Orders>>;
 type DirectSink = Lazy<Direct<Message, DirectOne>>;
-static ORDERS: OrdersSink = OrdersSink::leaf();
-static DIRECT: DirectSink = DirectSink::leaf();
 static BOTH: FanOut<(Ref<OrdersSink>, Ref<DirectSink>)> = FanOut::compiled(
     "both",
     &REGISTRY,
-    (Ref::Static(&ORDERS), Ref::Static(&DIRECT)),
+    (Ref::Static(OrdersSink::SINK), Ref::Static(DirectSink::SINK)),
 );
 
 fn descriptors() -> usize {
@@ -87,8 +102,11 @@ async fn a_thousand_constructed_sinks_cost_no_connection_no_descriptor_and_no_ta
     // Statics, and all that may be asked of them without sending.
     let both: &dyn std::any::Any = &BOTH;
     assert!(both.is::<FanOut<(Ref<OrdersSink>, Ref<DirectSink>)>>());
-    assert_eq!(MessageSink::<Message>::state(&ORDERS).name(), "idle");
-    assert_eq!(ORDERS.ledger(), sink_runtime::Ledger::default());
+    assert_eq!(
+        MessageSink::<Message>::state(OrdersSink::SINK).name(),
+        "idle"
+    );
+    assert_eq!(OrdersSink::SINK.ledger(), sink_runtime::Ledger::default());
     // Whatever was spawned has had its turn many times over.
     for _ in 0..1_000 {
         tokio::task::yield_now().await;

@@ -36,6 +36,10 @@ fn sink(plan: &Plan, service: &ServicePlan) -> TokenStream {
     let ident = names::ident(&service.ident);
     let alias = names::sink_type(service);
     let docs = docs::service(plan, service, "Sinks");
+    let sink = match &service.kind {
+        Kind::Leaf(_) => quote! { #alias::SINK },
+        Kind::Composite(_) => quote! { __statics::#ident.get() },
+    };
     let old_names = service.aliases.iter().map(|old| {
         let old_ident = names::ident(&old.ident);
         let note = renamed("Sinks", service);
@@ -53,7 +57,7 @@ fn sink(plan: &Plan, service: &ServicePlan) -> TokenStream {
         #docs
         #[inline]
         pub fn #ident() -> &'static #alias {
-            &__statics::#ident
+            #sink
         }
         #(#old_names)*
     }

@@ -82,17 +82,27 @@ pub(super) fn expectation(alias: &MessageAlias) -> TokenStream {
     quote! { __sink_runtime::Expect::of::<#ident>(&[#(#services),*]) }
 }
 
+/// The table of the leaves that carry a service's message type: `__leaves_of_services_toml_line_12`.
+pub(super) fn leaves(service: &ServicePlan, aliases: &[MessageAlias]) -> Ident {
+    match alias(service, aliases) {
+        Some(MessageAlias { ident, .. }) => quote::format_ident!("__leaves_of_{ident}"),
+        None => Ident::new("__leaves_of_message", Span::call_site()),
+    }
+}
+
 /// The type that a service carries; `Message` if the registry names none.
 pub(super) fn of(service: &ServicePlan, aliases: &[MessageAlias]) -> TokenStream {
+    match alias(service, aliases) {
+        Some(MessageAlias { ident, .. }) => quote! { #ident },
+        None => quote! { __sink_runtime::Message },
+    }
+}
+
+fn alias<'a>(service: &ServicePlan, aliases: &'a [MessageAlias]) -> Option<&'a MessageAlias> {
     let message = match &service.kind {
         Kind::Leaf(leaf) => &leaf.message,
         Kind::Composite(composite) => &composite.message,
     };
-    let alias = message
-        .as_ref()
-        .and_then(|path| aliases.iter().find(|alias| alias.path == *path));
-    match alias {
-        Some(MessageAlias { ident, .. }) => quote! { #ident },
-        None => quote! { __sink_runtime::Message },
-    }
+    let path = message.as_ref()?;
+    aliases.iter().find(|alias| alias.path == *path)
 }

@@ -4,7 +4,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 use sink_schema::{Location, ServicePlan};
 
-/// The accessor, tag and static of a service: `market_data_relay`, `r#match`.
+/// The accessor and tag of a service: `market_data_relay`, `r#match`.
 pub(super) fn ident(name: &str) -> Ident {
     match name.strip_prefix("r#") {
         Some(raw) => Ident::new_raw(raw, Span::call_site()),

@@ -8,7 +8,7 @@
 
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
-use sink_schema::{CompositePlan, Kind, Plan, ServicePlan};
+use sink_schema::{CompositePlan, Kind, LeafPlan, Plan, Role, ServicePlan};
 
 use super::{messages, messages::MessageAlias, names, stubs, types};
 
@@ -58,7 +58,10 @@ fn member(plan: &Plan, place: usize, service: &ServicePlan) -> TokenStream {
     let doc = format!(" [`Sinks::{}`] of this set.", service.ident);
     let place = Literal::usize_unsuffixed(place);
     let sink = match &service.kind {
-        Kind::Leaf(_) => quote! { leaf(#place, #alias::leaf, #alias::recording) },
+        Kind::Leaf(leaf) => match leaf.role {
+            Role::Relay => quote! { relay(#place) },
+            Role::Direct => quote! { direct(#place) },
+        },
         Kind::Composite(composite) => {
             let value = self::composite(plan, service, composite);
             quote! { composite(#place, || #value) }
@@ -92,8 +95,10 @@ fn builder(plan: &Plan, known: &[&ServicePlan], messages: &[MessageAlias]) -> To
     let doubles = known
         .iter()
         .enumerate()
-        .filter(|(_, service)| matches!(service.kind, Kind::Leaf(_)))
-        .map(|(place, service)| double(place, service, messages));
+        .filter_map(|(place, service)| match &service.kind {
+            Kind::Leaf(leaf) => Some(double(place, service, leaf, messages)),
+            Kind::Composite(_) => None,
+        });
     let stubs = stubs::builder(plan);
     quote! {
         /// Builds a [`SinkSet`].
@@ -120,9 +125,17 @@ fn builder(plan: &Plan, known: &[&ServicePlan], messages: &[MessageAlias]) -> To
     }
 }
 
-fn double(place: usize, service: &ServicePlan, messages: &[MessageAlias]) -> TokenStream {
+fn double(
+    place: usize,
+    service: &ServicePlan,
+    leaf: &LeafPlan,
+    messages: &[MessageAlias],
+) -> TokenStream {
     let ident = names::ident(&service.ident);
-    let alias = names::sink_type(service);
+    let put = match leaf.role {
+        Role::Relay => quote! { double_relay },
+        Role::Direct => quote! { double_direct },
+    };
     let message = messages::of(service, messages);
     let doc = format!(
         " Sends to `double` what goes to [`SinkSet::{}`].",
@@ -132,8 +145,7 @@ fn double(place: usize, service: &ServicePlan, messages: &[MessageAlias]) -> Tok
     quote! {
         #[doc = #doc]
         pub fn #ident(self, double: impl __sink_runtime::MessageSink<#message> + 'static) -> Self {
-            let double = #alias::double(__sink_runtime::DynSink::new(double));
-            SinkSetBuilder { set: self.set.with(#place, double) }
+            SinkSetBuilder { set: self.set.#put::<#message, __types::services::#ident, _>(#place, double) }
         }
     }
 }

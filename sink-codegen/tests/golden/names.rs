@@ -6,84 +6,6 @@ type names_toml_line_6 = crate::Tick; // names.toml:6: `message` of `tick`
 #[allow(non_camel_case_types)]
 type names_toml_line_12 = self::Quote; // names.toml:12: `message` of `quote`
 
-static __REGISTRY: __sink_runtime::CompiledRegistry = __sink_runtime::CompiledRegistry::new(
-    "names.toml",
-    r#"# Services whose types are named like something that stands where they are generated.
-
-# Its message, in the crate's root.
-[services.tick]
-type = "relay"
-message = "crate::Tick"
-
-# Its message, beside `Sinks`.
-[services.quote]
-type = "direct"
-endpoint = "inproc://quote"
-message = "self::Quote"
-
-# A type that is imported there.
-[services.message]
-type = "relay"
-
-# A private type that is there.
-[services.local]
-type = "relay"
-
-# Generated code's own.
-[services.sinks]
-type = "relay"
-
-[services.sources]
-type = "relay"
-
-[services.sink_set]
-type = "relay"
-
-[services.sink_set_builder]
-type = "relay"
-
-# Rust's prelude.
-[services.option]
-type = "relay"
-
-[services.result]
-type = "relay"
-
-[services.string]
-type = "relay"
-
-[services.default]
-type = "relay"
-
-[services.future]
-type = "relay"
-
-# All of them in a type.
-[services.send]
-type = "composite"
-pattern = "failover"
-targets = ["option", "sinks", "sources", "result", "message", "string", "default", "local"]
-
-[services.vec]
-type = "composite"
-pattern = "fanout"
-targets = ["send", "sink_set", "sink_set_builder"]
-optional = ["sink_set"]
-"#,
-    &[],
-    &[],
-);
-
-#[doc(hidden)]
-#[allow(missing_copy_implementations, missing_debug_implementations, unreachable_pub)]
-pub enum __Registry {}
-
-impl __sink_runtime::Compiled for __Registry {
-    fn registry() -> &'static __sink_runtime::CompiledRegistry {
-        &__REGISTRY
-    }
-}
-
 #[allow(
     dead_code,
     non_snake_case,
@@ -319,44 +241,180 @@ pub(crate) mod __types {
 #[allow(unreachable_pub, unused_imports)]
 pub use __types::{__services::*, __Message::*, __Local::*};
 
+#[doc(hidden)]
+#[allow(
+    missing_copy_implementations,
+    missing_debug_implementations,
+    non_camel_case_types,
+    private_interfaces,
+    unreachable_pub
+)]
+pub enum __leaves_of_names_toml_line_6 {}
+
+impl __sink_runtime::Leaves<names_toml_line_6> for __leaves_of_names_toml_line_6 {
+    #[inline]
+    fn slots() -> &'static [__sink_runtime::Slot<names_toml_line_6>] {
+        static SLOTS: [__sink_runtime::Slot<names_toml_line_6>; 1] = __sink_runtime::Slot::table::<
+            __Registry,
+            1,
+        >(["tick"]);
+        &SLOTS
+    }
+}
+
+#[doc(hidden)]
+#[allow(
+    missing_copy_implementations,
+    missing_debug_implementations,
+    non_camel_case_types,
+    private_interfaces,
+    unreachable_pub
+)]
+pub enum __leaves_of_names_toml_line_12 {}
+
+impl __sink_runtime::Leaves<names_toml_line_12> for __leaves_of_names_toml_line_12 {
+    #[inline]
+    fn slots() -> &'static [__sink_runtime::Slot<names_toml_line_12>] {
+        static SLOTS: [__sink_runtime::Slot<names_toml_line_12>; 1] = __sink_runtime::Slot::table::<
+            __Registry,
+            1,
+        >(["quote"]);
+        &SLOTS
+    }
+}
+
+#[doc(hidden)]
+#[allow(
+    missing_copy_implementations,
+    missing_debug_implementations,
+    non_camel_case_types,
+    private_interfaces,
+    unreachable_pub
+)]
+pub enum __leaves_of_message {}
+
+impl __sink_runtime::Leaves<__sink_runtime::Message> for __leaves_of_message {
+    #[inline]
+    fn slots() -> &'static [__sink_runtime::Slot<__sink_runtime::Message>] {
+        static SLOTS: [__sink_runtime::Slot<__sink_runtime::Message>; 11] = __sink_runtime::Slot::table::<
+            __Registry,
+            11,
+        >([
+            "message",
+            "local",
+            "sinks",
+            "sources",
+            "sink_set",
+            "sink_set_builder",
+            "option",
+            "result",
+            "string",
+            "default",
+            "future",
+        ]);
+        &SLOTS
+    }
+}
+
+impl __sink_runtime::LeafService<names_toml_line_6> for __types::services::tick {
+    type Leaves = __leaves_of_names_toml_line_6;
+    const PLACE: usize = 0;
+}
+
+impl __sink_runtime::LeafService<names_toml_line_12> for __types::services::quote {
+    type Leaves = __leaves_of_names_toml_line_12;
+    const PLACE: usize = 0;
+}
+
+impl __sink_runtime::LeafService<__sink_runtime::Message>
+for __types::services::message {
+    type Leaves = __leaves_of_message;
+    const PLACE: usize = 0;
+}
+
+impl __sink_runtime::LeafService<__sink_runtime::Message> for __types::services::local {
+    type Leaves = __leaves_of_message;
+    const PLACE: usize = 1;
+}
+
+impl __sink_runtime::LeafService<__sink_runtime::Message> for __types::services::sinks {
+    type Leaves = __leaves_of_message;
+    const PLACE: usize = 2;
+}
+
+impl __sink_runtime::LeafService<__sink_runtime::Message>
+for __types::services::sources {
+    type Leaves = __leaves_of_message;
+    const PLACE: usize = 3;
+}
+
+impl __sink_runtime::LeafService<__sink_runtime::Message>
+for __types::services::sink_set {
+    type Leaves = __leaves_of_message;
+    const PLACE: usize = 4;
+}
+
+impl __sink_runtime::LeafService<__sink_runtime::Message>
+for __types::services::sink_set_builder {
+    type Leaves = __leaves_of_message;
+    const PLACE: usize = 5;
+}
+
+impl __sink_runtime::LeafService<__sink_runtime::Message> for __types::services::option {
+    type Leaves = __leaves_of_message;
+    const PLACE: usize = 6;
+}
+
+impl __sink_runtime::LeafService<__sink_runtime::Message> for __types::services::result {
+    type Leaves = __leaves_of_message;
+    const PLACE: usize = 7;
+}
+
+impl __sink_runtime::LeafService<__sink_runtime::Message> for __types::services::string {
+    type Leaves = __leaves_of_message;
+    const PLACE: usize = 8;
+}
+
+impl __sink_runtime::LeafService<__sink_runtime::Message>
+for __types::services::default {
+    type Leaves = __leaves_of_message;
+    const PLACE: usize = 9;
+}
+
+impl __sink_runtime::LeafService<__sink_runtime::Message> for __types::services::future {
+    type Leaves = __leaves_of_message;
+    const PLACE: usize = 10;
+}
+
 #[allow(non_upper_case_globals)]
 mod __statics {
-    pub(super) static tick: super::__types::Tick = super::__types::Tick::leaf();
-    pub(super) static quote: super::__types::Quote = super::__types::Quote::leaf();
-    pub(super) static message: super::__types::Message = super::__types::Message::leaf();
-    pub(super) static local: super::__types::Local = super::__types::Local::leaf();
-    pub(super) static sinks: super::__types::Sinks = super::__types::Sinks::leaf();
-    pub(super) static sources: super::__types::Sources = super::__types::Sources::leaf();
-    pub(super) static sink_set: super::__types::SinkSet = super::__types::SinkSet::leaf();
-    pub(super) static sink_set_builder: super::__types::SinkSetBuilder = super::__types::SinkSetBuilder::leaf();
-    pub(super) static option: super::__types::Option = super::__types::Option::leaf();
-    pub(super) static result: super::__types::Result = super::__types::Result::leaf();
-    pub(super) static string: super::__types::String = super::__types::String::leaf();
-    pub(super) static default: super::__types::Default = super::__types::Default::leaf();
-    pub(super) static future: super::__types::Future = super::__types::Future::leaf();
-    pub(super) static send: super::__types::Send = super::__types::Send::compiled(
-        "send",
-        &super::__REGISTRY,
-        (
-            super::__sink_runtime::Ref::Static(&option),
-            super::__sink_runtime::Ref::Static(&sinks),
-            super::__sink_runtime::Ref::Static(&sources),
-            super::__sink_runtime::Ref::Static(&result),
-            super::__sink_runtime::Ref::Static(&message),
-            super::__sink_runtime::Ref::Static(&string),
-            super::__sink_runtime::Ref::Static(&default),
-            super::__sink_runtime::Ref::Static(&local),
+    pub(super) static send: super::__sink_runtime::Single<super::__types::Send> = super::__sink_runtime::Single::new(
+        super::__types::Send::compiled(
+            "send",
+            &super::__REGISTRY,
+            (
+                super::__sink_runtime::Ref::Static(super::__types::Option::SINK),
+                super::__sink_runtime::Ref::Static(super::__types::Sinks::SINK),
+                super::__sink_runtime::Ref::Static(super::__types::Sources::SINK),
+                super::__sink_runtime::Ref::Static(super::__types::Result::SINK),
+                super::__sink_runtime::Ref::Static(super::__types::Message::SINK),
+                super::__sink_runtime::Ref::Static(super::__types::String::SINK),
+                super::__sink_runtime::Ref::Static(super::__types::Default::SINK),
+                super::__sink_runtime::Ref::Static(super::__types::Local::SINK),
+            ),
         ),
     );
-    pub(super) static vec: super::__types::Vec = super::__types::Vec::compiled(
-        "vec",
-        &super::__REGISTRY,
-        (
-            super::__sink_runtime::Ref::Static(&send),
-            super::__sink_runtime::Optional(
-                super::__sink_runtime::Ref::Static(&sink_set),
+    pub(super) static vec: super::__sink_runtime::Single<super::__types::Vec> = super::__sink_runtime::Single::new(
+        super::__types::Vec::compiled(
+            "vec",
+            &super::__REGISTRY,
+            (
+                super::__sink_runtime::Ref::Single(&send),
+                super::__sink_runtime::Optional(
+                    super::__sink_runtime::Ref::Static(super::__types::SinkSet::SINK),
+                ),
+                super::__sink_runtime::Ref::Static(super::__types::SinkSetBuilder::SINK),
             ),
-            super::__sink_runtime::Ref::Static(&sink_set_builder),
         ),
     );
 }
@@ -385,91 +443,91 @@ impl Sinks {
     /// `names.toml:4` · relay · `unix (private socket of tick)` · at most once · blocks when full
     #[inline]
     pub fn tick() -> &'static __types::Tick {
-        &__statics::tick
+        __types::Tick::SINK
     }
     /// `quote`.
     ///
     /// `names.toml:9` · direct · `inproc://quote` · at most once · blocks when full
     #[inline]
     pub fn quote() -> &'static __types::Quote {
-        &__statics::quote
+        __types::Quote::SINK
     }
     /// `message`.
     ///
     /// `names.toml:15` · relay · `unix (private socket of message)` · at most once · blocks when full
     #[inline]
     pub fn message() -> &'static __types::Message {
-        &__statics::message
+        __types::Message::SINK
     }
     /// `local`.
     ///
     /// `names.toml:19` · relay · `unix (private socket of local)` · at most once · blocks when full
     #[inline]
     pub fn local() -> &'static __types::Local {
-        &__statics::local
+        __types::Local::SINK
     }
     /// `sinks`.
     ///
     /// `names.toml:23` · relay · `unix (private socket of sinks)` · at most once · blocks when full
     #[inline]
     pub fn sinks() -> &'static __types::Sinks {
-        &__statics::sinks
+        __types::Sinks::SINK
     }
     /// `sources`.
     ///
     /// `names.toml:26` · relay · `unix (private socket of sources)` · at most once · blocks when full
     #[inline]
     pub fn sources() -> &'static __types::Sources {
-        &__statics::sources
+        __types::Sources::SINK
     }
     /// `sink_set`.
     ///
     /// `names.toml:29` · relay · `unix (private socket of sink_set)` · at most once · blocks when full
     #[inline]
     pub fn sink_set() -> &'static __types::SinkSet {
-        &__statics::sink_set
+        __types::SinkSet::SINK
     }
     /// `sink_set_builder`.
     ///
     /// `names.toml:32` · relay · `unix (private socket of sink_set_builder)` · at most once · blocks when full
     #[inline]
     pub fn sink_set_builder() -> &'static __types::SinkSetBuilder {
-        &__statics::sink_set_builder
+        __types::SinkSetBuilder::SINK
     }
     /// `option`.
     ///
     /// `names.toml:36` · relay · `unix (private socket of option)` · at most once · blocks when full
     #[inline]
     pub fn option() -> &'static __types::Option {
-        &__statics::option
+        __types::Option::SINK
     }
     /// `result`.
     ///
     /// `names.toml:39` · relay · `unix (private socket of result)` · at most once · blocks when full
     #[inline]
     pub fn result() -> &'static __types::Result {
-        &__statics::result
+        __types::Result::SINK
     }
     /// `string`.
     ///
     /// `names.toml:42` · relay · `unix (private socket of string)` · at most once · blocks when full
     #[inline]
     pub fn string() -> &'static __types::String {
-        &__statics::string
+        __types::String::SINK
     }
     /// `default`.
     ///
     /// `names.toml:45` · relay · `unix (private socket of default)` · at most once · blocks when full
     #[inline]
     pub fn default() -> &'static __types::Default {
-        &__statics::default
+        __types::Default::SINK
     }
     /// `future`.
     ///
     /// `names.toml:48` · relay · `unix (private socket of future)` · at most once · blocks when full
     #[inline]
     pub fn future() -> &'static __types::Future {
-        &__statics::future
+        __types::Future::SINK
     }
     /// `send`.
     ///
@@ -478,7 +536,7 @@ impl Sinks {
     /// Members: [`option`](Sinks::option), [`sinks`](Sinks::sinks), [`sources`](Sinks::sources), [`result`](Sinks::result), [`message`](Sinks::message), [`string`](Sinks::string), [`default`](Sinks::default), [`local`](Sinks::local).
     #[inline]
     pub fn send() -> &'static __types::Send {
-        &__statics::send
+        __statics::send.get()
     }
     /// `vec`.
     ///
@@ -490,7 +548,7 @@ impl Sinks {
     /// When one of `send`, `sink_set_builder` is full, it holds up the others.
     #[inline]
     pub fn vec() -> &'static __types::Vec {
-        &__statics::vec
+        __statics::vec.get()
     }
     /// The sink of a service by name, for names known only when the program runs.
     ///
@@ -674,68 +732,67 @@ impl SinkSet {
     /// [`Sinks::tick`] of this set.
     #[inline]
     pub fn tick(&self) -> &::std::sync::Arc<__types::Tick> {
-        self.set.leaf(0, __types::Tick::leaf, __types::Tick::recording)
+        self.set.relay(0)
     }
     /// [`Sinks::quote`] of this set.
     #[inline]
     pub fn quote(&self) -> &::std::sync::Arc<__types::Quote> {
-        self.set.leaf(1, __types::Quote::leaf, __types::Quote::recording)
+        self.set.direct(1)
     }
     /// [`Sinks::message`] of this set.
     #[inline]
     pub fn message(&self) -> &::std::sync::Arc<__types::Message> {
-        self.set.leaf(2, __types::Message::leaf, __types::Message::recording)
+        self.set.relay(2)
     }
     /// [`Sinks::local`] of this set.
     #[inline]
     pub fn local(&self) -> &::std::sync::Arc<__types::Local> {
-        self.set.leaf(3, __types::Local::leaf, __types::Local::recording)
+        self.set.relay(3)
     }
     /// [`Sinks::sinks`] of this set.
     #[inline]
     pub fn sinks(&self) -> &::std::sync::Arc<__types::Sinks> {
-        self.set.leaf(4, __types::Sinks::leaf, __types::Sinks::recording)
+        self.set.relay(4)
     }
     /// [`Sinks::sources`] of this set.
     #[inline]
     pub fn sources(&self) -> &::std::sync::Arc<__types::Sources> {
-        self.set.leaf(5, __types::Sources::leaf, __types::Sources::recording)
+        self.set.relay(5)
     }
     /// [`Sinks::sink_set`] of this set.
     #[inline]
     pub fn sink_set(&self) -> &::std::sync::Arc<__types::SinkSet> {
-        self.set.leaf(6, __types::SinkSet::leaf, __types::SinkSet::recording)
+        self.set.relay(6)
     }
     /// [`Sinks::sink_set_builder`] of this set.
     #[inline]
     pub fn sink_set_builder(&self) -> &::std::sync::Arc<__types::SinkSetBuilder> {
-        self.set
-            .leaf(7, __types::SinkSetBuilder::leaf, __types::SinkSetBuilder::recording)
+        self.set.relay(7)
     }
     /// [`Sinks::option`] of this set.
     #[inline]
     pub fn option(&self) -> &::std::sync::Arc<__types::Option> {
-        self.set.leaf(8, __types::Option::leaf, __types::Option::recording)
+        self.set.relay(8)
     }
     /// [`Sinks::result`] of this set.
     #[inline]
     pub fn result(&self) -> &::std::sync::Arc<__types::Result> {
-        self.set.leaf(9, __types::Result::leaf, __types::Result::recording)
+        self.set.relay(9)
     }
     /// [`Sinks::string`] of this set.
     #[inline]
     pub fn string(&self) -> &::std::sync::Arc<__types::String> {
-        self.set.leaf(10, __types::String::leaf, __types::String::recording)
+        self.set.relay(10)
     }
     /// [`Sinks::default`] of this set.
     #[inline]
     pub fn default(&self) -> &::std::sync::Arc<__types::Default> {
-        self.set.leaf(11, __types::Default::leaf, __types::Default::recording)
+        self.set.relay(11)
     }
     /// [`Sinks::future`] of this set.
     #[inline]
     pub fn future(&self) -> &::std::sync::Arc<__types::Future> {
-        self.set.leaf(12, __types::Future::leaf, __types::Future::recording)
+        self.set.relay(12)
     }
     /// [`Sinks::send`] of this set.
     #[inline]
@@ -825,9 +882,10 @@ impl SinkSetBuilder {
         self,
         double: impl __sink_runtime::MessageSink<names_toml_line_6> + 'static,
     ) -> Self {
-        let double = __types::Tick::double(__sink_runtime::DynSink::new(double));
         SinkSetBuilder {
-            set: self.set.with(0, double),
+            set: self
+                .set
+                .double_relay::<names_toml_line_6, __types::services::tick, _>(0, double),
         }
     }
     /// Sends to `double` what goes to [`SinkSet::quote`].
@@ -835,9 +893,14 @@ impl SinkSetBuilder {
         self,
         double: impl __sink_runtime::MessageSink<names_toml_line_12> + 'static,
     ) -> Self {
-        let double = __types::Quote::double(__sink_runtime::DynSink::new(double));
         SinkSetBuilder {
-            set: self.set.with(1, double),
+            set: self
+                .set
+                .double_direct::<
+                    names_toml_line_12,
+                    __types::services::quote,
+                    _,
+                >(1, double),
         }
     }
     /// Sends to `double` what goes to [`SinkSet::message`].
@@ -845,9 +908,14 @@ impl SinkSetBuilder {
         self,
         double: impl __sink_runtime::MessageSink<__sink_runtime::Message> + 'static,
     ) -> Self {
-        let double = __types::Message::double(__sink_runtime::DynSink::new(double));
         SinkSetBuilder {
-            set: self.set.with(2, double),
+            set: self
+                .set
+                .double_relay::<
+                    __sink_runtime::Message,
+                    __types::services::message,
+                    _,
+                >(2, double),
         }
     }
     /// Sends to `double` what goes to [`SinkSet::local`].
@@ -855,9 +923,14 @@ impl SinkSetBuilder {
         self,
         double: impl __sink_runtime::MessageSink<__sink_runtime::Message> + 'static,
     ) -> Self {
-        let double = __types::Local::double(__sink_runtime::DynSink::new(double));
         SinkSetBuilder {
-            set: self.set.with(3, double),
+            set: self
+                .set
+                .double_relay::<
+                    __sink_runtime::Message,
+                    __types::services::local,
+                    _,
+                >(3, double),
         }
     }
     /// Sends to `double` what goes to [`SinkSet::sinks`].
@@ -865,9 +938,14 @@ impl SinkSetBuilder {
         self,
         double: impl __sink_runtime::MessageSink<__sink_runtime::Message> + 'static,
     ) -> Self {
-        let double = __types::Sinks::double(__sink_runtime::DynSink::new(double));
         SinkSetBuilder {
-            set: self.set.with(4, double),
+            set: self
+                .set
+                .double_relay::<
+                    __sink_runtime::Message,
+                    __types::services::sinks,
+                    _,
+                >(4, double),
         }
     }
     /// Sends to `double` what goes to [`SinkSet::sources`].
@@ -875,9 +953,14 @@ impl SinkSetBuilder {
         self,
         double: impl __sink_runtime::MessageSink<__sink_runtime::Message> + 'static,
     ) -> Self {
-        let double = __types::Sources::double(__sink_runtime::DynSink::new(double));
         SinkSetBuilder {
-            set: self.set.with(5, double),
+            set: self
+                .set
+                .double_relay::<
+                    __sink_runtime::Message,
+                    __types::services::sources,
+                    _,
+                >(5, double),
         }
     }
     /// Sends to `double` what goes to [`SinkSet::sink_set`].
@@ -885,9 +968,14 @@ impl SinkSetBuilder {
         self,
         double: impl __sink_runtime::MessageSink<__sink_runtime::Message> + 'static,
     ) -> Self {
-        let double = __types::SinkSet::double(__sink_runtime::DynSink::new(double));
         SinkSetBuilder {
-            set: self.set.with(6, double),
+            set: self
+                .set
+                .double_relay::<
+                    __sink_runtime::Message,
+                    __types::services::sink_set,
+                    _,
+                >(6, double),
         }
     }
     /// Sends to `double` what goes to [`SinkSet::sink_set_builder`].
@@ -895,11 +983,14 @@ impl SinkSetBuilder {
         self,
         double: impl __sink_runtime::MessageSink<__sink_runtime::Message> + 'static,
     ) -> Self {
-        let double = __types::SinkSetBuilder::double(
-            __sink_runtime::DynSink::new(double),
-        );
         SinkSetBuilder {
-            set: self.set.with(7, double),
+            set: self
+                .set
+                .double_relay::<
+                    __sink_runtime::Message,
+                    __types::services::sink_set_builder,
+                    _,
+                >(7, double),
         }
     }
     /// Sends to `double` what goes to [`SinkSet::option`].
@@ -907,9 +998,14 @@ impl SinkSetBuilder {
         self,
         double: impl __sink_runtime::MessageSink<__sink_runtime::Message> + 'static,
     ) -> Self {
-        let double = __types::Option::double(__sink_runtime::DynSink::new(double));
         SinkSetBuilder {
-            set: self.set.with(8, double),
+            set: self
+                .set
+                .double_relay::<
+                    __sink_runtime::Message,
+                    __types::services::option,
+                    _,
+                >(8, double),
         }
     }
     /// Sends to `double` what goes to [`SinkSet::result`].
@@ -917,9 +1013,14 @@ impl SinkSetBuilder {
         self,
         double: impl __sink_runtime::MessageSink<__sink_runtime::Message> + 'static,
     ) -> Self {
-        let double = __types::Result::double(__sink_runtime::DynSink::new(double));
         SinkSetBuilder {
-            set: self.set.with(9, double),
+            set: self
+                .set
+                .double_relay::<
+                    __sink_runtime::Message,
+                    __types::services::result,
+                    _,
+                >(9, double),
         }
     }
     /// Sends to `double` what goes to [`SinkSet::string`].
@@ -927,9 +1028,14 @@ impl SinkSetBuilder {
         self,
         double: impl __sink_runtime::MessageSink<__sink_runtime::Message> + 'static,
     ) -> Self {
-        let double = __types::String::double(__sink_runtime::DynSink::new(double));
         SinkSetBuilder {
-            set: self.set.with(10, double),
+            set: self
+                .set
+                .double_relay::<
+                    __sink_runtime::Message,
+                    __types::services::string,
+                    _,
+                >(10, double),
         }
     }
     /// Sends to `double` what goes to [`SinkSet::default`].
@@ -937,9 +1043,14 @@ impl SinkSetBuilder {
         self,
         double: impl __sink_runtime::MessageSink<__sink_runtime::Message> + 'static,
     ) -> Self {
-        let double = __types::Default::double(__sink_runtime::DynSink::new(double));
         SinkSetBuilder {
-            set: self.set.with(11, double),
+            set: self
+                .set
+                .double_relay::<
+                    __sink_runtime::Message,
+                    __types::services::default,
+                    _,
+                >(11, double),
         }
     }
     /// Sends to `double` what goes to [`SinkSet::future`].
@@ -947,9 +1058,14 @@ impl SinkSetBuilder {
         self,
         double: impl __sink_runtime::MessageSink<__sink_runtime::Message> + 'static,
     ) -> Self {
-        let double = __types::Future::double(__sink_runtime::DynSink::new(double));
         SinkSetBuilder {
-            set: self.set.with(12, double),
+            set: self
+                .set
+                .double_relay::<
+                    __sink_runtime::Message,
+                    __types::services::future,
+                    _,
+                >(12, double),
         }
     }
     /// Lets every leaf that is not replaced keep its messages in memory instead of sending them:
@@ -972,3 +1088,81 @@ const __MESSAGES: &[__sink_runtime::Expect] = &[
     __sink_runtime::Expect::of::<names_toml_line_6>(&["tick"]),
     __sink_runtime::Expect::of::<names_toml_line_12>(&["quote"]),
 ];
+
+static __REGISTRY: __sink_runtime::CompiledRegistry = __sink_runtime::CompiledRegistry::new(
+    "names.toml",
+    r#"# Services whose types are named like something that stands where they are generated.
+
+# Its message, in the crate's root.
+[services.tick]
+type = "relay"
+message = "crate::Tick"
+
+# Its message, beside `Sinks`.
+[services.quote]
+type = "direct"
+endpoint = "inproc://quote"
+message = "self::Quote"
+
+# A type that is imported there.
+[services.message]
+type = "relay"
+
+# A private type that is there.
+[services.local]
+type = "relay"
+
+# Generated code's own.
+[services.sinks]
+type = "relay"
+
+[services.sources]
+type = "relay"
+
+[services.sink_set]
+type = "relay"
+
+[services.sink_set_builder]
+type = "relay"
+
+# Rust's prelude.
+[services.option]
+type = "relay"
+
+[services.result]
+type = "relay"
+
+[services.string]
+type = "relay"
+
+[services.default]
+type = "relay"
+
+[services.future]
+type = "relay"
+
+# All of them in a type.
+[services.send]
+type = "composite"
+pattern = "failover"
+targets = ["option", "sinks", "sources", "result", "message", "string", "default", "local"]
+
+[services.vec]
+type = "composite"
+pattern = "fanout"
+targets = ["send", "sink_set", "sink_set_builder"]
+optional = ["sink_set"]
+"#,
+    &[],
+    &[],
+);
+
+#[doc(hidden)]
+#[allow(missing_copy_implementations, missing_debug_implementations, unreachable_pub)]
+pub enum __Registry {}
+
+impl __sink_runtime::Compiled for __Registry {
+    fn registry() -> &'static __sink_runtime::CompiledRegistry {
+        &__REGISTRY
+    }
+}

@@ -6,75 +6,6 @@ type typed_toml_line_10 = crate::Tick; // typed.toml:10: `message` of `ticks`, `
 #[allow(non_camel_case_types)]
 type typed_toml_line_30 = crate::nested::Order; // typed.toml:30: `message` of `orders-eu`, `late` (typed.toml:39)
 
-static __REGISTRY: __sink_runtime::CompiledRegistry = __sink_runtime::CompiledRegistry::new(
-    "typed.toml",
-    r#"# Message types, guarantees, old names, and words of the author.
-
-[services.ticks]
-type = "relay"
-doc = """
-Every trade of every pair, see https://example.org/feed?kind=ticks.
-
-Not for `Vec<Tick>` batches: those go to <ticks_batch>, [see] there.
-"""
-message = "crate::Tick"
-delivery = "at_least_once"
-aliases = ["prices"]
-
-[services.backup]
-type = "direct"
-endpoint = "tcp://127.0.0.1:9000"
-message = "crate::Tick"
-when_full = "reject"
-
-[services.audit]
-type = "direct"
-endpoint = "inproc://audit"
-message = "crate::Tick"
-when_full = "drop_oldest"
-
-[services.orders-eu]
-type = "direct"
-endpoint = "tcp://127.0.0.1:9001"
-bind = "tcp://127.0.0.1:9101"
-message = "crate::nested::Order"
-codec = "json"
-
-[services.match]
-type = "relay"
-
-[services.late]
-type = "direct"
-endpoint = "inproc://late"
-message = "crate::nested::Order"
-runtime = true
-
-[services.everywhere]
-type = "composite"
-pattern = "fanout"
-targets = ["ticks", "audit"]
-optional = ["audit"]
-aliases = ["all"]
-
-[services.safe]
-type = "composite"
-pattern = "failover"
-targets = ["everywhere", "backup"]
-"#,
-    &[],
-    &[],
-);
-
-#[doc(hidden)]
-#[allow(missing_copy_implementations, missing_debug_implementations, unreachable_pub)]
-pub enum __Registry {}
-
-impl __sink_runtime::Compiled for __Registry {
-    fn registry() -> &'static __sink_runtime::CompiledRegistry {
-        &__REGISTRY
-    }
-}
-
 #[allow(
     dead_code,
     non_snake_case,
@@ -242,27 +173,119 @@ pub use __types::{
     __Everywhere::*, __Safe::*,
 };
 
+#[doc(hidden)]
+#[allow(
+    missing_copy_implementations,
+    missing_debug_implementations,
+    non_camel_case_types,
+    private_interfaces,
+    unreachable_pub
+)]
+pub enum __leaves_of_typed_toml_line_10 {}
+
+impl __sink_runtime::Leaves<typed_toml_line_10> for __leaves_of_typed_toml_line_10 {
+    #[inline]
+    fn slots() -> &'static [__sink_runtime::Slot<typed_toml_line_10>] {
+        static SLOTS: [__sink_runtime::Slot<typed_toml_line_10>; 3] = __sink_runtime::Slot::table::<
+            __Registry,
+            3,
+        >(["ticks", "backup", "audit"]);
+        &SLOTS
+    }
+}
+
+#[doc(hidden)]
+#[allow(
+    missing_copy_implementations,
+    missing_debug_implementations,
+    non_camel_case_types,
+    private_interfaces,
+    unreachable_pub
+)]
+pub enum __leaves_of_typed_toml_line_30 {}
+
+impl __sink_runtime::Leaves<typed_toml_line_30> for __leaves_of_typed_toml_line_30 {
+    #[inline]
+    fn slots() -> &'static [__sink_runtime::Slot<typed_toml_line_30>] {
+        static SLOTS: [__sink_runtime::Slot<typed_toml_line_30>; 1] = __sink_runtime::Slot::table::<
+            __Registry,
+            1,
+        >(["orders-eu"]);
+        &SLOTS
+    }
+}
+
+#[doc(hidden)]
+#[allow(
+    missing_copy_implementations,
+    missing_debug_implementations,
+    non_camel_case_types,
+    private_interfaces,
+    unreachable_pub
+)]
+pub enum __leaves_of_message {}
+
+impl __sink_runtime::Leaves<__sink_runtime::Message> for __leaves_of_message {
+    #[inline]
+    fn slots() -> &'static [__sink_runtime::Slot<__sink_runtime::Message>] {
+        static SLOTS: [__sink_runtime::Slot<__sink_runtime::Message>; 1] = __sink_runtime::Slot::table::<
+            __Registry,
+            1,
+        >(["match"]);
+        &SLOTS
+    }
+}
+
+impl __sink_runtime::LeafService<typed_toml_line_10> for __types::services::ticks {
+    type Leaves = __leaves_of_typed_toml_line_10;
+    const PLACE: usize = 0;
+}
+
+impl __sink_runtime::LeafService<typed_toml_line_10> for __types::services::backup {
+    type Leaves = __leaves_of_typed_toml_line_10;
+    const PLACE: usize = 1;
+}
+
+impl __sink_runtime::LeafService<typed_toml_line_10> for __types::services::audit {
+    type Leaves = __leaves_of_typed_toml_line_10;
+    const PLACE: usize = 2;
+}
+
+impl __sink_runtime::LeafService<typed_toml_line_30> for __types::services::orders_eu {
+    type Leaves = __leaves_of_typed_toml_line_30;
+    const PLACE: usize = 0;
+}
+
+impl __sink_runtime::LeafService<__sink_runtime::Message>
+for __types::services::r#match {
+    type Leaves = __leaves_of_message;
+    const PLACE: usize = 0;
+}
+
 #[allow(non_upper_case_globals)]
 mod __statics {
-    pub(super) static ticks: super::__types::Ticks = super::__types::Ticks::leaf();
-    pub(super) static backup: super::__types::Backup = super::__types::Backup::leaf();
-    pub(super) static audit: super::__types::Audit = super::__types::Audit::leaf();
-    pub(super) static orders_eu: super::__types::OrdersEu = super::__types::OrdersEu::leaf();
-    pub(super) static r#match: super::__types::Match = super::__types::Match::leaf();
-    pub(super) static everywhere: super::__types::Everywhere = super::__types::Everywhere::compiled(
-        "everywhere",
-        &super::__REGISTRY,
-        (
-            super::__sink_runtime::Ref::Static(&ticks),
-            super::__sink_runtime::Optional(super::__sink_runtime::Ref::Static(&audit)),
+    pub(super) static everywhere: super::__sink_runtime::Single<
+        super::__types::Everywhere,
+    > = super::__sink_runtime::Single::new(
+        super::__types::Everywhere::compiled(
+            "everywhere",
+            &super::__REGISTRY,
+            (
+                super::__sink_runtime::Ref::Static(super::__types::Ticks::SINK),
+                super::__sink_runtime::Optional(
+                    super::__sink_runtime::Ref::Static(super::__types::Audit::SINK),
+                ),
+            ),
         ),
     );
-    pub(super) static safe: super::__types::Safe = super::__types::Safe::compiled(
-        "safe",
-        &super::__REGISTRY,
-        (
-            super::__sink_runtime::Ref::Static(&everywhere),
-            super::__sink_runtime::Ref::Static(&backup),
+    pub(super) static safe: super::__sink_runtime::Single<super::__types::Safe> = super::__sink_runtime::Single::new(
+        super::__types::Safe::compiled(
+            "safe",
+            &super::__REGISTRY,
+            (
+                super::__sink_runtime::Ref::Single(&everywhere),
+                super::__sink_runtime::Ref::Static(super::__types::Backup::SINK),
+            ),
         ),
     );
 }
@@ -293,7 +316,7 @@ impl Sinks {
     /// `typed.toml:3` · relay · `unix (private socket of ticks)` · at least once · blocks when full
     #[inline]
     pub fn ticks() -> &'static __types::Ticks {
-        &__statics::ticks
+        __types::Ticks::SINK
     }
     /// The old name of [`Sinks::ticks`].
     #[deprecated(note = "renamed to `Sinks::ticks()` (typed.toml:3)")]
@@ -306,28 +329,28 @@ impl Sinks {
     /// `typed.toml:14` · direct · `tcp://127.0.0.1:9000` · at most once · rejects when full
     #[inline]
     pub fn backup() -> &'static __types::Backup {
-        &__statics::backup
+        __types::Backup::SINK
     }
     /// `audit`.
     ///
     /// `typed.toml:20` · direct · `inproc://audit` · at most once · drops the oldest when full
     #[inline]
     pub fn audit() -> &'static __types::Audit {
-        &__statics::audit
+        __types::Audit::SINK
     }
     /// `orders-eu`.
     ///
     /// `typed.toml:26` · direct · `tcp://127.0.0.1:9001` · at most once · blocks when full
     #[inline]
     pub fn orders_eu() -> &'static __types::OrdersEu {
-        &__statics::orders_eu
+        __types::OrdersEu::SINK
     }
     /// `match`.
     ///
     /// `typed.toml:33` · relay · `unix (private socket of match)` · at most once · blocks when full
     #[inline]
     pub fn r#match() -> &'static __types::Match {
-        &__statics::r#match
+        __types::Match::SINK
     }
     /// `late` exists only at run time (`typed.toml:36`): ask for it with [`Sinks::dynamic`].
     pub fn late() -> &'static __sink_runtime::DynSink<typed_toml_line_30>
@@ -346,7 +369,7 @@ impl Sinks {
     /// When `ticks` is full, it holds up the others.
     #[inline]
     pub fn everywhere() -> &'static __types::Everywhere {
-        &__statics::everywhere
+        __statics::everywhere.get()
     }
     /// The old name of [`Sinks::everywhere`].
     #[deprecated(note = "renamed to `Sinks::everywhere()` (typed.toml:42)")]
@@ -361,7 +384,7 @@ impl Sinks {
     /// Members: [`everywhere`](Sinks::everywhere), [`backup`](Sinks::backup).
     #[inline]
     pub fn safe() -> &'static __types::Safe {
-        &__statics::safe
+        __statics::safe.get()
     }
     /// The sink of a service by name, for names known only when the program runs.
     ///
@@ -504,27 +527,27 @@ impl SinkSet {
     /// [`Sinks::ticks`] of this set.
     #[inline]
     pub fn ticks(&self) -> &::std::sync::Arc<__types::Ticks> {
-        self.set.leaf(0, __types::Ticks::leaf, __types::Ticks::recording)
+        self.set.relay(0)
     }
     /// [`Sinks::backup`] of this set.
     #[inline]
     pub fn backup(&self) -> &::std::sync::Arc<__types::Backup> {
-        self.set.leaf(1, __types::Backup::leaf, __types::Backup::recording)
+        self.set.direct(1)
     }
     /// [`Sinks::audit`] of this set.
     #[inline]
     pub fn audit(&self) -> &::std::sync::Arc<__types::Audit> {
-        self.set.leaf(2, __types::Audit::leaf, __types::Audit::recording)
+        self.set.direct(2)
     }
     /// [`Sinks::orders_eu`] of this set.
     #[inline]
     pub fn orders_eu(&self) -> &::std::sync::Arc<__types::OrdersEu> {
-        self.set.leaf(3, __types::OrdersEu::leaf, __types::OrdersEu::recording)
+        self.set.direct(3)
     }
     /// [`Sinks::r#match`] of this set.
     #[inline]
     pub fn r#match(&self) -> &::std::sync::Arc<__types::Match> {
-        self.set.leaf(4, __types::Match::leaf, __types::Match::recording)
+        self.set.relay(4)
     }
     /// [`Sinks::everywhere`] of this set.
     #[inline]
@@ -593,9 +616,14 @@ impl SinkSetBuilder {
         self,
         double: impl __sink_runtime::MessageSink<typed_toml_line_10> + 'static,
     ) -> Self {
-        let double = __types::Ticks::double(__sink_runtime::DynSink::new(double));
         SinkSetBuilder {
-            set: self.set.with(0, double),
+            set: self
+                .set
+                .double_relay::<
+                    typed_toml_line_10,
+                    __types::services::ticks,
+                    _,
+                >(0, double),
         }
     }
     /// Sends to `double` what goes to [`SinkSet::backup`].
@@ -603,9 +631,14 @@ impl SinkSetBuilder {
         self,
         double: impl __sink_runtime::MessageSink<typed_toml_line_10> + 'static,
     ) -> Self {
-        let double = __types::Backup::double(__sink_runtime::DynSink::new(double));
         SinkSetBuilder {
-            set: self.set.with(1, double),
+            set: self
+                .set
+                .double_direct::<
+                    typed_toml_line_10,
+                    __types::services::backup,
+                    _,
+                >(1, double),
         }
     }
     /// Sends to `double` what goes to [`SinkSet::audit`].
@@ -613,9 +646,14 @@ impl SinkSetBuilder {
         self,
         double: impl __sink_runtime::MessageSink<typed_toml_line_10> + 'static,
     ) -> Self {
-        let double = __types::Audit::double(__sink_runtime::DynSink::new(double));
         SinkSetBuilder {
-            set: self.set.with(2, double),
+            set: self
+                .set
+                .double_direct::<
+                    typed_toml_line_10,
+                    __types::services::audit,
+                    _,
+                >(2, double),
         }
     }
     /// Sends to `double` what goes to [`SinkSet::orders_eu`].
@@ -623,9 +661,14 @@ impl SinkSetBuilder {
         self,
         double: impl __sink_runtime::MessageSink<typed_toml_line_30> + 'static,
     ) -> Self {
-        let double = __types::OrdersEu::double(__sink_runtime::DynSink::new(double));
         SinkSetBuilder {
-            set: self.set.with(3, double),
+            set: self
+                .set
+                .double_direct::<
+                    typed_toml_line_30,
+                    __types::services::orders_eu,
+                    _,
+                >(3, double),
         }
     }
     /// Sends to `double` what goes to [`SinkSet::r#match`].
@@ -633,9 +676,14 @@ impl SinkSetBuilder {
         self,
         double: impl __sink_runtime::MessageSink<__sink_runtime::Message> + 'static,
     ) -> Self {
-        let double = __types::Match::double(__sink_runtime::DynSink::new(double));
         SinkSetBuilder {
-            set: self.set.with(4, double),
+            set: self
+                .set
+                .double_relay::<
+                    __sink_runtime::Message,
+                    __types::services::r#match,
+                    _,
+                >(4, double),
         }
     }
     /// Lets every leaf that is not replaced keep its messages in memory instead of sending them:
@@ -658,3 +706,72 @@ const __MESSAGES: &[__sink_runtime::Expect] = &[
     __sink_runtime::Expect::of::<typed_toml_line_10>(&["ticks", "backup", "audit"]),
     __sink_runtime::Expect::of::<typed_toml_line_30>(&["orders-eu", "late"]),
 ];
+
+static __REGISTRY: __sink_runtime::CompiledRegistry = __sink_runtime::CompiledRegistry::new(
+    "typed.toml",
+    r#"# Message types, guarantees, old names, and words of the author.
+
+[services.ticks]
+type = "relay"
+doc = """
+Every trade of every pair, see https://example.org/feed?kind=ticks.
+
+Not for `Vec<Tick>` batches: those go to <ticks_batch>, [see] there.
+"""
+message = "crate::Tick"
+delivery = "at_least_once"
+aliases = ["prices"]
+
+[services.backup]
+type = "direct"
+endpoint = "tcp://127.0.0.1:9000"
+message = "crate::Tick"
+when_full = "reject"
+
+[services.audit]
+type = "direct"
+endpoint = "inproc://audit"
+message = "crate::Tick"
+when_full = "drop_oldest"
+
+[services.orders-eu]
+type = "direct"
+endpoint = "tcp://127.0.0.1:9001"
+bind = "tcp://127.0.0.1:9101"
+message = "crate::nested::Order"
+codec = "json"
+
+[services.match]
+type = "relay"
+
+[services.late]
+type = "direct"
+endpoint = "inproc://late"
+message = "crate::nested::Order"
+runtime = true
+
+[services.everywhere]
+type = "composite"
+pattern = "fanout"
+targets = ["ticks", "audit"]
+optional = ["audit"]
+aliases = ["all"]
+
+[services.safe]
+type = "composite"
+pattern = "failover"
+targets = ["everywhere", "backup"]
+"#,
+    &[],
+    &[],
+);
+
+#[doc(hidden)]
+#[allow(missing_copy_implementations, missing_debug_implementations, unreachable_pub)]
+pub enum __Registry {}
+
+impl __sink_runtime::Compiled for __Registry {
+    fn registry() -> &'static __sink_runtime::CompiledRegistry {
+        &__REGISTRY
+    }
+}
