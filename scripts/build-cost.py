@@ -295,8 +295,6 @@ def main():
 
     archive = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, check=True, capture_output=True).stdout
     subprocess.run(["tar", "x", "-C", SNAPSHOT], input=archive, check=True)
-    if arguments.only_cold:
-        return only_cold(arguments)
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     subprocess.run(["cargo", "build", "--quiet", "--package", "cargo-sinks"], cwd=ROOT, check=True)
     binary = target / "debug/cargo-sinks"
