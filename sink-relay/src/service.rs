@@ -157,16 +157,17 @@ impl Service {
     /// If the service is full or ends.
     pub(crate) fn enter_producer(self: &Arc<Self>, hello: &Hello) -> Result<Entered, Refusal> {
         let mut state = self.lock();
-        self.admit(&state)?;
+        // One that comes back takes its own place, also where there is no other.
         let seated = state
             .producers
             .number(&hello.producer)
             .and_then(|number| state.seated.get(&number).cloned());
-        if let Some(older) = seated {
+        if let Some(older) = seated.filter(|_| self.phase() == Phase::Open) {
             drop(state);
             older.supersede();
             return Ok(Entered::Occupied);
         }
+        self.admit(&state)?;
         let news = state.producers.last_news();
         let number = state.producers.enter(hello);
         let taken = state.producers.get(number).map_or(0, |known| known.taken);
