@@ -364,9 +364,10 @@ impl<M: MessageType> Source<M> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Delivery<M>, SourceError>>> {
-        if let Some(next) = self.take_ready() {
+        if let Some(next) = self.take_at_hand() {
             return Poll::Ready(Some(next));
         }
+        // A chunk or a batch is a step of the task's: who is never out of messages gives way to others all the same.
         let budget = ready!(tokio::task::coop::poll_proceed(cx));
         loop {
             if let Some(next) = self.take_ready() {
@@ -521,6 +522,16 @@ impl<M: MessageType> Source<M> {
             return self.take_queued().map(Ok);
         }
         self.take_framed()
+    }
+
+    /// Hands up what is taken out of the inbox, or the process's own queue, already.
+    #[inline]
+    fn take_at_hand(&mut self) -> Option<Result<Delivery<M>, SourceError>> {
+        match &self.queue {
+            Some(queue) if queue.at_hand() > 0 => self.take_queued().map(Ok),
+            None if self.chunk.is_some() && self.behind_gap.is_none() => self.next_of_chunk(),
+            _ => None,
+        }
     }
 
     /// The next message of the process's own queue.

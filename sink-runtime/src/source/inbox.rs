@@ -146,7 +146,13 @@ impl Inbox {
                     state.items.remove(oldest);
                 }
             }
-            Item::Chunk { .. } | Item::Resumed { .. } => {}
+            // Nothing came of the one before: this one says all.
+            Item::Resumed { .. } => {
+                if matches!(state.items.back(), Some(Item::Resumed { .. })) {
+                    state.items.pop_back();
+                }
+            }
+            Item::Chunk { .. } => {}
         }
         state.items.push_back(item);
         let receiver = state.receiver.take();
@@ -490,3 +496,6 @@ impl Outgoing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -643,3 +643,22 @@ async fn a_closed_source_of_this_process_ends_and_frees_its_name_4_9() {
     let mut third = registry.source::<Message>("orders").unwrap();
     assert!(bounded(third.start()).await.is_err(), "the name is taken");
 }
+
+#[tokio::test]
+async fn a_source_that_never_runs_dry_gives_way_to_the_rest_of_its_task_4_9() {
+    let registry = registry_at("inproc://promises-gives-way", "");
+    let sink = registry.sink::<Message>("orders").unwrap();
+    let mut source = registry.source::<Message>("orders").unwrap();
+    bounded(source.start()).await.unwrap();
+    let receives = async {
+        for number in 0..10_000 {
+            sink.try_send(numbered(number)).unwrap();
+            source.recv().await.unwrap().unwrap();
+        }
+    };
+    tokio::select! {
+        biased;
+        () = receives => panic!("nobody else had a turn"),
+        () = tokio::task::yield_now() => {}
+    }
+}
