@@ -19,6 +19,10 @@ use crate::settings::{DRAIN, LAST_WORDS, LINGER};
 /// How long accepting rests when the system has no more descriptors or memory: long enough not to spin, short enough not to be missed.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// Connections accepted beyond `max_connections`: strangers that have not said who they are, and producers that come back
+/// before the relay has read their old connection to its end.
+const GREETED_BESIDES: usize = 32;
+
 /// A bound endpoint and what it serves.
 #[derive(Debug)]
 pub(crate) struct Port {
@@ -49,14 +53,15 @@ pub(crate) async fn serve(port: Port, mut stop: watch::Receiver<bool>) -> usize 
 fn admit(connections: &mut JoinSet<()>, wire: Arc<dyn Wire>, directory: &Arc<Directory>) {
     let directory = Arc::clone(directory);
     // As many again may be on their way out with a word of why; beyond that a peer is dropped without one.
-    let most = directory.max_connections;
+    let most = directory.max_connections + GREETED_BESIDES;
     if connections.len() >= most * 2 {
         return;
     }
     if connections.len() >= most {
         let reason = format!(
-            "{} has {most} connections already (max_connections)",
-            directory.endpoint
+            "{} has {} connections already (max_connections)",
+            directory.endpoint,
+            connections.len()
         );
         let refusal = Refusal {
             code: RefuseCode::TooManyConnections,

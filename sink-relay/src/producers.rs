@@ -31,7 +31,8 @@ pub(crate) struct Remembered {
     chunks: u32,
     connected: bool,
     left: u64,
-    news: u64,
+    /// Number of the latest news of it.
+    pub(crate) news: u64,
 }
 
 /// All producers of a service, and in which order something became known of them.
@@ -134,7 +135,7 @@ impl Producers {
     }
 
     /// Producers of whom something became known after news `seen`, in that order.
-    pub(crate) fn news_since(&self, seen: u64) -> impl Iterator<Item = &Remembered> {
+    pub(crate) fn news_since(&self, seen: u64) -> impl DoubleEndedIterator<Item = &Remembered> {
         self.news
             .range(seen + 1..)
             .filter_map(|(_, number)| self.by_number.get(number))

@@ -143,7 +143,8 @@ impl Relay {
         })
     }
 
-    /// Connections per service, producers and consumers together; with [`Relay::bind`], also of the endpoint. Default 256.
+    /// Connections per service, producers and consumers together; with [`Relay::bind`], also of the endpoint, where 32 more may
+    /// say what they want. Default 256.
     #[must_use]
     pub fn max_connections(self, connections: u32) -> Self {
         self.with_settings(|settings| settings.max_connections = connections)

@@ -1,12 +1,13 @@
 //! One service: its ring, its producers, its consumers, under one lock taken per read or write, never per message.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use sink_runtime::frame::{Hello, RefuseCode};
+use sink_runtime::frame::{Hello, READ_CHUNK, RefuseCode};
 use tokio::sync::Notify;
 
 use crate::bell::Bell;
@@ -17,6 +18,9 @@ use crate::report::{ConsumerStatistics, ServiceStatistics};
 use crate::ring::Ring;
 use crate::settings::Settings;
 use crate::subscription::{Counts, Gathered, Subscription};
+
+#[cfg(test)]
+mod tests;
 
 /// One service of a relay.
 #[derive(Debug)]
@@ -153,16 +157,17 @@ impl Service {
     /// If the service is full or ends.
     pub(crate) fn enter_producer(self: &Arc<Self>, hello: &Hello) -> Result<Entered, Refusal> {
         let mut state = self.lock();
-        self.admit(&state)?;
+        // One that comes back takes its own place, also where there is no other.
         let seated = state
             .producers
             .number(&hello.producer)
             .and_then(|number| state.seated.get(&number).cloned());
-        if let Some(older) = seated {
+        if let Some(older) = seated.filter(|_| self.phase() == Phase::Open) {
             drop(state);
             older.supersede();
             return Ok(Entered::Occupied);
         }
+        self.admit(&state)?;
         let news = state.producers.last_news();
         let number = state.producers.enter(hello);
         let taken = state.producers.get(number).map_or(0, |known| known.taken);
@@ -296,6 +301,16 @@ impl Counts {
     }
 }
 
+/// What the ring keeps of what was read. A slice of it keeps all of the buffer that it was read into, of which a producer
+/// that sends little, or one message and goes, fills little: unless at least half of one is kept, it is copied.
+fn kept(read: &Bytes, range: Range<usize>) -> Bytes {
+    if range.len() < READ_CHUNK / 2 {
+        Bytes::copy_from_slice(&read[range])
+    } else {
+        read.slice(range)
+    }
+}
+
 // === impl ProducerSeat ===
 
 impl ProducerSeat {
@@ -319,7 +334,7 @@ impl ProducerSeat {
             state.taken.bytes += run.range.len() as u64;
             state.ring.append(
                 &identity,
-                read.slice(run.range.clone()),
+                kept(read, run.range.clone()),
                 run.frames,
                 run.first,
                 run.last,

@@ -16,6 +16,9 @@ mod tests;
 pub(crate) const BATCH_BYTES: usize = 256 * 1024;
 /// Producers that one connection may be told of; a consumer then has to reconnect, which begins a new numbering.
 pub(crate) const MAX_ANNOUNCED: usize = 65_536;
+/// Of these, how many are for producers that a new connection is told of though it reads nothing of them, those with the
+/// latest news: with all, a relay that remembers more could serve no connection past its first batch.
+const MAX_CAUGHT_UP: usize = MAX_ANNOUNCED / 2;
 
 /// Left retention before the consumer asked for it.
 const CAUSE_RETENTION: u8 = 1;
@@ -30,6 +33,8 @@ pub(crate) struct Subscription {
     announced: HashMap<u64, Told>,
     /// The last news of producers that was told; 0 before any.
     seen_news: u64,
+    /// News up to here is told of announced producers only.
+    passed_over: u64,
     cause: u8,
     pub(crate) counts: Counts,
 }
@@ -82,6 +87,7 @@ impl Subscription {
             overtaken,
             announced: HashMap::new(),
             seen_news: 0,
+            passed_over: 0,
             cause: CAUSE_RETENTION,
             counts: Counts::default(),
         }
@@ -114,10 +120,7 @@ impl Subscription {
                     return Gathered::TooSlow;
                 }
                 Next::Gap { from, to } => self.gap(from, to, producers, out),
-                Next::End => {
-                    self.news(producers, out);
-                    return Gathered::All;
-                }
+                Next::End => return self.news(producers, out),
             }
             self.cause = CAUSE_SLOW;
         }
@@ -157,13 +160,27 @@ impl Subscription {
     }
 
     /// With the ring read to its end: tells of producers, and of holes in what they sent, that no chunk told of.
-    fn news(&mut self, producers: &Producers, out: &mut Outbox) {
-        let seen = std::mem::replace(&mut self.seen_news, producers.last_news());
-        if seen < self.seen_news {
-            producers
-                .news_since(seen)
-                .for_each(|known| self.tell(known, out));
+    fn news(&mut self, producers: &Producers, out: &mut Outbox) -> Gathered {
+        if self.seen_news == producers.last_news() {
+            return Gathered::All;
         }
+        if self.seen_news == 0 {
+            let room = MAX_CAUGHT_UP.saturating_sub(self.announced.len());
+            let mut unknown = producers
+                .news_since(0)
+                .rev()
+                .filter(|known| !self.announced.contains_key(&known.identity.number));
+            self.passed_over = unknown.nth(room).map_or(0, |known| known.news);
+        }
+        for known in producers.news_since(self.seen_news) {
+            if out.bytes() >= BATCH_BYTES {
+                return Gathered::Full;
+            }
+            self.seen_news = known.news;
+            self.tell(known, out);
+        }
+        self.seen_news = producers.last_news();
+        Gathered::All
     }
 
     fn tell(&mut self, known: &Remembered, out: &mut Outbox) {
@@ -176,6 +193,7 @@ impl Subscription {
                     announcement(index, &known.identity, known.expected).encode(frame)
                 });
             }
+            None if known.news <= self.passed_over => {}
             None => {
                 self.announce(&known.identity, known.expected, out);
             }

@@ -84,6 +84,14 @@ impl SinkFactory {
         let provision = self.resolver.provision_connection(service);
         match bounded(provision).await {
             Some(registry) => registry?.sink::<M>(service),
+            None if tokio::runtime::Handle::try_current().is_err() => {
+                Err(RegistryError::Unsupported {
+                    service: Arc::from(service),
+                    text: Arc::from(
+                        "its resolver must wait, and outside a tokio runtime nobody keeps the time",
+                    ),
+                })
+            }
             None => Err(RegistryError::TimedOut {
                 waited: PROVISION_TIMEOUT,
             }),
@@ -103,6 +111,7 @@ async fn bounded<F: Future + Unpin>(mut future: F) -> Option<F::Output> {
     .await;
     match ready {
         Some(output) => Some(output),
+        None if tokio::runtime::Handle::try_current().is_err() => None,
         None => tokio::time::timeout(PROVISION_TIMEOUT, future).await.ok(),
     }
 }

@@ -155,12 +155,13 @@ pub fn head(bytes: &[u8], limit: usize) -> Result<Option<Head>, FrameError> {
 /// How many bytes at the start of `bytes` are whole frames, and how many frames.
 ///
 /// # Errors
-/// If a head is impossible or over `limit`.
+/// If the first head is impossible or over `limit`.
 pub fn whole_frames(bytes: &[u8], limit: usize) -> Result<(usize, usize), FrameError> {
     whole_frames_where(bytes, limit, |_| true)
 }
 
-/// The same, up to the first frame that is not `wanted`.
+/// The same, up to the first frame that is not `wanted`. What stands before a head that is impossible is sound, and given
+/// out first.
 #[inline]
 fn whole_frames_where(
     bytes: &[u8],
@@ -168,7 +169,13 @@ fn whole_frames_where(
     mut wanted: impl FnMut(&Head) -> bool,
 ) -> Result<(usize, usize), FrameError> {
     let (mut at, mut count) = (0, 0);
-    while let Some(head) = head(&bytes[at..], limit)? {
+    loop {
+        let head = match head(&bytes[at..], limit) {
+            Ok(Some(head)) => head,
+            Ok(None) => break,
+            Err(_) if at > 0 => break,
+            Err(error) => return Err(error),
+        };
         if bytes.len() - at < head.total || !wanted(&head) {
             break;
         }
@@ -978,7 +985,7 @@ impl Assembler {
     /// Takes the whole frames that have arrived, and how many they are.
     ///
     /// # Errors
-    /// If a head is impossible or over the limit.
+    /// If the first head is impossible or over the limit.
     pub fn take(&mut self) -> Result<Option<(Bytes, usize)>, FrameError> {
         self.take_where(|_| true)
     }
@@ -986,7 +993,7 @@ impl Assembler {
     /// The same, up to the first frame that is not `wanted`, which stays with all that is behind it.
     ///
     /// # Errors
-    /// If a head is impossible or over the limit.
+    /// If the first head is impossible or over the limit.
     pub fn take_where(
         &mut self,
         mut wanted: impl FnMut(&Head) -> bool,
@@ -998,7 +1005,9 @@ impl Assembler {
             if !wanted(&first) {
                 return Ok(None);
             }
-            let (end, count) = whole_frames_where(&self.arrived[missing..], self.limit, wanted)?;
+            // Nonsense behind it is for the next look.
+            let (end, count) =
+                whole_frames_where(&self.arrived[missing..], self.limit, wanted).unwrap_or((0, 0));
             return Ok(Some((self.join(missing + end), 1 + count)));
         }
         let (end, count) = whole_frames_where(&self.arrived, self.limit, wanted)?;
@@ -1047,6 +1056,12 @@ impl Assembler {
     #[inline]
     pub fn advance(&mut self, count: usize) {
         self.arrived.advance(count);
+    }
+
+    /// Whether what has arrived begins with no frame: taking will say why.
+    #[must_use]
+    pub fn is_malformed(&self) -> bool {
+        self.pieces.is_empty() && head(&self.arrived, self.limit).is_err()
     }
 
     /// Whether nothing is left of what has arrived.

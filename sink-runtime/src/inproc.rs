@@ -1082,6 +1082,9 @@ pub(crate) struct Receiver<M> {
     taken: usize,
     /// Turns waited for more, since then.
     lingered: u32,
+    /// Its caller wants no more than it has.
+    closed: bool,
+    bound: bool,
 }
 
 /// While messages come in a stream, the receiving end comes back this often before it sleeps: waking it costs the sender a
@@ -1123,6 +1126,8 @@ impl<M: Send + 'static> Receiver<M> {
             senders: Vec::new(),
             taken: 0,
             lingered: 0,
+            closed: false,
+            bound: true,
         })
     }
 
@@ -1130,6 +1135,10 @@ impl<M: Send + 'static> Receiver<M> {
     #[inline]
     pub(crate) fn take(&mut self) -> Option<Taken<M>> {
         if self.batch.is_empty() {
+            if self.closed {
+                self.leave();
+                return None;
+            }
             // All that is there, at the price of one lock.
             std::mem::swap(&mut self.batch, &mut self.channel.lock().queue);
             self.taken = self.taken.saturating_add(self.batch.len());
@@ -1156,6 +1165,13 @@ impl<M: Send + 'static> Receiver<M> {
             sequence,
             missing_from,
         })
+    }
+
+    /// Takes no more than what is there by now; once that is handed up, the name is free.
+    pub(crate) fn close(&mut self) {
+        if !std::mem::replace(&mut self.closed, true) {
+            self.batch.append(&mut self.channel.lock().queue);
+        }
     }
 
     /// How many need no waiting, those in other threads' hands aside.
@@ -1185,14 +1201,23 @@ impl<M: Send + 'static> Receiver<M> {
     }
 }
 
-impl<M> Drop for Receiver<M> {
-    /// What was not handed up goes back, in order, for the next source.
-    fn drop(&mut self) {
+impl<M> Receiver<M> {
+    /// Leaves the name. What was not handed up goes back, in order, for the next source.
+    fn leave(&mut self) {
+        if !std::mem::replace(&mut self.bound, false) {
+            return;
+        }
         let mut core = self.channel.lock();
         core.bound = false;
         core.receiver = None;
         while let Some(item) = self.batch.pop_back() {
             core.queue.push_front(item);
         }
+    }
+}
+
+impl<M> Drop for Receiver<M> {
+    fn drop(&mut self) {
+        self.leave();
     }
 }

@@ -200,6 +200,8 @@ pub struct Source<M> {
     failures: u32,
     local: Option<Endpoint>,
     chunk: Option<OpenChunk>,
+    /// What did not decode, where a gap had to be told of before it.
+    behind_gap: Option<Box<SourceError>>,
     /// Messages handed up that the inbox has not been told of, and how many may be.
     untold: u64,
     tell_every: u64,
@@ -259,6 +261,7 @@ impl<M> Source<M> {
             failures: 0,
             local: None,
             chunk: None,
+            behind_gap: None,
             untold: 0,
             tell_every: 1,
             queue: None,
@@ -361,9 +364,10 @@ impl<M: MessageType> Source<M> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Delivery<M>, SourceError>>> {
-        if let Some(next) = self.take_ready() {
+        if let Some(next) = self.take_at_hand() {
             return Poll::Ready(Some(next));
         }
+        // A chunk or a batch is a step of the task's: who is never out of messages gives way to others all the same.
         let budget = ready!(tokio::task::coop::poll_proceed(cx));
         loop {
             if let Some(next) = self.take_ready() {
@@ -405,6 +409,9 @@ impl<M: MessageType> Source<M> {
     /// Stops receiving; what was read and not handed up is still handed up, then `None`.
     pub fn close(&mut self) {
         self.inbox.shut();
+        if let Some(queue) = &mut self.queue {
+            queue.close();
+        }
         self.ended = true;
     }
 
@@ -517,6 +524,16 @@ impl<M: MessageType> Source<M> {
         self.take_framed()
     }
 
+    /// Hands up what is taken out of the inbox, or the process's own queue, already.
+    #[inline]
+    fn take_at_hand(&mut self) -> Option<Result<Delivery<M>, SourceError>> {
+        match &self.queue {
+            Some(queue) if queue.at_hand() > 0 => self.take_queued().map(Ok),
+            None if self.chunk.is_some() && self.behind_gap.is_none() => self.next_of_chunk(),
+            _ => None,
+        }
+    }
+
     /// The next message of the process's own queue.
     #[inline]
     fn take_queued(&mut self) -> Option<Delivery<M>> {
@@ -543,6 +560,9 @@ impl<M: MessageType> Source<M> {
     }
 
     fn take_framed(&mut self) -> Option<Result<Delivery<M>, SourceError>> {
+        if let Some(error) = self.behind_gap.take() {
+            return Some(Err(*error));
+        }
         loop {
             if self.chunk.is_some() {
                 if let Some(result) = self.next_of_chunk() {
@@ -624,10 +644,10 @@ impl<M: MessageType> Source<M> {
                 offset,
                 gap,
             } => (producer, offset, gap),
-            Seen::Duplicate => {
+            Seen::Duplicate { gap } => {
                 self.ledger.duplicates += 1;
                 self.handed(parts.sequence);
-                return None;
+                return gap.map(|gap| Err(SourceError::Gap(self.count(gap))));
             }
             Seen::Mismatched => {
                 self.ledger.mismatched += 1;
@@ -645,7 +665,7 @@ impl<M: MessageType> Source<M> {
         let metadata = parts.metadata.and_then(Metadata::decode).map(Box::new);
         let raw = decoded.is_err().then(|| payload.to_bytes());
         self.handed(sequence);
-        let gap = gap.map(|gap| Box::new(self.count(gap)));
+        let gap = gap.map(|gap| self.count(gap));
         match decoded {
             Ok(mut message) => {
                 self.ledger.received += 1;
@@ -657,19 +677,24 @@ impl<M: MessageType> Source<M> {
                     producer,
                     sequence,
                     offset,
-                    gap,
+                    gap: gap.map(Box::new),
                     metadata,
                 }))
             }
             Err(error) => {
                 self.ledger.undecodable += 1;
-                Some(Err(SourceError::Decode {
+                let error = SourceError::Decode {
                     service: self.service(),
                     message: M::NAME,
                     sequence,
                     raw: raw.unwrap_or_default(),
                     source: Arc::new(error),
-                }))
+                };
+                let Some(gap) = gap else {
+                    return Some(Err(error));
+                };
+                self.behind_gap = Some(Box::new(error));
+                Some(Err(SourceError::Gap(gap)))
             }
         }
     }

@@ -210,6 +210,38 @@ fn a_connection_names_a_bounded_number_of_producers() {
 }
 
 #[test]
+fn a_relay_that_remembers_more_than_one_connection_may_be_told_of_serves_it_all_the_same() {
+    let mut world = World::new(100_000);
+    let many = MAX_ANNOUNCED as u128 + 1000;
+    for id in 1..=many {
+        let number = world.producers.enter(&hello(id, 1));
+        world.append(number, &[1]);
+        world.producers.leave(number);
+    }
+    let (epoch, offset) = (1, many as u64);
+    let (mut subscription, mut reader) = world.subscribe(Start::After { epoch, offset });
+    for round in 0..100 {
+        let number = world.producers.enter(&hello(many + 1 + round, 1));
+        world.append(number, &[1]);
+        loop {
+            let mut out = Outbox::default();
+            let gathered = subscription.gather(&world.ring, &world.producers, &mut out);
+            assert!(out.bytes() < BATCH_BYTES + 64 * 1024, "{}", out.bytes());
+            reader.read(&written(&mut out), &world.all);
+            match gathered {
+                Gathered::All => break,
+                Gathered::Full => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(reader.got, round as u64 + 1);
+    }
+    // Those of whom something became known last.
+    assert!(reader.indices.values().any(|id| *id == many));
+    assert!(!reader.indices.values().any(|id| *id == 1));
+}
+
+#[test]
 fn a_gap_of_very_many_producers_is_several_frames_that_add_up() {
     let mut world = World::new(1);
     let (mut subscription, mut reader) = world.subscribe(Start::Now);

@@ -166,3 +166,29 @@ async fn memory_is_bounded_by_retain_bytes() {
         assert!(service.retained_bytes <= 200_000, "{service:?}");
     }
 }
+
+#[tokio::test]
+async fn a_producer_that_comes_back_takes_its_own_place_in_a_full_relay() {
+    let (_relay, endpoint) = start(Relay::bind(inproc()).unwrap().max_connections(1)).await;
+    let mut old = Sender::connect(&endpoint, &producer(1)).await;
+    old.send_acked(1, 3).await;
+    // Its old connection is not gone yet, as far as the relay knows.
+    let new = Sender::connect(&endpoint, &producer(1)).await;
+    assert_eq!(new.welcome.acked, 3);
+}
+
+#[tokio::test]
+async fn strangers_take_no_place_from_who_is_welcome() {
+    let (_relay, endpoint) = start(Relay::bind(inproc()).unwrap().max_connections(1)).await;
+    let mut strangers = Vec::new();
+    for _ in 0..16 {
+        strangers.push(crate::client::Client::dial(&endpoint).await);
+    }
+    let begun = Instant::now();
+    let mut sender = Sender::connect(&endpoint, &producer(1)).await;
+    sender.send_acked(1, 3).await;
+    assert!(
+        begun.elapsed() < Duration::from_secs(1),
+        "they are waited for"
+    );
+}

@@ -298,3 +298,15 @@ async fn services_behind_one_address_do_not_mix() {
     reader.messages(0, 1, 20, 1).await;
     assert_eq!(relay.statistics().service("ticks").unwrap().messages_in, 10);
 }
+
+#[tokio::test]
+async fn what_a_producer_sent_before_nonsense_is_taken() {
+    let (_relay, endpoint) = relay().await;
+    let mut reader = Consumer::connect(&endpoint, &consumer(Start::Now)).await;
+    let sender = Sender::connect(&endpoint, &producer(1)).await;
+    let mut bytes = data(1, 3);
+    bytes.extend([0xff; 16]);
+    sender.client.write(&bytes).await.unwrap();
+    reader.producer(0, 1, 1).await;
+    reader.messages(0, 1, 3, 1).await;
+}

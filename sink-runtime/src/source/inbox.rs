@@ -146,7 +146,13 @@ impl Inbox {
                     state.items.remove(oldest);
                 }
             }
-            Item::Chunk { .. } | Item::Resumed { .. } => {}
+            // Nothing came of the one before: this one says all.
+            Item::Resumed { .. } => {
+                if matches!(state.items.back(), Some(Item::Resumed { .. })) {
+                    state.items.pop_back();
+                }
+            }
+            Item::Chunk { .. } => {}
         }
         state.items.push_back(item);
         let receiver = state.receiver.take();
@@ -381,8 +387,9 @@ impl Connection {
         if !self.acks || self.relayed {
             return (0, false);
         }
-        let before = self.handed.swap(sequence, Ordering::AcqRel);
-        let acked = self.acked.load(Ordering::Acquire);
+        // `ack` reads and writes the two the other way round; one of us sees the other, so that none goes without an ack.
+        let before = self.handed.swap(sequence, Ordering::SeqCst);
+        let acked = self.acked.load(Ordering::SeqCst);
         (sequence.saturating_sub(acked), before <= acked)
     }
 
@@ -401,13 +408,26 @@ impl Connection {
         if !self.acks || self.relayed {
             return;
         }
-        let handed = self.handed.load(Ordering::Acquire);
-        let acked = self.acked.fetch_max(handed, Ordering::AcqRel).max(handed);
-        // What an earlier connection brought was acked there: a producer that sends it again must hear so here.
-        if self.told.fetch_max(acked, Ordering::AcqRel) >= acked {
+        let handed = self.handed.load(Ordering::SeqCst);
+        let acked = self.acked.fetch_max(handed, Ordering::SeqCst).max(handed);
+        self.tell(acked);
+        if self.handed.load(Ordering::SeqCst) > acked {
+            // Handed up meanwhile, when the one before it was not acked yet: nobody was woken for it.
+            self.nudge();
+        }
+    }
+
+    /// Acks up to `acked`, if the peer has not heard so. What an earlier connection brought was acked there: a producer that
+    /// sends it again must hear so here.
+    fn tell(&self, acked: u64) {
+        if self.told.load(Ordering::Acquire) >= acked {
             return;
         }
-        self.say(|out| frame::ack(out, acked));
+        let out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        // Acks add up: while one is stuck the next waits for it, and the connection's task then tells of all.
+        if out.bytes.is_empty() && self.told.fetch_max(acked, Ordering::AcqRel) < acked {
+            self.write(out, |out| frame::ack(out, acked));
+        }
     }
 
     /// The highest sequence acked so far.
@@ -417,11 +437,15 @@ impl Connection {
 
     /// Queues control bytes and writes what fits; the connection's task writes the rest.
     pub(super) fn say(&self, write: impl FnOnce(&mut Vec<u8>)) {
-        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        let out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         if out.bytes.len() > MAX_CONTROL {
             // The peer does not read: its connection's task will end this.
             return;
         }
+        self.write(out, write);
+    }
+
+    fn write(&self, mut out: MutexGuard<'_, Outgoing>, write: impl FnOnce(&mut Vec<u8>)) {
         write(&mut out.bytes);
         out.flush();
         let left = !out.bytes.is_empty();
@@ -439,6 +463,15 @@ impl Connection {
             out.flush();
         }
         (before, out.bytes.len())
+    }
+}
+
+/// Says that a connection is read no more, however its task ends.
+pub(super) struct Ends(pub(super) Arc<Connection>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.ended();
     }
 }
 
@@ -463,3 +496,6 @@ impl Outgoing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

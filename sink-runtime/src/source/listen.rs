@@ -12,7 +12,7 @@ use crate::frame::{self, Assembler, Hello, PeerRole, ProducerId, Refuse, RefuseC
 use crate::life::{HELLO_TIMEOUT, frame_time};
 use crate::transport::{self, Endpoint, Listen, Wire};
 
-use super::inbox::{Connection, Inbox};
+use super::inbox::{Connection, Ends, Inbox};
 use super::settings::SourceSettings;
 use super::stream::{self, End, Limits};
 
@@ -134,15 +134,6 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         (self.count)(&self.hall).fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Says that a connection is read no more, however its task ends.
-struct Ends(Arc<Connection>);
-
-impl Drop for Ends {
-    fn drop(&mut self) {
-        self.0.ended();
     }
 }
 

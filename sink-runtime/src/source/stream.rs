@@ -119,7 +119,7 @@ pub(super) async fn read_all(
         superseded: None,
         held_up: false,
     };
-    let mut timer = clock.timer(reading.speak_at);
+    let mut timer = clock.timer(reading.next_time(now));
     poll_fn(|cx| {
         connection.keep_task(cx.waker());
         connection.ack();
@@ -218,7 +218,7 @@ impl<See: FnMut(&Bytes)> Reading<'_, See> {
             .inbox
             .fill(self.connection, &mut self.assembler)
             .map_err(End::Nonsense)?;
-        self.unread = filled.left_some;
+        self.unread = filled.left_some || self.assembler.is_malformed();
         if filled.bytes.is_empty() && filled.mistake.is_none() {
             return Ok(());
         }
@@ -239,6 +239,10 @@ impl<See: FnMut(&Bytes)> Reading<'_, See> {
             let (before, left) = self.connection.flush();
             if left == 0 {
                 self.blocked = None;
+                if before > 0 {
+                    // Those that waited for these bytes.
+                    self.connection.ack();
+                }
                 return Ok(());
             }
             if left < before {
@@ -296,6 +300,7 @@ impl<See: FnMut(&Bytes)> Reading<'_, See> {
         if now >= self.speak_at {
             let last = self.connection.acked();
             self.connection.say(|out| frame::heartbeat(out, last));
+            self.connection.ack();
             let every = if self.held_up {
                 self.limits.heartbeat.min(WRITE_STALL / 2)
             } else {
@@ -339,7 +344,8 @@ impl<See: FnMut(&Bytes)> Reading<'_, See> {
         times
             .into_iter()
             .flatten()
-            .fold(self.speak_at, Instant::min)
+            // What began since is seen in time, however rarely we speak.
+            .fold(self.speak_at.min(now + WRITE_STALL), Instant::min)
             .max(now + Duration::from_millis(1))
     }
 }

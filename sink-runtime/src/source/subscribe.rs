@@ -15,7 +15,7 @@ use crate::frame::{
 use crate::life::{HELLO_TIMEOUT, Life, Step};
 use crate::transport::{Endpoint, Wire};
 
-use super::inbox::{Connection, Inbox, Item};
+use super::inbox::{Connection, Ends, Inbox, Item};
 use super::settings::SourceSettings;
 use super::stream::{self, End, Limits};
 
@@ -209,6 +209,7 @@ impl Subscriber {
             Arc::clone(&wire),
             Arc::default(),
         );
+        let _ends = Ends(Arc::clone(&connection));
         if self.position.epoch != welcome.relay_epoch {
             self.position.last = welcome.next_offset.saturating_sub(1);
         }
@@ -219,7 +220,8 @@ impl Subscriber {
             epoch: welcome.relay_epoch,
             next_offset: welcome.next_offset,
         });
-        assembler.set_limit(settings.frame_limit());
+        // A relay speaks of producers and gaps besides, in frames that no `max_frame_bytes` is about.
+        assembler.set_limit(settings.frame_limit().max(frame::MAX_HELLO_BYTES));
         let limits = Limits {
             heartbeat: settings.heartbeat(),
             peer_heartbeat,
@@ -236,7 +238,6 @@ impl Subscriber {
             |bytes| position.follow(bytes),
         )
         .await;
-        connection.ended();
         match end {
             End::Closed(how) => self.lost(how),
             End::Silent => self.lost("no heartbeat came"),

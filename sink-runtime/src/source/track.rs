@@ -9,6 +9,8 @@ use super::{Gap, GapCause};
 
 /// Producers remembered for recognising what they send again; the longest silent are forgotten first.
 const MAX_PRODUCERS: usize = 4096;
+/// So many more may be there: looking for the longest silent is not for each producer that comes.
+const FORGOTTEN_AT_ONCE: usize = 1024;
 /// Identities remembered for messages that came through a composite (PROMISES 6.1).
 const MAX_IDENTITIES: usize = 65_536;
 
@@ -20,7 +22,10 @@ pub(super) enum Seen {
         offset: u64,
         gap: Option<Gap>,
     },
-    Duplicate,
+    /// It came before; `gap` is what its own link's numbers jumped over on the way to it.
+    Duplicate {
+        gap: Option<Gap>,
+    },
     Mismatched,
 }
 
@@ -70,6 +75,8 @@ struct RelayedProducer {
     producer: ProducerId,
     last: u64,
     mismatched: bool,
+    /// When its last chunk came (the running count).
+    heard: u64,
 }
 
 impl Tracker {
@@ -86,9 +93,11 @@ impl Tracker {
         } else {
             self.direct(connection, sequence)
         };
-        match (identity, &seen) {
-            (Some(identity), Seen::New { .. }) if !self.remember(identity) => Seen::Duplicate,
-            _ => seen,
+        match (identity, seen) {
+            (Some(identity), Seen::New { gap, .. }) if !self.remember(identity) => {
+                Seen::Duplicate { gap }
+            }
+            (_, seen) => seen,
         }
     }
 
@@ -102,10 +111,10 @@ impl Tracker {
             self.turn_to(connection);
         }
         let Some(current) = &mut self.current else {
-            return Seen::Duplicate;
+            return Seen::Duplicate { gap: None };
         };
         if sequence <= current.last {
-            return Seen::Duplicate;
+            return Seen::Duplicate { gap: None };
         }
         let cause = if current.fresh {
             GapCause::Lost
@@ -157,14 +166,11 @@ impl Tracker {
         let last = self.producers.entry(producer).or_default();
         last.sequence = last.sequence.max(sequence);
         last.tick = tick;
-        if self.producers.len() > MAX_PRODUCERS
-            && let Some(&oldest) = self
-                .producers
-                .iter()
-                .min_by_key(|(_, last)| last.tick)
-                .map(|(producer, _)| producer)
-        {
-            self.producers.remove(&oldest);
+        if self.producers.len() > MAX_PRODUCERS + FORGOTTEN_AT_ONCE {
+            let mut ticks: Vec<u64> = self.producers.values().map(|last| last.tick).collect();
+            let surplus = ticks.len() - MAX_PRODUCERS;
+            let (_, &mut kept, _) = ticks.select_nth_unstable(surplus);
+            self.producers.retain(|_, last| last.tick >= kept);
         }
     }
 
@@ -203,7 +209,11 @@ impl Tracker {
         epoch: u64,
         next_offset: u64,
     ) -> Option<Gap> {
-        for relayed in std::mem::take(&mut self.relay.by_index).into_values() {
+        // In the order in which they were heard, so that the longest silent are the first to be forgotten.
+        let by_index = std::mem::take(&mut self.relay.by_index);
+        let mut known: Vec<_> = by_index.into_iter().collect();
+        known.sort_unstable_by_key(|(index, relayed)| (relayed.heard, *index));
+        for (_, relayed) in known {
             self.note(relayed.producer, relayed.last);
         }
         let first_time = self.relay.epoch == 0;
@@ -238,6 +248,7 @@ impl Tracker {
         mismatched: bool,
     ) -> Option<Gap> {
         let before = self.relay.by_index.remove(&announced.index);
+        let heard = before.as_ref().map_or(0, |relayed| relayed.heard);
         let known = match &before {
             Some(relayed) if relayed.producer == announced.producer => Some(relayed.last),
             Some(relayed) => {
@@ -264,6 +275,7 @@ impl Tracker {
                 producer: announced.producer,
                 last,
                 mismatched,
+                heard,
             },
         );
         let missing = announced.first > expected && !mismatched;
@@ -278,24 +290,28 @@ impl Tracker {
     /// The frames that follow are this producer's, from this offset.
     pub(super) fn chunk(&mut self, _: &Connection, chunk: Chunk) {
         self.relay.open = Some((chunk.producer, chunk.first_offset));
+        self.tick += 1;
+        if let Some(relayed) = self.relay.by_index.get_mut(&chunk.producer) {
+            relayed.heard = self.tick;
+        }
     }
 
     #[inline]
     fn relayed(&mut self, sequence: u64) -> Seen {
         let Some((index, offset)) = &mut self.relay.open else {
-            return Seen::Duplicate;
+            return Seen::Duplicate { gap: None };
         };
         let this_offset = *offset;
         *offset = offset.saturating_add(1);
         self.relay.next_offset = self.relay.next_offset.max(*offset);
         let Some(relayed) = self.relay.by_index.get_mut(index) else {
-            return Seen::Duplicate;
+            return Seen::Duplicate { gap: None };
         };
         if relayed.mismatched {
             return Seen::Mismatched;
         }
         if sequence <= relayed.last {
-            return Seen::Duplicate;
+            return Seen::Duplicate { gap: None };
         }
         let gap = (sequence > relayed.last + 1).then(|| Gap {
             from: relayed.last + 1,
@@ -346,3 +362,6 @@ impl Tracker {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

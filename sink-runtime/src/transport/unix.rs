@@ -104,11 +104,13 @@ fn private_directory(directory: &Path, own: u32) -> io::Result<()> {
 pub(super) struct UnixListen {
     listener: UnixListener,
     path: PathBuf,
+    /// Which file our socket is: in its place may lie another by now.
+    file: Option<(u64, u64)>,
     endpoint: Endpoint,
     /// Whose the socket file is; asked once, so that a process short of descriptors need not ask to accept.
     own: u32,
     allow_uids: Vec<u32>,
-    lock: Lock,
+    _lock: Lock,
 }
 
 impl UnixListen {
@@ -123,6 +125,7 @@ impl UnixListen {
         let listener = UnixListener::bind(&path).map_err(|error| {
             io::Error::new(error.kind(), format!("{}: {error}", path.display()))
         })?;
+        let file = which(&path);
         fs::set_permissions(
             &path,
             fs::Permissions::from_mode(if target.allow_uids.is_empty() {
@@ -135,10 +138,11 @@ impl UnixListen {
         Ok(Self {
             listener,
             path,
+            file,
             endpoint,
             own,
             allow_uids: target.allow_uids.clone(),
-            lock,
+            _lock: lock,
         })
     }
 }
@@ -159,17 +163,24 @@ impl Listen for UnixListen {
 
 impl Drop for UnixListen {
     fn drop(&mut self) {
-        // The lock is still held, so this is our own socket file.
-        let _gone = fs::remove_file(&self.path);
-        self.lock.release();
+        // The lock is still held; but somebody may have cleared both files away, and others have taken the place.
+        if which(&self.path) == self.file {
+            let _gone = fs::remove_file(&self.path);
+        }
     }
 }
 
-/// The lock file beside a socket: who holds it owns the socket file.
+/// Which file lies at a path, by device and number; `None` if there is none.
+fn which(path: &Path) -> Option<(u64, u64)> {
+    let metadata = fs::symlink_metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+/// The lock file beside a socket, gone when it is dropped: who holds it owns the socket file.
 #[derive(Debug)]
 struct Lock {
     path: PathBuf,
-    _file: File,
+    file: File,
 }
 
 /// Retries when the lock file was removed between opening and locking it.
@@ -203,14 +214,19 @@ impl Lock {
             let still_there = fs::metadata(&path)
                 .is_ok_and(|now| file.metadata().is_ok_and(|ours| ours.ino() == now.ino()));
             if still_there {
-                return Ok(Self { path, _file: file });
+                return Ok(Self { path, file });
             }
         }
         Err(in_use(socket))
     }
+}
 
-    fn release(&self) {
-        let _gone = fs::remove_file(&self.path);
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let ours = self.file.metadata();
+        if ours.is_ok_and(|ours| which(&self.path) == Some((ours.dev(), ours.ino()))) {
+            let _gone = fs::remove_file(&self.path);
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use sink_runtime::frame::Kind;
+use sink_runtime::frame::{self, Kind};
 use sink_runtime::{
     Codec, DecodeError, EncodeError, Message, MessageSink, MessageType, Payload, SourceError,
 };
@@ -151,6 +151,60 @@ async fn what_does_not_decode_is_handed_up_counted_and_acked_4_9() {
     assert_eq!((seen.received, seen.undecodable, seen.lost), (3, 3, 0));
     bounded(sink.flush()).await.unwrap();
     assert_eq!(ledger(&sink).done, 6);
+}
+
+#[tokio::test]
+async fn a_gap_before_what_does_not_decode_is_told_first_4_9() {
+    let (_directory, endpoint) = socket();
+    let registry = registry_at(&endpoint, "");
+    let mut source = registry.source::<Even>("orders").unwrap();
+    bounded(source.start()).await.unwrap();
+    let peer = producer_at(&endpoint, &hello_of(1)).await;
+    for (sequence, number) in [(1, 0u64), (4, 1), (5, 2)] {
+        let frame = data_frame(sequence, &number.to_le_bytes());
+        assert_eq!(peer.wire.try_write(&frame).unwrap(), frame.len());
+    }
+    assert_eq!(bounded(source.recv()).await.unwrap().unwrap().0, 0);
+    match bounded(source.recv()).await.unwrap() {
+        Err(SourceError::Gap(gap)) => assert_eq!((gap.from, gap.to), (2, 3)),
+        other => panic!("{other:?}"),
+    }
+    match bounded(source.recv()).await.unwrap() {
+        Err(SourceError::Decode { sequence, .. }) => assert_eq!(sequence, 4),
+        other => panic!("{other:?}"),
+    }
+    let delivery = bounded(source.recv()).await.unwrap().unwrap();
+    assert_eq!((delivery.0, delivery.gap()), (2, None));
+    let seen = source.ledger();
+    assert_eq!((seen.received, seen.undecodable), (2, 1));
+    assert_eq!((seen.gaps, seen.lost), (1, 2));
+}
+
+#[tokio::test]
+async fn a_gap_before_a_composites_duplicate_is_told_6_1() {
+    let (_directory, endpoint) = socket();
+    let registry = registry_at(&endpoint, "");
+    let mut source = registry.source::<Message>("orders").unwrap();
+    bounded(source.start()).await.unwrap();
+    let peer = producer_at(&endpoint, &hello_of(1)).await;
+    // Sent through a composite as its messages 1, 1 again, and 2; the link dropped its own 2 and 3.
+    for (sequence, number) in [(1, 1u64), (4, 1), (5, 2)] {
+        let mut frame = Vec::new();
+        frame::begin_data(&mut frame, frame::FLAG_IDENTITY, sequence);
+        frame.extend_from_slice(&7u64.to_le_bytes());
+        frame.extend_from_slice(&number.to_le_bytes());
+        frame::finish(&mut frame, 0, 0);
+        assert_eq!(peer.wire.try_write(&frame).unwrap(), frame.len());
+    }
+    assert_eq!(bounded(source.recv()).await.unwrap().unwrap().sequence(), 1);
+    match bounded(source.recv()).await.unwrap() {
+        Err(SourceError::Gap(gap)) => assert_eq!((gap.from, gap.to), (2, 3)),
+        other => panic!("{other:?}"),
+    }
+    let delivery = bounded(source.recv()).await.unwrap().unwrap();
+    assert_eq!((delivery.sequence(), delivery.gap()), (5, None));
+    let seen = source.ledger();
+    assert_eq!((seen.received, seen.duplicates, seen.lost), (2, 1, 2));
 }
 
 #[tokio::test]
@@ -504,4 +558,107 @@ async fn a_message_is_acked_when_it_was_handed_up_though_others_of_its_chunk_wai
         .expect("it was handed to the caller of recv");
     let _others: Vec<_> = sends.collect();
     let _keep = Arc::clone(&registry);
+}
+
+#[tokio::test]
+async fn a_producer_that_reads_late_hears_of_all_that_was_taken_4_9() {
+    const MESSAGES: u64 = 6_000;
+    let (_directory, endpoint) = socket();
+    let registry = registry_at(&endpoint, "");
+    let mut source = registry.source::<Message>("orders").unwrap();
+    bounded(source.start()).await.unwrap();
+    let mut peer = producer_at(&endpoint, &hello_of(1)).await;
+    // Each is acked by itself, more than the kernel holds for one who does not read.
+    for number in 1..=MESSAGES {
+        let frame = data_frame(number, &number.to_le_bytes());
+        assert_eq!(peer.wire.try_write(&frame).unwrap(), frame.len());
+        bounded(source.recv()).await.unwrap().unwrap();
+    }
+    let hears = async {
+        loop {
+            let frame = peer.frame().await.expect("it stays");
+            if frame[4] == Kind::Ack as u8 && frame::number(&frame) == Ok(MESSAGES) {
+                return;
+            }
+        }
+    };
+    bounded(hears).await;
+}
+
+#[tokio::test]
+async fn what_came_before_nonsense_is_handed_up_4_6() {
+    let (_directory, endpoint) = socket();
+    let registry = registry_at(&endpoint, "max_frame_bytes = 64");
+    let mut source = registry.source::<Message>("orders").unwrap();
+    bounded(source.start()).await.unwrap();
+    let nonsense = [vec![0xff; 16], vec![0; 16], data_frame(4, &[0; 4000])];
+    for (id, nonsense) in (1..).zip(nonsense) {
+        let mut peer = producer_at(&endpoint, &hello_of(id)).await;
+        let mut bytes = Vec::new();
+        for number in 1..=3u64 {
+            bytes.extend(data_frame(number, &number.to_le_bytes()));
+        }
+        bytes.extend(nonsense);
+        assert_eq!(peer.wire.try_write(&bytes).unwrap(), bytes.len());
+        for number in 1..=3 {
+            let delivery = bounded(source.recv()).await.unwrap().unwrap();
+            assert_eq!(number_of(delivery.payload()), number);
+        }
+        while bounded(peer.frame()).await.is_some() {}
+    }
+}
+
+#[tokio::test]
+async fn a_closed_source_of_this_process_ends_and_frees_its_name_4_9() {
+    let registry = registry_at("inproc://promises-closed-source", "");
+    let sink = registry.sink::<Message>("orders").unwrap();
+    let mut source = registry.source::<Message>("orders").unwrap();
+    bounded(source.start()).await.unwrap();
+    for number in 0..3 {
+        sink.try_send(numbered(number)).unwrap();
+    }
+    bounded(source.recv()).await.unwrap().unwrap();
+    source.close();
+    let mut left = Vec::new();
+    // Its producer goes on all the while.
+    for number in 3..100 {
+        sink.try_send(numbered(number)).unwrap();
+        match bounded(source.recv()).await {
+            Some(delivery) => left.push(number_of(delivery.unwrap().payload())),
+            None => break,
+        }
+    }
+    assert_eq!(left, [1, 2]);
+    let mut next = registry.source::<Message>("orders").unwrap();
+    for number in 3..6 {
+        let delivery = bounded(next.recv()).await.unwrap().unwrap();
+        assert_eq!(number_of(delivery.payload()), number);
+        assert!(delivery.gap().is_none());
+    }
+    // The first, long gone, takes nothing with it.
+    drop(source);
+    sink.try_send(numbered(6)).unwrap();
+    let delivery = bounded(next.recv()).await.unwrap().unwrap();
+    assert_eq!(number_of(delivery.payload()), 6);
+    let mut third = registry.source::<Message>("orders").unwrap();
+    assert!(bounded(third.start()).await.is_err(), "the name is taken");
+}
+
+#[tokio::test]
+async fn a_source_that_never_runs_dry_gives_way_to_the_rest_of_its_task_4_9() {
+    let registry = registry_at("inproc://promises-gives-way", "");
+    let sink = registry.sink::<Message>("orders").unwrap();
+    let mut source = registry.source::<Message>("orders").unwrap();
+    bounded(source.start()).await.unwrap();
+    let receives = async {
+        for number in 0..10_000 {
+            sink.try_send(numbered(number)).unwrap();
+            source.recv().await.unwrap().unwrap();
+        }
+    };
+    tokio::select! {
+        biased;
+        () = receives => panic!("nobody else had a turn"),
+        () = tokio::task::yield_now() => {}
+    }
 }

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sink_runtime::frame::{self, Chunk, Producer, ProducerId, Welcome};
 use sink_runtime::{Message, MessageSink, SendErrorKind};
 use tokio::time::Instant;
 
@@ -202,6 +203,66 @@ async fn a_consumer_waits_two_seconds_for_its_relays_first_frame_10_5() {
         waited >= Duration::from_secs(2) && waited <= Duration::from_millis(2_110),
         "{waited:?}"
     );
+}
+
+/// A relay's welcome, its announcement of a producer with a type of so many bytes, and `messages` of it.
+fn serve_consumer(peer: &Peer, shape: usize, messages: u64) {
+    peer.say(|out| {
+        Welcome {
+            relay_epoch: 1,
+            next_offset: 1,
+            ..Welcome::default()
+        }
+        .encode(out);
+        Producer {
+            producer: ProducerId { id: 7, epoch: 1 },
+            first: 1,
+            shape: "x".repeat(shape).into(),
+            ..Producer::default()
+        }
+        .encode(out);
+        Chunk {
+            producer: 0,
+            frames: messages as u32,
+            first_offset: 1,
+        }
+        .encode(out);
+        for sequence in 1..=messages {
+            out.extend(data_frame(sequence, &sequence.to_le_bytes()));
+        }
+    });
+}
+
+#[tokio::test]
+async fn what_a_relay_says_of_producers_is_under_no_max_frame_bytes_4_6() {
+    let net = Net::open();
+    let mut source = consumer_over(&net, "max_frame_bytes = 64");
+    bounded(source.start()).await.unwrap();
+    let mut peer = bounded(net.accept()).await;
+    bounded(peer.hear_hello()).await;
+    serve_consumer(&peer, 10_000, 1);
+    let delivery = bounded(source.recv()).await.unwrap().unwrap();
+    assert_eq!(number_of(delivery.payload()), 1);
+}
+
+#[tokio::test]
+async fn a_closed_consumer_lets_go_of_its_relay_though_messages_wait_4_9() {
+    let net = Net::open();
+    let mut source = consumer_over(&net, "");
+    bounded(source.start()).await.unwrap();
+    let mut peer = bounded(net.accept()).await;
+    bounded(peer.hear_hello()).await;
+    serve_consumer(&peer, 10, 3);
+    bounded(source.recv()).await.unwrap().unwrap();
+    source.close();
+    while let Some(frame) = bounded(peer.frame()).await {
+        assert_eq!(frame[4], frame::Kind::Heartbeat as u8);
+    }
+    for number in 2..=3 {
+        let delivery = bounded(source.recv()).await.unwrap().unwrap();
+        assert_eq!(number_of(delivery.payload()), number);
+    }
+    assert!(bounded(source.recv()).await.is_none());
 }
 
 fn elsewhere() -> sink_runtime::transport::Endpoint {

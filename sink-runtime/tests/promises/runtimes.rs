@@ -404,3 +404,27 @@ fn a_close_while_a_write_is_under_way_forgets_nothing_8_1() {
         drop(collector);
     }
 }
+
+/// A resolver that must wait for its answer.
+struct Slow;
+
+impl sink_runtime::Resolver for Slow {
+    fn provision_connection<'a>(
+        &'a self,
+        _: &'a str,
+    ) -> sink_runtime::transport::BoxFuture<
+        'a,
+        Result<Arc<ServiceRegistry>, sink_runtime::RegistryError>,
+    > {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[test]
+fn a_factory_whose_resolver_must_wait_is_refused_outside_a_runtime_2_9() {
+    let factory = sink_runtime::SinkFactory::with_resolver(Arc::new(Slow));
+    let error = poll_once(factory.create_sink("orders"))
+        .expect("it does not wait")
+        .unwrap_err();
+    assert!(error.to_string().contains("tokio runtime"), "{error}");
+}

@@ -219,6 +219,42 @@ async fn a_dead_socket_is_replaced_and_anything_else_is_left_alone_10_3() {
 }
 
 #[tokio::test]
+async fn who_took_the_place_of_a_cleared_socket_keeps_it_10_3() {
+    let (directory, endpoint) = socket();
+    let (_registry, old) = listening(&endpoint, "").await;
+    // Somebody clears the directory, and a new process starts before the old one ends.
+    for file in ["orders.sock", "orders.sock.lock"] {
+        std::fs::remove_file(directory.path().join(file)).unwrap();
+    }
+    let mut listener = listen(&Target::new(Endpoint::Unix(path_of(&endpoint))))
+        .await
+        .unwrap();
+    let mut stream = raw(&endpoint).await;
+    drop(accept(&mut listener).await);
+    assert!(hung_up(&stream).await.is_empty());
+    drop(old);
+    // The old one's tasks end with it.
+    for _ in 0..100 {
+        settle().await;
+    }
+    assert!(directory.path().join("orders.sock.lock").exists());
+    stream = raw(&endpoint).await;
+    drop(accept(&mut listener).await);
+    assert!(hung_up(&stream).await.is_empty());
+    drop(listener);
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_bind_that_fails_leaves_nothing_behind_10_3() {
+    let (directory, endpoint) = socket();
+    std::fs::write(path_of(&endpoint), "a letter").unwrap();
+    let target = Target::new(Endpoint::Unix(path_of(&endpoint)));
+    listen(&target).await.unwrap_err();
+    assert!(!directory.path().join("orders.sock.lock").exists());
+}
+
+#[tokio::test]
 async fn plaintext_stays_on_this_machine_unless_told_otherwise_10_4() {
     let error = sink_runtime::ServiceRegistry::from_toml(
         "[services.orders]\ntype = \"direct\"\nendpoint = \"tcp://192.0.2.1:9\"\n",
@@ -441,8 +477,15 @@ async fn fast(endpoint: &str, more: &str, times: u32) -> Source<Message> {
 
 #[tokio::test]
 async fn a_frame_that_trickles_ends_its_connection_10_5() {
+    trickles("").await;
+    // Who rarely speaks looks at the clock no less.
+    trickles("heartbeat_ms = 3600000").await;
+}
+
+async fn trickles(more: &str) {
     let (_directory, endpoint) = socket();
-    let mut source = fast(&endpoint, "max_frame_bytes = 65536", 100).await;
+    let more = format!("max_frame_bytes = 65536\n{more}");
+    let mut source = fast(&endpoint, &more, 100).await;
     let mut slow = producer_at(&endpoint, &hello_of(1)).await;
     let frame = data_frame(1, &[0; 60_000]);
     let before = Instant::now();

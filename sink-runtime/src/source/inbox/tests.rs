@@ -1,0 +1,90 @@
+use super::*;
+
+use std::task::Wake;
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use crate::transport::memory;
+
+fn connection(relayed: bool) -> (Arc<Connection>, memory::MemoryWire) {
+    let (wire, peer) = memory::pair(memory::CAPACITY);
+    let (wire, acked) = (Arc::new(wire), Arc::default());
+    let producer = frame::ProducerId::default();
+    let connection = Connection::new(1, producer, 1, relayed, true, wire, acked);
+    (connection, peer)
+}
+
+/// A relay that comes and goes, and a caller who does not ask.
+#[test]
+fn subscriptions_of_which_nothing_came_do_not_pile_up() {
+    let inbox = Inbox::default();
+    for epoch in 1..=1000 {
+        let connection = connection(true).0;
+        let next_offset = 1;
+        inbox.push(Item::Resumed {
+            connection,
+            epoch,
+            next_offset,
+        });
+    }
+    let last = inbox.pop().expect("one");
+    assert!(matches!(last, Item::Resumed { epoch: 1000, .. }));
+    assert!(inbox.pop().is_none());
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Two messages of a chunk are handed up while the task acks the first, and then no more: somebody acks the second.
+#[test]
+fn a_message_handed_up_while_another_is_acked_is_acked_too() {
+    const ROUNDS: u64 = 20_000;
+    let (connection, peer) = connection(false);
+    let task = {
+        let connection = Arc::clone(&connection);
+        thread::spawn(move || {
+            let waker = Waker::from(Arc::new(Unpark(thread::current())));
+            let mut sunk = bytes::BytesMut::new();
+            while connection.acked() < 2 * ROUNDS {
+                let mut slot = connection
+                    .task
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                *slot = Some(waker.clone());
+                drop(slot);
+                connection.ack();
+                sunk.clear();
+                let _read = peer.try_read(&mut sunk);
+                if connection.acked() < 2 * ROUNDS {
+                    thread::park();
+                }
+            }
+        })
+    };
+    for last in (1..=ROUNDS).map(|round| 2 * round) {
+        for sequence in [last - 1, last] {
+            if connection.handed(sequence).1 {
+                connection.nudge();
+            }
+            // About as long as the other thread takes to wake, so that the second meets it at its work.
+            for _ in 0..last % 1_021 {
+                std::hint::spin_loop();
+            }
+        }
+        let since = Instant::now();
+        while connection.acked() < last {
+            assert!(
+                since.elapsed() < Duration::from_secs(5),
+                "{last} is not acked"
+            );
+            thread::yield_now();
+        }
+    }
+    task.thread().unpark();
+    task.join().expect("it ends");
+}
