@@ -17,6 +17,15 @@ use crate::support::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// A direct service `orders` within the process, under a name of the test's own.
+fn inproc(name: &str, more: &str) -> Arc<ServiceRegistry> {
+    registry_at(&format!("inproc://together-{name}"), more)
+}
+
+fn orders(registry: &Arc<ServiceRegistry>) -> DynSink {
+    registry.sink::<Message>("orders").unwrap()
+}
+
 async fn connected(sink: &DynSink, net: &Net) -> Peer {
     let (connected, peer) = bounded(async { tokio::join!(sink.connect(), net.greet()) }).await;
     connected.unwrap();
@@ -303,6 +312,271 @@ async fn heartbeats_do_not_pile_up_before_a_peer_that_does_not_read_5_4() {
         heartbeats += usize::from(frame[4] == frame::Kind::Heartbeat as u8);
     }
     assert!(heartbeats <= 2, "{heartbeats}");
+}
+
+// --- within the process
+
+#[test]
+fn a_ledger_within_the_process_balances_while_messages_go_through_5_2() {
+    let registry = inproc("ledger", "");
+    let sink = orders(&registry);
+    let stop = Arc::<AtomicBool>::default();
+    let auditor = std::thread::spawn({
+        let (sink, stop) = (sink.clone(), Arc::clone(&stop));
+        move || {
+            while !stop.load(Ordering::SeqCst) {
+                let ledger = ledger(&sink);
+                assert!(ledger.in_flight <= 10_000, "{ledger:?}");
+            }
+        }
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut source = registry.source::<Message>("orders").unwrap();
+        source.start().await.unwrap();
+        for number in 0..200_000 {
+            sink.try_send(numbered(number)).unwrap();
+            source.recv().await.unwrap().unwrap();
+        }
+    });
+    stop.store(true, Ordering::SeqCst);
+    auditor.join().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_waits_of_one_task_are_each_woken_within_the_process_1() {
+    let registry = inproc("two-waits", "");
+    let sink = orders(&registry);
+    let first = sink.send(numbered(0)).await.unwrap();
+    let second = sink.send(numbered(1)).await.unwrap();
+    let waits = tokio::spawn({
+        let sink = sink.clone();
+        async move {
+            let before = Instant::now();
+            tokio::select! {
+                biased;
+                first = sink.settled(first, Level::Acked) => first.unwrap(),
+                second = sink.settled(second, Level::Acked) => panic!("{second:?}"),
+            };
+            before.elapsed()
+        }
+    });
+    settle().await;
+    let mut source = registry.source::<Message>("orders").unwrap();
+    source.start().await.unwrap();
+    bounded(source.recv()).await.unwrap().unwrap();
+    assert!(bounded(waits).await.unwrap() < SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_within_the_process_ends_with_the_last_message_though_a_newer_was_dropped_8_1() {
+    let registry = inproc(
+        "dropped-tail",
+        "buffer_size = 2\nwhen_full = \"drop_newest\"",
+    );
+    let sink = orders(&registry);
+    for number in 0..3 {
+        sink.send(numbered(number)).await.unwrap();
+    }
+    let closing = tokio::spawn({
+        let sink = sink.clone();
+        async move {
+            let before = Instant::now();
+            sink.close(30 * SECOND).await;
+            before.elapsed()
+        }
+    });
+    settle().await;
+    let mut source = registry.source::<Message>("orders").unwrap();
+    source.start().await.unwrap();
+    for _ in 0..2 {
+        bounded(source.recv()).await.unwrap().unwrap();
+    }
+    assert!(bounded(closing).await.unwrap() < SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_within_the_process_waits_for_what_was_taken_however_many_were_dropped_5_2() {
+    let registry = inproc(
+        "dropped-many",
+        "buffer_size = 1\nwhen_full = \"drop_newest\"",
+    );
+    let sink = orders(&registry);
+    for number in 0..70_000 {
+        sink.try_send(numbered(number)).unwrap();
+    }
+    let mut source = registry.source::<Message>("orders").unwrap();
+    source.start().await.unwrap();
+    let flushing = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.flush().await }
+    });
+    settle().await;
+    assert!(!flushing.is_finished());
+    bounded(source.recv()).await.unwrap().unwrap();
+    bounded(flushing).await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_confirming_send_within_the_process_is_acked_while_its_sink_closes_8_1() {
+    let registry = inproc("confirm-close", "confirm = \"acked\"");
+    let sink = orders(&registry);
+    let sending = tokio::spawn({
+        let sink = sink.clone();
+        async move {
+            sink.send(numbered(0))
+                .await
+                .map_err(|error| error.to_string())
+        }
+    });
+    settle().await;
+    let closing = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.close(30 * SECOND).await }
+    });
+    settle().await;
+    let mut source = registry.source::<Message>("orders").unwrap();
+    source.start().await.unwrap();
+    bounded(source.recv()).await.unwrap().unwrap();
+    assert_eq!(
+        bounded(sending).await.unwrap().unwrap().level(),
+        Level::Acked
+    );
+    assert!(bounded(closing).await.unwrap().is_clean());
+}
+
+#[tokio::test(start_paused = true)]
+async fn readiness_within_the_process_is_bounded_too_2_3() {
+    let registry = inproc("ready", "buffer_size = 1\nsend_timeout_ms = 1000");
+    let sink = orders(&registry);
+    sink.try_send(numbered(0)).unwrap();
+    let before = Instant::now();
+    bounded(sink.ready()).await;
+    assert!(before.elapsed() >= SECOND);
+}
+
+// --- composites
+
+#[tokio::test(start_paused = true)]
+async fn a_fan_out_over_a_full_queue_within_the_process_gives_back_at_the_deadline_2_3() {
+    let registry = inproc("fan-out", "buffer_size = 1\nsend_timeout_ms = 1000");
+    let sink = orders(&registry);
+    sink.try_send(numbered(0)).unwrap();
+    let both = FanOut::new(Members::new(vec![(sink, false)]));
+    let error = bounded(both.send(numbered(1))).await.unwrap_err();
+    assert!(error.is_full(), "{error}");
+    assert!(error.into_message().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_within_the_process_drops_as_its_when_full_says_5() {
+    for policy in ["drop_newest", "drop_oldest"] {
+        let registry = inproc(
+            policy,
+            &format!("buffer_size = 1\nwhen_full = \"{policy}\""),
+        );
+        let sink = orders(&registry);
+        let both = FanOut::new(Members::new(vec![(sink.clone(), false)]));
+        for number in 0..3 {
+            poll_once(both.send(numbered(number)))
+                .expect("nobody waits")
+                .unwrap();
+        }
+        let ledger = ledger(&sink);
+        assert_eq!(
+            (ledger.attempted, ledger.in_flight),
+            (3, 1),
+            "{policy}: {ledger:?}"
+        );
+        assert_eq!(ledger.dropped.newest + ledger.dropped.oldest, 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_that_one_member_drops_still_reaches_the_others_of_a_nested_fan_out_7_3() {
+    let full = sink_over(
+        &Net::new(|_| Answer::Hang),
+        "buffer_size = 1\nwhen_full = \"drop_newest\"",
+    );
+    let roomy = sink_over(&Net::new(|_| Answer::Hang), "");
+    static INNER: std::sync::OnceLock<FanOut<Members<Message>>> = std::sync::OnceLock::new();
+    let inner = INNER.get_or_init(|| {
+        FanOut::new(Members::new(vec![
+            (roomy.clone(), false),
+            (full.clone(), false),
+        ]))
+    });
+    let outer = FanOut::new((Ref::Static(inner),));
+    for number in 0..3 {
+        poll_once(outer.send(numbered(number)))
+            .expect("nobody waits")
+            .unwrap();
+    }
+    assert_eq!(ledger(&full).dropped.newest, 2);
+    let ledger = ledger(&roomy);
+    assert_eq!((ledger.attempted, ledger.buffered), (3, 3), "{ledger:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_that_an_optional_member_drops_is_counted_once_7_1() {
+    let full = sink_over(
+        &Net::new(|_| Answer::Hang),
+        "buffer_size = 1\nwhen_full = \"drop_newest\"",
+    );
+    let both = FanOut::new(Members::new(vec![(full.clone(), true)]));
+    for number in 0..3 {
+        both.try_send(numbered(number)).unwrap();
+    }
+    let ledger = ledger(&full);
+    assert_eq!(
+        (ledger.attempted, ledger.dropped.total()),
+        (3, 2),
+        "{ledger:?}"
+    );
+    assert_eq!(both.optional_dropped(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_optional_member_that_opens_lazily_is_opened_by_the_first_send_2_2() {
+    let sink = sink_over(&Net::new(|_| Answer::Hang), "");
+    let lazy = Lazy::new({
+        let sink = sink.clone();
+        move || {
+            let sink = sink.clone();
+            async move { Ok::<_, std::convert::Infallible>(sink) }
+        }
+    });
+    let both = FanOut::new((Optional(lazy),));
+    for number in 0..3 {
+        both.send(numbered(number)).await.unwrap();
+        settle().await;
+    }
+    assert_eq!(ledger(&sink).buffered, 2);
+}
+
+/// Polled again and again while it opens, each waiter is remembered once.
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_opens_remembers_each_waiter_once_5_4() {
+    let held = Arc::new(Count::default());
+    let waker = Waker::from(Arc::clone(&held));
+    let mut context = Context::from_waker(&waker);
+    let lazy: Lazy<DynSink> =
+        Lazy::new(|| std::future::pending::<Result<DynSink, std::convert::Infallible>>());
+    let mut connecting = pin!(lazy.connect());
+    for _ in 0..1000 {
+        assert!(matches!(
+            connecting.as_mut().poll(&mut context),
+            Poll::Pending
+        ));
+    }
+    assert!(
+        Arc::strong_count(&held) < 10,
+        "{}",
+        Arc::strong_count(&held)
+    );
 }
 
 // --- a runtime that exists and is not run
