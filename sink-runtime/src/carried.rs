@@ -116,7 +116,9 @@ impl<M: MessageType> Carried<M> {
     pub(crate) async fn ready(&self) {
         match self {
             Self::Link(leaf) => leaf.ready().await,
-            Self::Inproc(inproc) => inproc.ready().await,
+            Self::Inproc(inproc) => {
+                inproc.ready().await;
+            }
         }
     }
 
@@ -213,11 +215,7 @@ impl<M: MessageType> Carried<M> {
     pub(crate) fn reserve(&self, encoded: &Encoded<'_, M>) -> Reserved {
         match self {
             Self::Link(leaf) => leaf.reserve(encoded),
-            Self::Inproc(inproc) => match inproc.reserve() {
-                Ok(()) => Reserved::Room,
-                Err(None) => Reserved::Full,
-                Err(Some(kind)) => Reserved::Refused(kind),
-            },
+            Self::Inproc(inproc) => inproc.reserve(),
         }
     }
 
@@ -257,10 +255,7 @@ impl<M: MessageType> Carried<M> {
     pub(crate) async fn room(&self) -> Result<(), SendErrorKind> {
         match self {
             Self::Link(leaf) => leaf.room().await,
-            Self::Inproc(inproc) => {
-                inproc.ready().await;
-                Ok(())
-            }
+            Self::Inproc(inproc) => inproc.room().await,
         }
     }
 }

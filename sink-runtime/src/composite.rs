@@ -27,7 +27,8 @@ pub struct Encoded<'a, M> {
     pub(crate) metadata: Option<&'a crate::message::Metadata>,
     encode: fn(&M, Codec) -> Result<Bytes, EncodeError>,
     decode: fn(Codec, &Bytes) -> Option<M>,
-    /// Which member each failover on the way chose, by the failover's address.
+    /// Which member each failover on the way chose, and which members of each fan-out within another dropped their copies, by
+    /// their addresses.
     choices: RefCell<Vec<(usize, usize)>>,
 }
 
@@ -72,17 +73,17 @@ impl<M> Encoded<'_, M> {
         Ok(self.payload(codec)?.len() + frame::DATA_HEAD + frame::IDENTITY + metadata)
     }
 
-    pub(crate) fn remember(&self, failover: usize, choice: usize) {
+    pub(crate) fn remember(&self, composite: usize, choice: usize) {
         let mut choices = self.choices.borrow_mut();
-        choices.retain(|(known, _)| *known != failover);
-        choices.push((failover, choice));
+        choices.retain(|(known, _)| *known != composite);
+        choices.push((composite, choice));
     }
 
-    pub(crate) fn recall(&self, failover: usize) -> Option<usize> {
+    pub(crate) fn recall(&self, composite: usize) -> Option<usize> {
         self.choices
             .borrow()
             .iter()
-            .find(|(known, _)| *known == failover)
+            .find(|(known, _)| *known == composite)
             .map(|(_, choice)| *choice)
     }
 

@@ -229,7 +229,10 @@ impl Drive {
                         } else {
                             0
                         };
-                        frame::heartbeat(&mut core.control, last);
+                        // One that waits says as much as many: a peer that does not read must not make them pile up.
+                        if core.control.is_empty() {
+                            frame::heartbeat(&mut core.control, last);
+                        }
                         core.outbox.shrink();
                         now + link.config.life.heartbeat
                     }
@@ -697,6 +700,13 @@ impl Drive {
                     Err(_) => break 'writing Talk::PeerClosed("writing failed"),
                 }
             }
+            if let Some(at) = last_write {
+                // The next turn may find nothing left, and knows nothing of this one.
+                let mut core = link.lock();
+                core.last_write = Some(at);
+                core.life.spoke(at);
+                core.wake_reached(None, &mut wakers);
+            }
             Talk::Again
         };
         wake(wakers);
@@ -878,7 +888,7 @@ pub(crate) fn let_go(core: &mut Core) {
 }
 
 /// Ends the connection's part of the state; what is owed becomes unwritten again.
-fn hang_up(core: &mut Core) {
+pub(crate) fn hang_up(core: &mut Core) {
     core.wire = None;
     core.ready = false;
     core.leaving = false;

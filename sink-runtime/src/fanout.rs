@@ -276,12 +276,13 @@ impl<'a, M: MessageType> View<'a, M> {
     }
 
     fn offer_optional(self, branch: &dyn Branch<M>, encoded: &Encoded<'_, M>) {
-        let taken =
-            matches!(branch.reserve(encoded), Reserved::Room) && branch.commit(encoded).is_ok();
-        if !taken {
-            branch.drop_copy();
-            self.counts.optional_dropped.fetch_add(1, Ordering::Relaxed);
+        match branch.reserve(encoded) {
+            Reserved::Room if branch.commit(encoded).is_ok() => return,
+            // Its own policy dropped it, and counts it.
+            Reserved::Dropped(_) => {}
+            _ => branch.drop_copy(),
         }
+        self.counts.optional_dropped.fetch_add(1, Ordering::Relaxed);
     }
 
     fn answer(
@@ -443,6 +444,8 @@ impl<'a, M: MessageType> View<'a, M> {
             return Reserved::registry(error);
         }
         let mut outcome = Reserved::Room;
+        // Members whose own policy dropped their copy: the others still get theirs.
+        let mut dropped = 0;
         self.branches.with(&mut |branches| {
             for (index, branch) in branches
                 .iter()
@@ -451,12 +454,9 @@ impl<'a, M: MessageType> View<'a, M> {
             {
                 match branch.reserve(encoded) {
                     Reserved::Room => {}
+                    Reserved::Dropped(_) if index < usize::BITS as usize => dropped |= 1 << index,
                     other => {
-                        for earlier in branches
-                            .iter()
-                            .take(index)
-                            .filter(|branch| branch.is_required())
-                        {
+                        for earlier in holding(&branches[..index], dropped) {
                             earlier.release(encoded);
                         }
                         outcome = other;
@@ -465,12 +465,21 @@ impl<'a, M: MessageType> View<'a, M> {
                 }
             }
         });
+        if dropped != 0 {
+            encoded.remember(self.place(), dropped);
+        }
         outcome
     }
 
+    /// Where the fan-out is: no two are in one place.
+    fn place(self) -> usize {
+        std::ptr::from_ref(self.name).addr()
+    }
+
     fn release(self, encoded: &Encoded<'_, M>) {
+        let dropped = encoded.recall(self.place()).unwrap_or_default();
         self.branches.with(&mut |branches| {
-            for branch in branches.iter().filter(|branch| branch.is_required()) {
+            for branch in holding(branches, dropped) {
                 branch.release(encoded);
             }
         });
@@ -482,15 +491,15 @@ impl<'a, M: MessageType> View<'a, M> {
             encoded.identity.unwrap_or_default().1,
             Level::Accepted,
         ));
+        let dropped = encoded.recall(self.place()).unwrap_or_default();
         self.branches.with(&mut |branches| {
-            for branch in branches {
-                if branch.is_required() {
-                    if let Err(kind) = branch.commit(encoded) {
-                        result = Err(kind);
-                    }
-                } else {
-                    self.offer_optional(branch.sink(), encoded);
+            for branch in holding(branches, dropped) {
+                if let Err(kind) = branch.commit(encoded) {
+                    result = Err(kind);
                 }
+            }
+            for branch in branches.iter().filter(|branch| !branch.is_required()) {
+                self.offer_optional(branch.sink(), encoded);
             }
         });
         self.counts.attempted.fetch_add(1, Ordering::Relaxed);
@@ -527,6 +536,20 @@ impl<'a, M: MessageType> View<'a, M> {
             Ok(())
         })
     }
+}
+
+/// The required members that hold room for a copy: all but those of the indices in `dropped`.
+fn holding<'a, 'b, M>(
+    branches: &'a [Member<'b, M>],
+    dropped: usize,
+) -> impl Iterator<Item = &'a Member<'b, M>> {
+    let has_dropped =
+        move |index: usize| index < usize::BITS as usize && dropped & (1 << index) != 0;
+    branches
+        .iter()
+        .enumerate()
+        .filter(move |(index, branch)| branch.is_required() && !has_dropped(*index))
+        .map(|(_, branch)| branch)
 }
 
 /// Closes all members one after another within one deadline.

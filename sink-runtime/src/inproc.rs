@@ -4,7 +4,7 @@
 //! byte stream in memory instead (`transport/memory.rs`), since a relay forwards frames.
 
 use std::any::Any;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::clock::{Instant, Surroundings, Timer};
+use crate::composite::Reserved;
 use crate::error::{ConnectError, Outcome, SendError, SendErrorKind};
 use crate::frame::ProducerId;
 use crate::ledger::{Dropped, Ledger, Returned};
@@ -217,21 +218,27 @@ pub(crate) struct Inproc<M> {
 }
 
 /// The sending end's own counts.
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Books {
     last: u64,
     accepted: u64,
     attempted: u64,
     returned: Returned,
     dropped: Dropped,
-    skipped: VecDeque<(u64, DropCause)>,
+    /// Runs of dropped sequences: the first, the last and why.
+    skipped: BTreeMap<u64, (u64, DropCause)>,
+    /// The last that went into the queue.
+    last_put: u64,
     reserved: u64,
     /// How many had been handed up when it was last asked.
     received_then: u64,
+    /// Nothing is taken any more.
     closed: bool,
+    /// And what nobody took has been given back.
+    ended: bool,
 }
 
-/// Dropped sequences remembered; older ones answer `Unknown`.
+/// Runs of dropped sequences remembered; older ones answer `Unknown`.
 const HORIZON: usize = 65_536;
 
 /// What became of an offered message.
@@ -353,17 +360,7 @@ impl<M: Send + 'static> Inproc<M> {
         if others_wait || self.is_full(held.books()) {
             match self.config.when_full {
                 WhenFull::DropNewest => {
-                    let books = held.books();
-                    books.last += 1;
-                    books.attempted += 1;
-                    books.dropped.newest += 1;
-                    let sequence = books.last;
-                    books.skip(sequence, DropCause::Newest);
-                    return Ok(Offered::Accepted(Receipt::new(
-                        self.id,
-                        sequence,
-                        Level::Dropped,
-                    )));
+                    return Ok(Offered::Accepted(self.drop_newest(held.books())));
                 }
                 WhenFull::DropOldest if held.drop_oldest() => {}
                 _ => return Ok(Offered::Full(message)),
@@ -373,6 +370,15 @@ impl<M: Send + 'static> Inproc<M> {
         Ok(Offered::Accepted(self.put(held, message)))
     }
 
+    fn drop_newest(&self, books: &mut Books) -> Receipt {
+        books.last += 1;
+        books.attempted += 1;
+        books.dropped.newest += 1;
+        let sequence = books.last;
+        books.skip(sequence, DropCause::Newest);
+        Receipt::new(self.id, sequence, Level::Dropped)
+    }
+
     /// Appends; sequence and queue agree because one lock is around both.
     #[inline]
     fn put(&self, mut held: Held<'_, M>, message: M) -> Receipt {
@@ -380,6 +386,7 @@ impl<M: Send + 'static> Inproc<M> {
         books.last += 1;
         books.accepted += 1;
         let sequence = books.last;
+        books.last_put = sequence;
         held.core.queue.push_back(Item {
             from: self.index,
             sequence,
@@ -456,21 +463,32 @@ impl<M: Send + 'static> Inproc<M> {
         })
     }
 
-    /// Waits for room; first come, first served.
-    pub(crate) async fn ready(&self) {
+    /// Waits for room, as long as a send would; first come, first served. Whether there is some.
+    pub(crate) async fn ready(&self) -> bool {
         let mut ticket = RoomTicket {
             sender: &self.sender,
             ticket: None,
         };
-        std::future::poll_fn(|cx| {
+        let room = std::future::poll_fn(|cx| {
             ticket.queue(cx);
             if self.has_room() {
                 Poll::Ready(())
             } else {
                 Poll::Pending
             }
-        })
-        .await;
+        });
+        self.bounded(room).await.is_some()
+    }
+
+    /// The same, for a composite's send: what it is told at the deadline.
+    pub(crate) async fn room(&self) -> Result<(), SendErrorKind> {
+        let since = self.surroundings.clock.now();
+        if self.ready().await {
+            return Ok(());
+        }
+        let now = self.surroundings.clock.now();
+        let held = self.with_books(|books| self.held(books));
+        Err(self.full(held, now.saturating_duration_since(since)))
     }
 
     /// How far a message got; `None` while it may still get there.
@@ -484,11 +502,7 @@ impl<M: Send + 'static> Inproc<M> {
             }));
         }
         self.with_books(|books| {
-            if let Some(&(_, cause)) = books
-                .skipped
-                .iter()
-                .find(|(skipped, _)| *skipped == sequence)
-            {
+            if let Some(cause) = books.skipped(sequence) {
                 return Some(Err(Lost::Dropped {
                     service: service(),
                     sequence,
@@ -498,7 +512,7 @@ impl<M: Send + 'static> Inproc<M> {
             let is_forgotten = books.skipped.len() >= HORIZON
                 && books
                     .skipped
-                    .front()
+                    .first_key_value()
                     .is_some_and(|(oldest, _)| sequence < *oldest);
             let unknown = || {
                 Some(Err(Lost::Unknown {
@@ -515,7 +529,7 @@ impl<M: Send + 'static> Inproc<M> {
             match wanted {
                 // Nothing is written to a kernel here: what is in the queue is as good as written.
                 Level::Accepted | Level::Written => Some(Ok(Level::Written)),
-                _ if books.closed => unknown(),
+                _ if books.ended => unknown(),
                 _ => None,
             }
         })
@@ -531,9 +545,10 @@ impl<M: Send + 'static> Inproc<M> {
             return Poll::Ready(answer);
         }
         let mut waiting = self.sender.waiting();
+        // One task may wait for several at once, and under one waker.
         waiting
             .levels
-            .retain(|(_, waker)| !waker.will_wake(cx.waker()));
+            .retain(|(known, waker)| *known != sequence || !waker.will_wake(cx.waker()));
         waiting.levels.push((sequence, cx.waker().clone()));
         self.sender.watched.store(true, Ordering::Release);
         drop(waiting);
@@ -605,20 +620,15 @@ impl<M: Send + 'static> Inproc<M> {
     }
 
     pub(crate) async fn flush(&self) -> Result<(), Lost> {
-        let last = self.with_books(|books| books.last);
+        let last = self.with_books(|books| books.last_put);
         if last == 0 {
             return Ok(());
         }
-        // The last one accepted stands for all: they are handed up in order.
-        let mut sequence = last;
-        while sequence > 0 {
-            match self.settled_to(sequence, Level::Acked).await {
-                Ok(_) => return Ok(()),
-                Err(Lost::Dropped { .. }) => sequence -= 1,
-                Err(lost) => return Err(lost),
-            }
+        // The last one put in stands for all: they are handed up, or dropped, in order.
+        match self.settled_to(last, Level::Acked).await {
+            Ok(_) | Err(Lost::Dropped { .. }) => Ok(()),
+            Err(lost) => Err(lost),
         }
-        Ok(())
     }
 
     /// Waits until a source is bound, at most `connect_timeout`.
@@ -627,7 +637,7 @@ impl<M: Send + 'static> Inproc<M> {
             Ok(channel) => channel,
             Err(carried) => return Err(self.mismatch(carried)),
         };
-        self.with_books(|books| books.closed = false);
+        self.with_books(|books| (books.closed, books.ended) = (false, false));
         let clock = &self.surroundings.clock;
         let mut timer = tokio::runtime::Handle::try_current()
             .is_ok()
@@ -661,7 +671,7 @@ impl<M: Send + 'static> Inproc<M> {
     pub(crate) async fn close(&self, deadline: Duration) -> Vec<(u64, M)> {
         let last = self.with_books(|books| {
             books.closed = true;
-            books.last
+            books.last_put
         });
         self.sender.wake(true);
         let clock = &self.surroundings.clock;
@@ -671,6 +681,9 @@ impl<M: Send + 'static> Inproc<M> {
                 return Poll::Ready(());
             }
             let mut waiting = self.sender.waiting();
+            waiting
+                .levels
+                .retain(|(known, waker)| *known != last || !waker.will_wake(cx.waker()));
             waiting.levels.push((last, cx.waker().clone()));
             self.sender.watched.store(true, Ordering::Release);
             drop(waiting);
@@ -698,6 +711,10 @@ impl<M: Send + 'static> Inproc<M> {
                 held.core.queue.push_back(item);
             }
         }
+        held.books().ended = true;
+        drop(held);
+        // Those who wait for what nobody took.
+        self.sender.wake(true);
         left
     }
 
@@ -728,36 +745,53 @@ impl<M: Send + 'static> Inproc<M> {
     }
 
     pub(crate) fn ledger(&self) -> Ledger {
-        let books = self.with_books(|books| books.clone());
         let waiting = self.sender.waiting().room.len() as u64;
-        let done = self.sender.progress.received.load(Ordering::Acquire);
-        Ledger {
-            attempted: books.attempted + waiting,
-            waiting,
-            returned: books.returned,
-            dropped: books.dropped,
-            in_flight: books.accepted - books.gone() - done,
-            done,
-            ..Ledger::default()
-        }
+        self.with_books(|books| {
+            // Under the lock: nothing that was put in later can have been handed up.
+            let done = self.sender.progress.received.load(Ordering::Acquire);
+            Ledger {
+                attempted: books.attempted + waiting,
+                waiting,
+                returned: books.returned,
+                dropped: books.dropped,
+                in_flight: books.accepted - books.gone() - done,
+                done,
+                ..Ledger::default()
+            }
+        })
     }
 
     // --- for composites
 
-    pub(crate) fn reserve(&self) -> Result<(), Option<SendErrorKind>> {
-        self.with_books(|books| {
-            if books.closed {
-                return Err(Some(SendErrorKind::Closed {
+    pub(crate) fn reserve(&self) -> Reserved {
+        let channel = match &self.channel {
+            Ok(channel) => channel,
+            Err(carried) => {
+                return Reserved::Refused(SendErrorKind::Connect {
                     service: self.service(),
-                }));
+                    source: Arc::new(self.mismatch(carried)),
+                });
             }
-            if self.held(books) + books.reserved >= u64::from(self.config.buffer_size) {
-                return Err((self.config.when_full == WhenFull::Reject)
-                    .then(|| self.full(self.held(books), Duration::ZERO)));
+        };
+        let mut held = self.hold(channel);
+        if held.books().closed {
+            return Reserved::Refused(SendErrorKind::Closed {
+                service: self.service(),
+            });
+        }
+        if self.is_full(held.books()) {
+            match self.config.when_full {
+                WhenFull::DropNewest => return Reserved::Dropped(self.drop_newest(held.books())),
+                WhenFull::DropOldest if held.drop_oldest() => {}
+                WhenFull::Reject => {
+                    let count = self.held(held.books());
+                    return Reserved::Refused(self.full(count, Duration::ZERO));
+                }
+                _ => return Reserved::Full,
             }
-            books.reserved += 1;
-            Ok(())
-        })
+        }
+        held.books().reserved += 1;
+        Reserved::Room
     }
 
     pub(crate) fn release(&self) {
@@ -779,6 +813,12 @@ impl<M: Send + 'static> Inproc<M> {
         let books = held.books();
         books.reserved = books.reserved.saturating_sub(1);
         books.attempted += 1;
+        if books.closed {
+            books.returned.closed += 1;
+            return Err(SendErrorKind::Closed {
+                service: self.service(),
+            });
+        }
         Ok(self.put(held, message))
     }
 }
@@ -796,10 +836,24 @@ impl Books {
     }
 
     fn skip(&mut self, sequence: u64, cause: DropCause) {
-        if self.skipped.len() >= HORIZON {
-            self.skipped.pop_front();
+        let before = self.skipped.range_mut(..sequence).next_back();
+        if let Some((_, (last, known))) = before
+            && *last + 1 == sequence
+            && *known == cause
+        {
+            *last = sequence;
+            return;
         }
-        self.skipped.push_back((sequence, cause));
+        if self.skipped.len() >= HORIZON {
+            self.skipped.pop_first();
+        }
+        self.skipped.insert(sequence, (sequence, cause));
+    }
+
+    /// Why a message was dropped, if it was.
+    fn skipped(&self, sequence: u64) -> Option<DropCause> {
+        let (_, &(last, cause)) = self.skipped.range(..=sequence).next_back()?;
+        (sequence <= last).then_some(cause)
     }
 }
 
@@ -852,10 +906,12 @@ impl RoomTicket<'_> {
 impl Drop for RoomTicket<'_> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
-            self.sender
-                .waiting()
-                .room
-                .retain(|one| one.ticket != ticket);
+            let mut waiting = self.sender.waiting();
+            // Those who leave are mostly at the head of the line, which may be long.
+            if let Some(at) = waiting.room.iter().position(|one| one.ticket == ticket) {
+                waiting.room.remove(at);
+            }
+            drop(waiting);
             self.sender.wake(false);
         }
     }

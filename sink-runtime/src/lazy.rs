@@ -226,7 +226,11 @@ impl<S: Send + Sync + 'static> Opening<S> {
                 }
             })));
         }
-        attempt.waiting.push(cx.waker().clone());
+        // Once, however often it is polled.
+        let known = |waker: &Waker| waker.will_wake(cx.waker());
+        if !attempt.waiting.iter().any(known) {
+            attempt.waiting.push(cx.waker().clone());
+        }
         if !attempt.running {
             let Ok(runtime) = tokio::runtime::Handle::try_current() else {
                 return Poll::Ready(Err(ConnectError::NoRuntime {
@@ -263,6 +267,18 @@ impl<S: Send + Sync + 'static> Opening<S> {
         Poll::Pending
     }
 
+    /// Begins to open, so that a later call finds the sink there; why it is not there now.
+    fn begin(self: &Arc<Self>) -> ConnectError {
+        let mut context = Context::from_waker(Waker::noop());
+        match self.poll_attempt(&mut None, &mut context) {
+            Poll::Ready(Err(error)) => error,
+            _ => ConnectError::Other {
+                service: Arc::from("lazy"),
+                text: Arc::from("still opening"),
+            },
+        }
+    }
+
     async fn attempt(self: &Arc<Self>) -> Result<&S, ConnectError> {
         let mut joined = None;
         std::future::poll_fn(|cx| self.poll_attempt(&mut joined, cx)).await
@@ -276,6 +292,8 @@ impl<S: Send + Sync + 'static> Opening<S> {
                 Ok(sink) => return Ok(sink),
                 Err(error @ ConnectError::NoRuntime { .. }) => return Err(error),
                 Err(error) if tokio::time::Instant::now() >= deadline => return Err(error),
+                // Nothing to wait with: another runtime made the attempt.
+                Err(error) if tokio::runtime::Handle::try_current().is_err() => return Err(error),
                 Err(_) => tokio::time::sleep(OPEN_PAUSE).await,
             }
         }
@@ -314,19 +332,10 @@ impl<M: Send + 'static, S: MessageSink<M> + 'static> MessageSink<M> for Inner<S>
     fn try_send(&self, message: M) -> Result<Receipt, SendError<M>> {
         match self.opened() {
             Some(sink) => sink.try_send(message),
-            None => {
-                // Begins to open, so that a later call finds the sink there.
-                let mut joined = None;
-                let mut context = Context::from_waker(Waker::noop());
-                let error = match self.opening().poll_attempt(&mut joined, &mut context) {
-                    Poll::Ready(Err(error)) => error,
-                    _ => ConnectError::Other {
-                        service: Arc::from("lazy"),
-                        text: Arc::from("still opening"),
-                    },
-                };
-                Err(SendError::new(unopened(error), Some(message)))
-            }
+            None => Err(SendError::new(
+                unopened(self.opening().begin()),
+                Some(message),
+            )),
         }
     }
 
@@ -423,7 +432,11 @@ impl<M: Send + 'static, S: Branch<M> + MessageSink<M> + 'static> Branch<M> for I
     fn reserve(&self, encoded: &Encoded<'_, M>) -> Reserved {
         match self.opened() {
             Some(sink) => sink.reserve(encoded),
-            None => Reserved::Full,
+            None => {
+                // An optional member is never waited for: this is all that opens it.
+                let _ = self.opening().begin();
+                Reserved::Full
+            }
         }
     }
 

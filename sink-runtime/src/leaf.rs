@@ -21,6 +21,9 @@ use crate::report::{DrainReport, UndeliveredMessage};
 use crate::sync::yield_now;
 use crate::watchdog::Watchdog;
 
+/// How often a `try_send` under `drop_oldest` makes room that a rival then takes, before it says that there is none.
+const OFFERS: u32 = 16;
+
 /// The handles on a link; the last one to go abandons it.
 #[derive(Debug)]
 struct Handle(Arc<Link>);
@@ -105,15 +108,19 @@ impl<M: MessageType> Leaf<M> {
         }
     }
 
-    /// Under `drop_oldest` the first offer may only have made room: the second takes it.
+    /// Under `drop_oldest` the first offer may only have made room: the second takes it, or a later one if rivals are faster.
     #[inline]
     fn offer(&self, message: &M) -> Offer {
-        match self.link().offer(message) {
-            Offer::Full if self.link().config.when_full == WhenFull::DropOldest => {
-                self.link().offer(message)
+        let mut offer = self.link().offer(message);
+        if self.link().config.when_full == WhenFull::DropOldest {
+            for _ in 0..OFFERS {
+                if !matches!(offer, Offer::Full) {
+                    break;
+                }
+                offer = self.link().offer(message);
             }
-            offer => offer,
         }
+        offer
     }
 
     pub(crate) async fn ready(&self) {
@@ -234,6 +241,10 @@ impl<M: MessageType> Leaf<M> {
                     service: link.service(),
                 }));
             }
+            if core.life.has_succeeded(joined) {
+                // It was there, though it may be gone again.
+                return Some(Ok(()));
+            }
             if core.life.has_ended(joined) {
                 return core
                     .life
@@ -352,8 +363,9 @@ impl<M: MessageType> Leaf<M> {
             &mut wakers,
         );
         let undelivered = core.abandon();
-        core.wire = None;
-        core.ready = false;
+        // Nothing of it stays for a later connection: half a goodbye would end that.
+        crate::driver::hang_up(&mut core);
+        core.disconnecting = false;
         core.life.rest();
         core.wake_waits(&mut wakers);
         link.publish(&core);

@@ -162,6 +162,8 @@ pub struct Life {
     /// Attempts begun and ended so far, so that a caller can tell its own.
     started: u64,
     ended: u64,
+    /// The last attempt that succeeded.
+    succeeded: u64,
     last_error: Option<Arc<ConnectError>>,
     heard: Option<Instant>,
     spoke: Option<Instant>,
@@ -184,6 +186,7 @@ impl Life {
             backoff,
             started: 0,
             ended: 0,
+            succeeded: 0,
             last_error: None,
             heard: None,
             spoke: None,
@@ -237,6 +240,7 @@ impl Life {
     pub fn welcomed(&mut self, now: Instant, peer_heartbeat: Duration) {
         self.phase = Phase::Ready { since: now };
         self.ended = self.started;
+        self.succeeded = self.started;
         self.last_error = None;
         self.heard = Some(now);
         self.peer_heartbeat = peer_heartbeat;
@@ -417,6 +421,12 @@ impl Life {
     #[must_use]
     pub fn has_ended(&self, number: u64) -> bool {
         self.ended >= number
+    }
+
+    /// Whether attempt `number`, or a later one, has made a connection.
+    #[must_use]
+    pub fn has_succeeded(&self, number: u64) -> bool {
+        self.succeeded >= number
     }
 
     /// Attempts begun so far.

@@ -492,15 +492,10 @@ impl Link {
             WhenFull::DropOldest
                 if core.queue.is_empty() && bytes as u64 <= self.config.buffer_bytes =>
             {
-                while !self.has_room(core, bytes) {
-                    if !core.outbox.drop_oldest() {
-                        // All of it is in the flusher's hands: this one waits like any other.
-                        return Err(Offer::Full);
-                    }
-                    core.dropped.oldest += 1;
-                    core.dropped_some = true;
-                }
-                Ok(())
+                // If all of it is in the flusher's hands, this one waits like any other.
+                core.drop_oldest_for(self, bytes)
+                    .then_some(())
+                    .ok_or(Offer::Full)
             }
             WhenFull::DropNewest => {
                 let sequence = core.outbox.skip(DropCause::Newest);
@@ -625,14 +620,7 @@ impl Link {
                 return Level::Written;
             }
         }
-        core.flushing = true;
-        if core.driver == Driver::None {
-            self.start(core);
-        } else {
-            let waker = core.driver_waker.take();
-            drop(core);
-            waker.into_iter().for_each(Waker::wake);
-        }
+        self.poke(core);
         Level::Accepted
     }
 
@@ -643,7 +631,7 @@ impl Link {
             return;
         }
         let mut wakers = Vec::new();
-        core.wake_waits(&mut wakers);
+        core.wake_reached(None, &mut wakers);
         drop(core);
         wakers.into_iter().for_each(Waker::wake);
     }
@@ -657,6 +645,8 @@ impl Link {
             return false;
         };
         core.driver = Driver::Running;
+        // Only now: a sender that believed a driver to know, where there is none, would start none.
+        core.flushing = true;
         core.driver_runtime = Some(runtime.id());
         core.generation += 1;
         let generation = core.generation;
@@ -674,19 +664,20 @@ impl Link {
             return;
         }
         crate::driver::let_go(&mut core);
+        self.start(core);
+        // Without the lock: a subscriber may itself send through this sink.
         tracing::warn!(
             service = &*self.config.service,
             "the runtime that drove this link is not being run; another one carries on"
         );
-        self.start(core);
     }
 
     /// Wakes the driver, starting one if there is none. `false` if there is none and no runtime to start it on.
     pub(crate) fn poke(self: &Arc<Self>, mut core: MutexGuard<'_, Core>) -> bool {
-        core.flushing = true;
         if core.driver == Driver::None {
             return self.start(core);
         }
+        core.flushing = true;
         let waker = core.driver_waker.take();
         drop(core);
         waker.into_iter().for_each(Waker::wake);
@@ -808,7 +799,12 @@ impl Link {
         let mut core = self.lock();
         let mut wakers = Vec::new();
         core.expire(self, self.surroundings.clock.now(), &mut wakers);
-        wakers.into_iter().for_each(Waker::wake);
+        if !wakers.is_empty() {
+            core.hand_over(&mut wakers);
+            drop(core);
+            wakers.into_iter().for_each(Waker::wake);
+            core = self.lock();
+        }
         if let Some(at) = core
             .admitted
             .iter()
@@ -830,6 +826,11 @@ impl Link {
         }
         if orphaned && !self.poke(core) {
             let mut core = self.lock();
+            if !core.queue.iter().any(|queued| queued.ticket == ticket) {
+                // Another runtime took it on meanwhile, and let it in.
+                drop(core);
+                return self.poll_queued(ticket, waker);
+            }
             core.forget(ticket);
             core.returned.closed += 1;
             return Some(Err(SendErrorKind::NoRuntime {
@@ -1222,14 +1223,17 @@ impl Core {
 
     /// Room came about otherwise than by writing: those in the queue get it first, then those who only wait for room look.
     fn made_room(&mut self, link: &Link, wakers: &mut Vec<Waker>) {
-        self.admit(link, wakers);
+        // However little it is: nobody may come by later, where nothing is being written.
+        self.admit_all(link, wakers);
         self.hand_over(wakers);
-        self.wake_waits(wakers);
+        let news = self.waits.iter().filter(|wait| wait.until == Until::News);
+        wakers.extend(news.map(|wait| wait.waker.clone()));
     }
 
     /// What others than the driver let in is the driver's to write, and it may be asleep.
     fn hand_over(&mut self, wakers: &mut Vec<Waker>) {
-        if self.outbox.unwritten() > 0 && !self.flushing {
+        // Where there is none, the next to come must not believe that one knows.
+        if self.outbox.unwritten() > 0 && !self.flushing && self.driver == Driver::Running {
             self.flushing = true;
             wakers.extend(self.driver_waker.take());
         }
@@ -1256,6 +1260,10 @@ impl Core {
         if self.queue.is_empty() || self.closed {
             return;
         }
+        if link.config.when_full == WhenFull::DropOldest {
+            // Its room is made for it: who lost what an offer had made to a rival must not wait for the other end.
+            return self.admit_all(link, wakers);
+        }
         let (messages, bytes) = (u64::from(link.config.buffer_size), link.config.buffer_bytes);
         let slack_messages = if messages >= LAZY_ADMISSION_MESSAGES {
             messages / 4
@@ -1272,12 +1280,33 @@ impl Core {
         {
             return;
         }
-        while let Some(front) = self.queue.front() {
-            if !link.has_room(self, front.size()) {
+        self.admit_all(link, wakers);
+    }
+
+    /// The same, though it be one at a time.
+    fn admit_all(&mut self, link: &Link, wakers: &mut Vec<Waker>) {
+        if self.closed {
+            return;
+        }
+        let drops = link.config.when_full == WhenFull::DropOldest;
+        while let Some(size) = self.queue.front().map(Queued::size) {
+            if !link.has_room(self, size) && !(drops && self.drop_oldest_for(link, size)) {
                 break;
             }
             self.admit_front(link, wakers);
         }
+    }
+
+    /// Makes room by dropping the oldest; `false` if what is left is in the flusher's hands.
+    fn drop_oldest_for(&mut self, link: &Link, bytes: usize) -> bool {
+        while !link.has_room(self, bytes) {
+            if !self.outbox.drop_oldest() {
+                return false;
+            }
+            self.dropped.oldest += 1;
+            self.dropped_some = true;
+        }
+        true
     }
 
     fn admit_front(&mut self, link: &Link, wakers: &mut Vec<Waker>) {
@@ -1307,6 +1336,7 @@ impl Core {
 
     /// Ends what has waited too long.
     pub(crate) fn expire(&mut self, link: &Link, now: Instant, wakers: &mut Vec<Waker>) {
+        let queued_before = self.queue.len();
         while let Some(front) = self.queue.front() {
             if front.deadline.is_none_or(|deadline| now < deadline) {
                 break;
@@ -1321,6 +1351,10 @@ impl Core {
             self.admitted
                 .push((queued.ticket, Admission::Refused(kind)));
             wakers.push(queued.waker);
+        }
+        if self.queue.len() < queued_before {
+            // Who stood behind one too large may find room.
+            self.admit_all(link, wakers);
         }
         for wait in &mut self.waits {
             if wait.deadline.is_some_and(|deadline| now >= deadline) {

@@ -670,14 +670,27 @@ impl Outbox {
         let lost = std::mem::take(&mut self.in_flight);
         if lost > 0 {
             self.unknown += lost;
-            let from = self.lost.back().map_or(0, |&(_, to)| to).max(self.acked_to) + 1;
-            self.lost.push_back((from, self.written_to));
-            if self.lost.len() > HORIZON / 2 {
-                let (_, to) = self.lost.pop_front().expect("it is longer than the bound");
-                self.horizon = self.horizon.max(to);
-            }
+            self.lose_in_flight();
         }
         lost
+    }
+
+    /// What was written and not acked is lost from sight.
+    fn lose_in_flight(&mut self) {
+        let from = self.lost.back().map_or(0, |&(_, to)| to).max(self.acked_to) + 1;
+        self.lose(from, self.written_to);
+    }
+
+    /// What became of these will never be known; they follow all that were lost before.
+    fn lose(&mut self, from: u64, upto: u64) {
+        match self.lost.back_mut() {
+            Some((_, last)) if *last + 1 == from => *last = upto,
+            _ => self.lost.push_back((from, upto)),
+        }
+        if self.lost.len() > HORIZON / 2 {
+            let (_, to) = self.lost.pop_front().expect("it is longer than the bound");
+            self.horizon = self.horizon.max(to);
+        }
     }
 
     // --- drops
@@ -844,16 +857,17 @@ impl Outbox {
                 at += total;
             }
         }
+        if !self.keep && self.in_flight > 0 {
+            self.unknown += std::mem::take(&mut self.in_flight);
+            self.lose_in_flight();
+        }
         for one in &taken {
             if one.on_wire {
                 self.unknown += 1;
-                self.lost.push_back((one.sequence, one.sequence));
+                self.lose(one.sequence, one.sequence);
             } else {
                 self.except(one.sequence, DropCause::Closed);
             }
-        }
-        if !self.keep {
-            self.unknown += std::mem::take(&mut self.in_flight);
         }
         self.current = 0;
         self.lent = None;

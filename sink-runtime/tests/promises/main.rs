@@ -15,3 +15,4 @@ mod reconnect;
 mod runtimes;
 mod security;
 mod send;
+mod together;
