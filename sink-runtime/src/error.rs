@@ -356,6 +356,16 @@ pub enum SourceError {
         /// Both fingerprints and the fields that differ.
         reason: Arc<str>,
     },
+    /// A peer of a foreign framing broke it, or left within a message. Its connection has ended; what it brought before was
+    /// handed up.
+    Peer {
+        /// The service.
+        service: Arc<str>,
+        /// Who.
+        peer: Arc<str>,
+        /// What it did.
+        reason: Arc<str>,
+    },
     /// The endpoint could not be bound.
     Bind {
         /// The service.

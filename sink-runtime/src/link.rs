@@ -14,6 +14,7 @@ use crate::bell::Bell;
 use crate::clock::{Clock, Instant, Surroundings};
 use crate::codec::Codec;
 use crate::error::{ConnectError, EncodeError, Outcome, SendErrorKind};
+use crate::foreign::{self, Framing};
 use crate::frame::{self, Assembler, FLAG_IDENTITY, FLAG_METADATA, Kind, ProducerId};
 use crate::ledger::{Dropped, Ledger, Returned};
 use crate::life::{Life, LifePolicy, SinkState};
@@ -48,6 +49,8 @@ pub(crate) struct LinkConfig {
     pub(crate) send_timeout: Option<Duration>,
     pub(crate) max_age: Option<Duration>,
     pub(crate) codec: Codec,
+    /// A foreign one is the wire's affair; here it says what a lost connection costs, and what a message may hold.
+    pub(crate) framing: Framing,
     pub(crate) message: MessageIdentity,
 }
 
@@ -118,6 +121,8 @@ pub(crate) enum Driver {
 /// Everything under the lock.
 pub(crate) struct Core {
     pub(crate) outbox: Outbox,
+    /// Payloads up to this length are taken without a closer look: `max_frame_bytes`, or nothing where each must be looked at.
+    frame_limit: u64,
     pub(crate) life: Life,
     pub(crate) wire: Option<Arc<dyn Wire>>,
     /// The other end has welcomed us: data may be written.
@@ -267,8 +272,16 @@ impl Link {
                 .duration_since(std::time::UNIX_EPOCH)
                 .map_or(0, |since| since.as_nanos() as u64),
         };
+        let outbox = Outbox::new(config.keep, config.acks());
         let core = Core {
-            outbox: Outbox::new(config.keep, config.acks()),
+            outbox: match config.framing {
+                Framing::Sink => outbox,
+                _ => outbox.restarting(),
+            },
+            frame_limit: match config.framing {
+                Framing::Lines => 0,
+                _ => u64::from(config.max_frame_bytes),
+            },
             life: Life::new(config.life.clone()),
             wire: None,
             ready: false,
@@ -359,6 +372,7 @@ impl Link {
             return offer;
         }
         let room = self.config.buffer_bytes.saturating_sub(core.reserved_bytes);
+        let limit = core.frame_limit;
         let (mut encoded, mut payload, mut size, mut filled) = (Ok(()), 0, 0, false);
         let kept = core.outbox.append(|out, sequence, held| {
             let at = out.len();
@@ -369,15 +383,10 @@ impl Link {
             (payload, size) = (out.len() - payload_at, out.len() - at);
             frame::finish(out, at, 0);
             filled = out.len() >= SEGMENT;
-            encoded.is_ok()
-                && payload as u64 <= u64::from(self.config.max_frame_bytes)
-                && held + size as u64 <= room
+            encoded.is_ok() && payload as u64 <= limit && held + size as u64 <= room
         });
-        if !kept {
-            return match self.refuse_encoded(&mut core, encoded, payload, size) {
-                Ok(()) => Offer::Full,
-                Err(offer) => offer,
-            };
+        if !kept && let Err(offer) = self.look_closer(&mut core, encoded, payload, size) {
+            return offer;
         }
         if filled && core.outbox.is_worth_a_turn() {
             turn::end();
@@ -389,7 +398,11 @@ impl Link {
     pub(crate) fn offer_shared(self: &Arc<Self>, envelope: Envelope<'_>, payload: &Bytes) -> Offer {
         let mut core = self.lock();
         // Too large is too large, however full the buffer is.
-        if let Some(kind) = self.too_large(payload.len(), payload.len() + frame::DATA_HEAD) {
+        let refused = match self.fits_line(payload) {
+            Ok(()) => self.too_large(payload.len(), payload.len() + frame::DATA_HEAD),
+            Err(error) => Some(self.not_encoded(error)),
+        };
+        if let Some(kind) = refused {
             core.unnumbered += 1;
             core.returned.refused += 1;
             return Offer::Refused(kind);
@@ -539,6 +552,47 @@ impl Link {
         self.refuse_encoded(core, encoded, payload, size)
     }
 
+    /// The frame that was begun was not simply kept: it is after all, or it is refused.
+    #[cold]
+    fn look_closer(
+        &self,
+        core: &mut Core,
+        encoded: Result<(), EncodeError>,
+        payload: usize,
+        size: usize,
+    ) -> Result<(), Offer> {
+        let encoded = encoded.and_then(|()| self.fits_line(core.outbox.begun_tail(payload)));
+        if self.config.framing == Framing::Lines {
+            self.check_encoded(core, encoded, payload, size)?;
+            core.outbox.keep_begun();
+            return Ok(());
+        }
+        self.refuse_encoded(core, encoded, payload, size)?;
+        Err(Offer::Full)
+    }
+
+    /// Whether a payload is one line, where it must be.
+    fn fits_line(&self, payload: &[u8]) -> Result<(), EncodeError> {
+        if self.config.framing != Framing::Lines {
+            return Ok(());
+        }
+        match foreign::line_break(payload) {
+            None => Ok(()),
+            Some(at) => {
+                let text =
+                    format!("byte {at} is a line break, which would end the message (framing)");
+                Err(EncodeError::new("lines", text))
+            }
+        }
+    }
+
+    fn not_encoded(&self, error: EncodeError) -> SendErrorKind {
+        SendErrorKind::Encode {
+            service: self.service(),
+            source: Arc::new(error),
+        }
+    }
+
     #[cold]
     fn refuse_encoded(
         &self,
@@ -549,10 +603,7 @@ impl Link {
     ) -> Result<(), Offer> {
         core.outbox.rescind();
         let kind = match encoded {
-            Err(error) => Some(SendErrorKind::Encode {
-                service: self.service(),
-                source: Arc::new(error),
-            }),
+            Err(error) => Some(self.not_encoded(error)),
             Ok(()) => self.too_large(payload, size),
         };
         if let Some(kind) = kind {
@@ -745,6 +796,8 @@ impl Link {
             Some(_) => Ok(()),
             None => message.encode(self.config.codec, &mut frame),
         };
+        let encoded = encoded
+            .and_then(|()| self.fits_line(beyond.map_or(&frame[head..], |bytes| &bytes[..])));
         let more = beyond.map_or(0, Bytes::len);
         let payload = frame.len() - head + more;
         frame::finish(&mut frame, 0, more);
@@ -761,10 +814,7 @@ impl Link {
     ) -> Result<u64, SendErrorKind> {
         let size = frame.len() + beyond.as_ref().map_or(0, Bytes::len);
         let refused = match encoded {
-            Err(error) => Some(SendErrorKind::Encode {
-                service: self.service(),
-                source: Arc::new(error),
-            }),
+            Err(error) => Some(self.not_encoded(error)),
             Ok(()) => self.too_large(payload, size),
         };
         let mut core = self.lock();
@@ -1008,7 +1058,10 @@ impl Link {
     // --- room reserved for a fan-out
 
     /// Sets room aside for one frame of `bytes`, or says that there is none.
-    pub(crate) fn reserve(self: &Arc<Self>, bytes: usize) -> Result<(), Offer> {
+    pub(crate) fn reserve(self: &Arc<Self>, bytes: usize, payload: &[u8]) -> Result<(), Offer> {
+        if let Err(error) = self.fits_line(payload) {
+            return Err(Offer::Refused(self.not_encoded(error)));
+        }
         let mut core = self.lock();
         let limit = self.too_large(bytes.saturating_sub(frame::OVERHEAD), bytes);
         if let Some(kind) = limit {

@@ -156,6 +156,8 @@ pub(crate) struct Outbox {
     /// An ack spoke of a frame that is half on the wire, or came while the flusher held a segment: what it frees goes once the rest
     /// is written, or the segment is back.
     ack_owed: bool,
+    /// What is half written when the connection goes is not sent again: nobody there could tell it from another message.
+    restarts: bool,
 }
 
 impl Outbox {
@@ -180,7 +182,14 @@ impl Outbox {
             lost: VecDeque::new(),
             horizon: 0,
             ack_owed: false,
+            restarts: false,
         }
+    }
+
+    /// For a peer of a foreign framing: after a lost connection it goes on with the next message (PROMISES 4.4).
+    pub(crate) fn restarting(mut self) -> Self {
+        self.restarts = true;
+        self
     }
 
     // --- what is held
@@ -316,6 +325,22 @@ impl Outbox {
         segment.sealed = true;
         segment.last = self.held.last_sequence;
         self.held.last_sequence
+    }
+
+    /// The last `count` bytes of the frame that was begun.
+    pub(crate) fn begun_tail(&self, count: usize) -> &[u8] {
+        let bytes = self.segments.back().map_or(&[][..], |last| &last.bytes);
+        &bytes[bytes.len() - count..]
+    }
+
+    /// Keeps the frame that was begun after all.
+    pub(crate) fn keep_begun(&mut self) {
+        let at = self.begun.take().expect("a frame was begun");
+        let segment = self.segments.back_mut().expect("a frame was begun in it");
+        segment.frames += 1;
+        self.held.messages += 1;
+        self.held.bytes += (segment.bytes.len() - at) as u64;
+        self.held.last_sequence += 1;
     }
 
     #[cold]
@@ -663,6 +688,9 @@ impl Outbox {
             }
             return 0;
         }
+        if self.restarts {
+            return self.lose_torn();
+        }
         // At most once: whole frames are gone, a torn one is sent again whole under its number.
         if let Some(segment) = self.segments.get_mut(self.current) {
             segment.written = segment.mark;
@@ -671,13 +699,40 @@ impl Outbox {
         if lost > 0 {
             self.unknown += lost;
             let from = self.lost.back().map_or(0, |&(_, to)| to).max(self.acked_to) + 1;
-            self.lost.push_back((from, self.written_to));
-            if self.lost.len() > HORIZON / 2 {
-                let (_, to) = self.lost.pop_front().expect("it is longer than the bound");
-                self.horizon = self.horizon.max(to);
-            }
+            self.note_lost(from, self.written_to);
         }
         lost
+    }
+
+    fn note_lost(&mut self, from: u64, to: u64) {
+        self.lost.push_back((from, to));
+        if self.lost.len() > HORIZON / 2 {
+            let (_, to) = self.lost.pop_front().expect("it is longer than the bound");
+            self.horizon = self.horizon.max(to);
+        }
+    }
+
+    /// Gives up the frame that is half on the wire, if there is one. How many that are.
+    fn lose_torn(&mut self) -> u64 {
+        let Some(segment) = self.segments.get_mut(self.current) else {
+            return 0;
+        };
+        let torn = segment.written > segment.mark;
+        let Some(total) = frame_at(segment, segment.mark).filter(|_| torn) else {
+            return 0;
+        };
+        let sequence = sequence_at(&segment.bytes, segment.mark);
+        segment.mark += total;
+        segment.start = segment.mark;
+        segment.written = segment.mark;
+        segment.frames -= 1;
+        self.held.messages -= 1;
+        self.held.bytes -= total as u64;
+        self.unknown += 1;
+        self.written_to = self.written_to.max(sequence);
+        self.note_lost(sequence, sequence);
+        self.remove_if_empty(self.current);
+        1
     }
 
     // --- drops

@@ -205,6 +205,11 @@ impl Display for SourceError {
             Self::Bind {
                 service, endpoint, ..
             } => write!(f, "`{service}`: cannot listen on {endpoint}"),
+            Self::Peer {
+                service,
+                peer,
+                reason,
+            } => write!(f, "`{service}`: {peer} {reason}"),
             Self::Connect { service, .. } => write!(f, "`{service}`: cannot subscribe"),
             Self::Registry { source } => source.fmt(f),
             Self::NoRuntime { service } => {

@@ -729,6 +729,7 @@ fn config(shape: &Shape) -> LinkConfig {
         max_age: None,
         send_timeout: shape.send_timeout,
         codec: Codec::Postcard,
+        framing: crate::foreign::Framing::Sink,
         message: MessageIdentity::of::<Message>(),
     }
 }

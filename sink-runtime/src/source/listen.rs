@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::error::SourceError;
+use crate::foreign::Framing;
 use crate::frame::{self, Assembler, Hello, PeerRole, ProducerId, Refuse, RefuseCode, Welcome};
 use crate::life::{HELLO_TIMEOUT, frame_time};
 use crate::transport::{self, Endpoint, Listen, Wire};
@@ -15,6 +16,8 @@ use crate::transport::{self, Endpoint, Listen, Wire};
 use super::inbox::{Connection, Inbox};
 use super::settings::SourceSettings;
 use super::stream::{self, End, Limits};
+
+mod foreign;
 
 /// Pause after an accept that failed for want of descriptors: the loop must not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -148,6 +151,9 @@ impl Drop for Ends {
 
 async fn serve(hall: Arc<Hall>, _accepted: Place, wire: Arc<dyn Wire>) {
     let settings = Arc::clone(&hall.settings);
+    if settings.framing != Framing::Sink {
+        return foreign::serve(hall, wire).await;
+    }
     let clock = Arc::clone(&settings.surroundings.clock);
     let mut assembler = Assembler::new(frame::MAX_HELLO_BYTES);
     let until = clock.now() + HELLO_TIMEOUT;
@@ -177,7 +183,7 @@ async fn serve(hall: Arc<Hall>, _accepted: Place, wire: Arc<dyn Wire>) {
         hello.first,
         false,
         hello.acks,
-        Arc::clone(&wire),
+        Some(Arc::clone(&wire)),
         Arc::clone(&acked),
     );
     let _ends = Ends(Arc::clone(&connection));
@@ -202,7 +208,7 @@ async fn serve(hall: Arc<Hall>, _accepted: Place, wire: Arc<dyn Wire>) {
         &connection,
         &*wire,
         &*clock,
-        assembler,
+        assembler.into(),
         &limits,
         |_| {},
     )
@@ -218,7 +224,7 @@ async fn serve(hall: Arc<Hall>, _accepted: Place, wire: Arc<dyn Wire>) {
                 "connection ended: a frame did not arrive whole in time"
             );
         }
-        End::Closed(_) | End::Silent => {}
+        End::Closed(_) | End::Silent | End::Midway => {}
     }
 }
 

@@ -206,7 +206,7 @@ impl Subscriber {
             0,
             true,
             settings.acks,
-            Arc::clone(&wire),
+            Some(Arc::clone(&wire)),
             Arc::default(),
         );
         if self.position.epoch != welcome.relay_epoch {
@@ -231,7 +231,7 @@ impl Subscriber {
             &connection,
             &*wire,
             &*clock,
-            assembler,
+            assembler.into(),
             &limits,
             |bytes| position.follow(bytes),
         )
@@ -239,6 +239,7 @@ impl Subscriber {
         connection.ended();
         match end {
             End::Closed(how) => self.lost(how),
+            End::Midway => self.lost("peer closed it"),
             End::Silent => self.lost("no heartbeat came"),
             End::Torn(_) => self.lost("a frame did not arrive whole in time"),
             End::Nonsense(error) => self.protocol(&error.to_string()),

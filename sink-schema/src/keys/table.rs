@@ -63,10 +63,13 @@ const CODECS: &[Choice] = &[
 
 const FRAMINGS: &[Choice] = &[
     choice("sink", "our protocol: sequence numbers, heartbeats, acks"),
-    later("u32be", "length as big-endian `u32`, then the payload"),
-    later("u32le", "length as little-endian `u32`, then the payload"),
-    later("lines", "one line per message"),
-    later("raw", "nothing but payloads"),
+    choice("u32be", "length as big-endian `u32`, then the payload"),
+    choice("u32le", "length as little-endian `u32`, then the payload"),
+    choice("lines", "one line per message"),
+    choice(
+        "raw",
+        "nothing but payloads; a receiver takes what it reads at once for one message",
+    ),
 ];
 
 const WHEN_FULL: &[Choice] = &[
@@ -224,7 +227,6 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "preamble",
         ty: KeyType::TextOrSecret,
-        availability: NotYet,
         doc: "Sent once on every connection before the first message, for foreign framings; may be a reference to a secret.",
         symptom: "A peer that expects a greeting stays silent.",
         example: "\"HELLO 1\\n\"",
