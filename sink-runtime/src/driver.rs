@@ -251,15 +251,18 @@ impl Drive {
                         return Poll::Ready(Round::Again);
                     }
                 };
-                if (core.draining || core.disconnecting)
+                let flushed = (core.draining || core.disconnecting)
                     && core.outbox.is_settled()
-                    && core.queue.is_empty()
-                    && core.control.is_empty()
-                {
+                    && core.queue.is_empty();
+                let is_idle = core.is_idle(&link, now);
+                if (flushed || is_idle) && !core.leaving {
                     frame::control(&mut core.control, Kind::Bye, |_| {});
                     core.ready = false;
                     core.leaving = true;
+                    core.farewell = (!flushed).then_some("unused for idle_timeout_ms");
                 }
+                let idle_at = core.idle_at(&link).filter(|at| *at > now);
+                let until = idle_at.map_or(until, |at| at.min(until));
                 let deadline = set_alarm(&mut core, until);
                 drop(core);
                 wake(wakers);
@@ -620,11 +623,12 @@ impl Drive {
                         if last_write.is_some() || core.dropped_some {
                             core.wake_reached(None, &mut wakers);
                         }
-                        if (core.draining || core.disconnecting)
+                        let flushed = (core.draining || core.disconnecting)
                             && core.ready
                             && core.outbox.is_settled()
-                            && core.queue.is_empty()
-                        {
+                            && core.queue.is_empty();
+                        // An ack may come after the time was up.
+                        if flushed || core.is_idle(&link, now) {
                             // The goodbye is written in the next round.
                             break 'writing Talk::Again;
                         }
@@ -762,6 +766,7 @@ impl Drive {
     /// Ends a drain or a disconnect.
     fn finish(&self, core: &mut Core, wakers: &mut Vec<Waker>) {
         let link = &self.link;
+        let why = core.farewell;
         hang_up(core);
         core.life.rest();
         core.disconnecting = false;
@@ -786,7 +791,7 @@ impl Drive {
             }
         }
         core.wake_waits(wakers);
-        link.publish(core);
+        link.publish_because(core, why);
     }
 
     /// Waits for `deadline`; the timer is moved only when it must fire earlier.
@@ -882,6 +887,7 @@ fn hang_up(core: &mut Core) {
     core.wire = None;
     core.ready = false;
     core.leaving = false;
+    core.farewell = None;
     core.control.clear();
     core.control_written = 0;
     core.outbox.rewind();

@@ -48,6 +48,7 @@ pub(crate) struct LinkConfig {
     pub(crate) keep: bool,
     pub(crate) send_timeout: Option<Duration>,
     pub(crate) max_age: Option<Duration>,
+    pub(crate) idle_timeout: Option<Duration>,
     pub(crate) codec: Codec,
     /// A foreign one is the wire's affair; here it says what a lost connection costs, and what a message may hold.
     pub(crate) framing: Framing,
@@ -129,6 +130,8 @@ pub(crate) struct Core {
     pub(crate) ready: bool,
     /// Our goodbye is written, or about to be: nothing may follow it, so `ready` is over.
     pub(crate) leaving: bool,
+    /// Why we leave, where nobody asked for it.
+    pub(crate) farewell: Option<&'static str>,
     /// Control bytes to write before the next frame.
     pub(crate) control: Vec<u8>,
     pub(crate) control_written: usize,
@@ -286,6 +289,7 @@ impl Link {
             wire: None,
             ready: false,
             leaving: false,
+            farewell: None,
             control: Vec::new(),
             control_written: 0,
             driver: Driver::None,
@@ -1487,6 +1491,20 @@ impl Core {
             || self.outbox.in_flight() > 0
             || !self.queue.is_empty()
             || self.connect_wanted
+    }
+
+    /// When the link will have been unused for as long as `idle_timeout_ms` says, if nothing is sent until then.
+    pub(crate) fn idle_at(&self, link: &Link) -> Option<Instant> {
+        let (timeout, since) = (link.config.idle_timeout?, self.life.ready_since()?);
+        Some(self.last_write.map_or(since, |last| last.max(since)) + timeout)
+    }
+
+    /// Whether the link has been unused for so long at `now`, and nobody is about to use it.
+    pub(crate) fn is_idle(&self, link: &Link, now: Instant) -> bool {
+        self.idle_at(link).is_some_and(|at| now >= at)
+            && self.ready
+            && self.reserved_messages == 0
+            && !self.wants_connection()
     }
 
     /// Takes everything undelivered out and counts it as abandoned.

@@ -644,6 +644,7 @@ impl ServiceRegistry {
             keep: plan.delivery == Delivery::AtLeastOnce,
             send_timeout: plan.send_timeout,
             max_age: plan.max_age,
+            idle_timeout: plan.idle_timeout,
             codec: plan.codec,
             framing: plan.framing,
             message: MessageIdentity::of::<M>(),

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use sink_runtime::frame::{self, Refuse, RefuseCode, Welcome};
+use sink_runtime::frame::{self, Kind, Refuse, RefuseCode, Welcome};
 use sink_runtime::transport::{Endpoint, Target, listen};
-use sink_runtime::{ConnectError, Level, Message, MessageSink, Outcome, SendErrorKind, SinkState};
+use sink_runtime::{
+    ConnectError, DynSink, Level, Message, MessageSink, Outcome, SendErrorKind, SinkState,
+};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -580,6 +582,97 @@ async fn disconnect_while_it_connects_ends_idle_2_10() {
         tokio::time::sleep(60 * SECOND).await;
         assert_eq!(sink.state().name(), "idle");
         assert_eq!(net.dials(), 1);
+    }
+}
+
+/// A sink that is connected, and its peer.
+async fn connected(net: &Arc<Net>, more: &str) -> (DynSink, Peer) {
+    let sink = sink_over(net, more);
+    let connecting = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.connect().await }
+    });
+    let peer = bounded(net.greet()).await;
+    bounded(connecting).await.unwrap().unwrap();
+    (sink, peer)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_unused_for_idle_timeout_ms_says_goodbye_and_the_next_send_dials_again_2_10() {
+    // Heartbeats are no use, and one that is due in the same moment is in nobody's way.
+    for heartbeat in [700, 1_000, 60_000] {
+        let net = Net::open();
+        let more = format!("idle_timeout_ms = 1000\nheartbeat_ms = {heartbeat}");
+        let (sink, mut peer) = connected(&net, &more).await;
+        // Each send, on the spot or not, begins the time anew.
+        for number in 0..5 {
+            tokio::time::sleep(Duration::from_millis(999)).await;
+            sink.try_send(numbered(number)).unwrap();
+            settle().await;
+        }
+        tokio::time::sleep(Duration::from_millis(998)).await;
+        assert_eq!(sink.state().name(), "ready", "{heartbeat}");
+        tokio::time::sleep(Duration::from_millis(4)).await;
+        assert_eq!(sink.state().name(), "idle", "{heartbeat}");
+        let mut last = 0;
+        while let Some(frame) = bounded(peer.frame()).await {
+            last = frame[4];
+        }
+        assert_eq!(last, Kind::Bye as u8, "{heartbeat}");
+        tokio::time::sleep(60 * SECOND).await;
+        assert_eq!(net.dials(), 1, "{heartbeat}: nothing is wanted");
+        sink.try_send(numbered(5)).unwrap();
+        let mut peer = bounded(net.greet()).await;
+        assert_eq!(bounded(peer.data()).await.unwrap().0, 6);
+        assert_eq!(ledger(&sink).done, 6);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_that_waits_for_an_ack_is_not_idle_however_long_it_takes_2_10() {
+    let net = Net::open();
+    let more = "idle_timeout_ms = 1000\ndelivery = \"at_least_once\"\nheartbeat_ms = 60000";
+    let (sink, mut peer) = connected(&net, more).await;
+    sink.try_send(numbered(0)).unwrap();
+    assert_eq!(bounded(peer.data()).await.unwrap().0, 1);
+    tokio::time::sleep(30 * SECOND).await;
+    assert_eq!(sink.state().name(), "ready");
+    peer.ack(1);
+    settle().await;
+    assert_eq!(sink.state().name(), "idle", "its time was up long ago");
+    assert_eq!((ledger(&sink).done, net.dials()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_meets_the_goodbye_of_an_idle_link_goes_on_the_next_connection_2_10() {
+    let net = Net::open();
+    for number in 0..50 {
+        // From just before the goodbye to just after it.
+        let (sink, mut peer) = connected(&net, "idle_timeout_ms = 1000").await;
+        let send = tokio::spawn({
+            let sink = sink.clone();
+            async move {
+                tokio::time::sleep(Duration::from_millis(990 + number)).await;
+                sink.send(numbered(number)).await.unwrap();
+            }
+        });
+        bounded(send).await.unwrap();
+        let came = match bounded(peer.data()).await {
+            Some(came) => came,
+            None => bounded(bounded(net.greet()).await.data()).await.unwrap(),
+        };
+        assert_eq!((came.0, number_of(&came.1)), (1, number));
+        assert_eq!(ledger(&sink).done, 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_idle_timeout_ms_a_link_stays_2_10() {
+    for more in ["", "idle_timeout_ms = \"never\""] {
+        let net = Net::open();
+        let (sink, _peer) = connected(&net, more).await;
+        tokio::time::sleep(100_000 * SECOND).await;
+        assert_eq!(sink.state().name(), "ready");
     }
 }
 

@@ -422,7 +422,6 @@ pub(crate) const KEYS: &[Key] = &[
         },
         unit: "ms",
         preset: Preset::Words("never"),
-        availability: NotYet,
         doc: "Disconnects a link unused for so long; the next send connects again.",
         symptom: "Too small: every burst pays a connection.",
         example: "60_000",
