@@ -155,7 +155,7 @@ impl Drive {
         }
         match step {
             Step::Rest => {
-                if core.draining || core.disconnecting {
+                if core.draining || core.disconnecting.is_some() {
                     self.finish(&mut core, &mut wakers);
                 }
                 if core.abandoned {
@@ -251,9 +251,8 @@ impl Drive {
                         return Poll::Ready(Round::Again);
                     }
                 };
-                let flushed = (core.draining || core.disconnecting)
-                    && core.outbox.is_settled()
-                    && core.queue.is_empty();
+                core.part();
+                let flushed = core.may_leave();
                 let is_idle = core.is_idle(&link, now);
                 if (flushed || is_idle) && !core.leaving {
                     frame::control(&mut core.control, Kind::Bye, |_| {});
@@ -396,9 +395,11 @@ impl Drive {
                 // What came while we said goodbye goes on a connection of its own, before a close is done.
                 let owed = !core.outbox.is_settled() || !core.queue.is_empty();
                 let draining = core.draining && owed;
+                let disconnecting = core.disconnecting.filter(|_| core.owes_disconnect());
                 core.draining &= !owed;
                 self.finish(&mut core, &mut wakers);
                 core.draining |= draining;
+                core.disconnecting = disconnecting;
                 drop(core);
                 wake(wakers);
                 Poll::Ready(Round::Again)
@@ -418,7 +419,7 @@ impl Drive {
             && !core.flushing
             // Whoever closes or disconnects waits for what the sender may just have heard.
             && !core.draining
-            && !core.disconnecting
+            && core.disconnecting.is_none()
             && self.armed.is_some_and(|armed| now < armed)
             && core.driver_waker.as_ref().is_some_and(parked)
     }
@@ -604,6 +605,7 @@ impl Drive {
                         break 'writing Talk::Finished;
                     }
                 }
+                core.part();
                 let next = if core.ready {
                     core.drop_aged(now);
                     core.outbox.next()
@@ -623,12 +625,8 @@ impl Drive {
                         if last_write.is_some() || core.dropped_some {
                             core.wake_reached(None, &mut wakers);
                         }
-                        let flushed = (core.draining || core.disconnecting)
-                            && core.ready
-                            && core.outbox.is_settled()
-                            && core.queue.is_empty();
                         // An ack may come after the time was up.
-                        if flushed || core.is_idle(&link, now) {
+                        if (core.life.is_ready() && core.may_leave()) || core.is_idle(&link, now) {
                             // The goodbye is written in the next round.
                             break 'writing Talk::Again;
                         }
@@ -711,7 +709,7 @@ impl Drive {
     fn lost(&mut self, now: Instant, how: &'static str) {
         let link = Arc::clone(&self.link);
         let core = link.lock();
-        let established = core.ready || core.leaving;
+        let established = core.ready || core.parting || core.leaving;
         let owed =
             core.outbox.unwritten() > 0 || core.outbox.in_flight() > 0 || !core.queue.is_empty();
         drop(core);
@@ -746,7 +744,9 @@ impl Drive {
         core.life.failed(now, error, &*link.surroundings.chance);
         core.connect_wanted = false;
         // With nothing left to flush there is no need of another attempt to end what did not begin.
-        core.disconnecting &= core.wants_connection();
+        if !core.owes_disconnect() || !core.wants_connection() {
+            core.disconnecting = None;
+        }
         core.gave_up = core.life.gave_up().is_some();
         if let Some(error) = core.life.gave_up().cloned() {
             core.turn_away(
@@ -769,7 +769,7 @@ impl Drive {
         let why = core.farewell;
         hang_up(core);
         core.life.rest();
-        core.disconnecting = false;
+        core.disconnecting = None;
         if core.draining {
             core.draining = false;
             core.closed = true;
@@ -888,6 +888,7 @@ fn hang_up(core: &mut Core) {
     core.ready = false;
     core.leaving = false;
     core.farewell = None;
+    core.parting = false;
     core.control.clear();
     core.control_written = 0;
     core.outbox.rewind();

@@ -264,7 +264,7 @@ impl<M: MessageType> Leaf<M> {
             if core.wire.is_none() && core.outbox.is_settled() && !connecting {
                 return Ok(());
             }
-            core.disconnecting = true;
+            core.disconnect();
             link.poke(core);
         }
         let deadline = link
@@ -272,16 +272,18 @@ impl<M: MessageType> Leaf<M> {
             .send_timeout
             .map(|timeout| link.surroundings.clock.now() + timeout);
         match WaitFor::new(link, deadline, |_, core| {
-            (!core.disconnecting).then_some(())
+            core.disconnecting.is_none().then_some(())
         })
         .await
         {
             Ok(()) => Ok(()),
             Err(ended) => {
                 let mut core = link.lock();
-                core.disconnecting = false;
-                Err(match (core.life.last_error(), ended) {
-                    (Some(error), _) => (**error).clone(),
+                core.cancel_disconnect();
+                let last = core.life.last_error().cloned();
+                link.poke(core);
+                Err(match (last, ended) {
+                    (Some(error), _) => (*error).clone(),
                     (None, Ended::NoRuntime) => ConnectError::NoRuntime {
                         service: link.service(),
                     },

@@ -160,7 +160,10 @@ pub(crate) struct Core {
     next_ticket: u64,
     /// `connect()` was called: a connection is wanted though nothing is buffered.
     pub(crate) connect_wanted: bool,
-    pub(crate) disconnecting: bool,
+    /// `disconnect()` was called when this was the last message: we part once it is done.
+    pub(crate) disconnecting: Option<u64>,
+    /// All that a disconnect waits for is written: what comes later waits for the next connection.
+    pub(crate) parting: bool,
     /// Another endpoint was given, and the driver has not turned to it yet.
     pub(crate) moved: bool,
     pub(crate) draining: bool,
@@ -307,7 +310,8 @@ impl Link {
             heard_meanwhile: false,
             next_ticket: 0,
             connect_wanted: false,
-            disconnecting: false,
+            disconnecting: None,
+            parting: false,
             moved: false,
             draining: false,
             closed: false,
@@ -1491,6 +1495,48 @@ impl Core {
             || self.outbox.in_flight() > 0
             || !self.queue.is_empty()
             || self.connect_wanted
+    }
+
+    /// A connection is not wanted any more once all that was accepted so far is done.
+    pub(crate) fn disconnect(&mut self) {
+        self.disconnecting = Some(self.outbox.last_sequence());
+        self.outbox.close_tail();
+        self.stay();
+        self.part();
+    }
+
+    /// Nobody waits for a disconnect any more.
+    pub(crate) fn cancel_disconnect(&mut self) {
+        self.disconnecting = None;
+        self.stay();
+    }
+
+    /// What waits for the next connection goes on this one after all.
+    fn stay(&mut self) {
+        self.ready |= std::mem::take(&mut self.parting) && !self.leaving;
+    }
+
+    /// Ends writing behind the last message that a disconnect waits for: others may go on sending for ever.
+    pub(crate) fn part(&mut self) {
+        let due = |upto| self.outbox.first_unwritten() > upto && !self.outbox.is_torn();
+        if self.ready && self.disconnecting.is_some_and(due) {
+            self.ready = false;
+            self.parting = true;
+        }
+    }
+
+    /// Whether nothing stands against saying goodbye: what was to be done before is done.
+    pub(crate) fn may_leave(&self) -> bool {
+        let drained = self.draining && self.outbox.is_settled() && self.queue.is_empty();
+        // What was written here and not acked would be lost with the connection, or come twice.
+        let parted = self.parting && self.outbox.in_flight() == 0;
+        !self.leaving && (drained || parted)
+    }
+
+    /// Whether a disconnect still waits for messages.
+    pub(crate) fn owes_disconnect(&self) -> bool {
+        let owed = |upto| !self.outbox.is_done_to(upto);
+        self.disconnecting.is_some_and(owed)
     }
 
     /// When the link will have been unused for as long as `idle_timeout_ms` says, if nothing is sent until then.

@@ -260,16 +260,32 @@ impl Outbox {
             } else {
                 segment.mark
             };
-            // What an encoder that panicked left behind is no frame.
-            let end = match self.begun {
-                Some(begun) if index + 1 == self.segments.len() => begun,
-                _ => segment.bytes.len(),
-            };
-            if at < end {
+            if at < self.end_of(index) {
                 return sequence_at(&segment.bytes, at);
             }
         }
         self.held.last_sequence + 1
+    }
+
+    /// The lowest sequence that is not wholly written on this connection, or one before it while the flusher holds a segment.
+    pub(crate) fn first_unwritten(&self) -> u64 {
+        for (index, segment) in self.segments.iter().enumerate().skip(self.current) {
+            if let (Some(first), true) = (self.lent, index == self.current) {
+                return first;
+            }
+            if segment.mark < self.end_of(index) {
+                return sequence_at(&segment.bytes, segment.mark);
+            }
+        }
+        self.held.last_sequence + 1
+    }
+
+    /// Where a segment's frames end: what an encoder that panicked left behind is none.
+    fn end_of(&self, index: usize) -> usize {
+        match self.begun {
+            Some(begun) if index + 1 == self.segments.len() => begun,
+            _ => self.segments[index].bytes.len(),
+        }
     }
 
     // --- appending
@@ -396,12 +412,18 @@ impl Outbox {
 
     /// Closes the tail so that the next frame opens a segment of its own: before a referenced payload.
     pub(crate) fn seal(&mut self) {
+        self.around |= self.close_tail();
+    }
+
+    /// Closes the tail: what comes later is in no write with what is there. Whether there is anything.
+    pub(crate) fn close_tail(&mut self) -> bool {
         self.rescind_begun();
-        if let Some(segment) = self.segments.back_mut()
-            && !segment.bytes.is_empty()
-        {
-            segment.sealed = true;
-            self.around = true;
+        match self.segments.back_mut() {
+            Some(segment) if !segment.bytes.is_empty() => {
+                segment.sealed = true;
+                true
+            }
+            _ => false,
         }
     }
 

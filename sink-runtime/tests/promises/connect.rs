@@ -677,6 +677,146 @@ async fn without_idle_timeout_ms_a_link_stays_2_10() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn disconnect_ends_though_others_go_on_sending_2_10() {
+    for more in [
+        "",
+        "confirm = \"acked\"",
+        "delivery = \"at_least_once\"",
+        "framing = \"raw\"",
+    ] {
+        let foreign = more.contains("framing");
+        // A peer that is always behind: some frame is always half on the wire.
+        let net = Net::new(|_| {
+            Answer::Connect(Rules {
+                capacity: 1_000,
+                ..Rules::default()
+            })
+        });
+        let sink = sink_over(&net, &format!("buffer_size = 50\n{more}"));
+        let reader = tokio::spawn({
+            let net = Arc::clone(&net);
+            async move { serve_slowly(&net, foreign).await }
+        });
+        let sent = Arc::new(AtomicUsize::new(0));
+        let senders: Vec<_> = (0..60)
+            .map(|_| {
+                let (sink, sent) = (sink.clone(), Arc::clone(&sent));
+                tokio::spawn(async move {
+                    loop {
+                        let number = sent.fetch_add(1, Ordering::SeqCst) as u64;
+                        sink.send(numbered(number)).await.unwrap();
+                    }
+                })
+            })
+            .collect();
+        for round in 1..=3 {
+            tokio::time::sleep(SECOND).await;
+            let begun = Instant::now();
+            let before = sink.ledger().unwrap();
+            bounded(sink.disconnect()).await.unwrap();
+            // 50 messages at most, a few of them a tick.
+            assert!(begun.elapsed() < SECOND, "{more}: {:?}", begun.elapsed());
+            let after = ledger(&sink);
+            assert!(after.done >= before.done + before.buffered, "{more}");
+            assert_eq!(
+                after.unknown, 0,
+                "{more}: nothing is left behind on the wire"
+            );
+            tokio::time::sleep(SECOND).await;
+            assert_eq!(
+                net.dials(),
+                round + 1,
+                "{more}: the rest goes on another connection"
+            );
+        }
+        senders.iter().for_each(tokio::task::JoinHandle::abort);
+        reader.abort();
+    }
+}
+
+/// Takes a little of whatever comes with every tick, and acks at once.
+async fn serve_slowly(net: &Net, foreign: bool) {
+    loop {
+        let mut peer = if foreign {
+            net.accept().await
+        } else {
+            net.greet().await
+        };
+        while take_a_little(&mut peer, foreign).await {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
+/// Whether there may be more.
+async fn take_a_little(peer: &mut Peer, foreign: bool) -> bool {
+    if foreign {
+        let mut some = bytes::BytesMut::with_capacity(1_000);
+        return !matches!(peer.wire.try_read(&mut some), Ok(0));
+    }
+    let Ok(Some((sequence, _))) = tokio::time::timeout(SECOND / 2, peer.data()).await else {
+        return false;
+    };
+    if peer.hello.acks {
+        peer.ack(sequence);
+    }
+    true
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disconnect_that_gives_up_lets_the_later_messages_go_on_2_10() {
+    let net = Net::open();
+    let more = "delivery = \"at_least_once\"\nsend_timeout_ms = 5000\nheartbeat_ms = 60000";
+    let (sink, mut peer) = connected(&net, more).await;
+    sink.try_send(numbered(0)).unwrap();
+    assert_eq!(bounded(peer.data()).await.unwrap().0, 1);
+    let disconnecting = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.disconnect().await }
+    });
+    settle().await;
+    sink.try_send(numbered(1)).unwrap();
+    assert!(
+        tokio::time::timeout(SECOND, peer.data()).await.is_err(),
+        "it would have to be written here and again on the next connection"
+    );
+    assert!(
+        bounded(disconnecting).await.unwrap().is_err(),
+        "nobody acks"
+    );
+    assert_eq!(bounded(peer.data()).await.unwrap().0, 2);
+    peer.ack(2);
+    settle().await;
+    assert_eq!((ledger(&sink).done, net.dials()), (2, 1));
+    assert_eq!(sink.state().name(), "ready");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_disconnects_the_later_one_waits_for_what_was_sent_between_2_10() {
+    let net = Net::open();
+    let (sink, mut peer) = connected(&net, "delivery = \"at_least_once\"").await;
+    let spawn = |sink: &DynSink| {
+        let sink = sink.clone();
+        tokio::spawn(async move { sink.disconnect().await })
+    };
+    sink.try_send(numbered(0)).unwrap();
+    let first = spawn(&sink);
+    settle().await;
+    sink.try_send(numbered(1)).unwrap();
+    let second = spawn(&sink);
+    for sequence in 1..=2 {
+        assert_eq!(bounded(peer.data()).await.unwrap().0, sequence);
+        assert!(!second.is_finished());
+        peer.ack(sequence);
+        settle().await;
+    }
+    bounded(first).await.unwrap().unwrap();
+    bounded(second).await.unwrap().unwrap();
+    assert_eq!((ledger(&sink).done, net.dials()), (2, 1));
+    assert_eq!(sink.state().name(), "idle");
+}
+
+#[tokio::test(start_paused = true)]
 async fn disconnecting_what_never_connected_does_nothing_2_10() {
     let net = Net::open();
     let sink = sink_over(&net, "");
