@@ -273,6 +273,7 @@ impl Drive {
     /// The service is elsewhere: what was for the old endpoint ends here.
     fn turn(&mut self, core: &mut Core, now: Instant) {
         core.moved = false;
+        self.link.forget_limit(core);
         self.dialing = None;
         if core.ready && !core.outbox.is_torn() && core.control_written == 0 {
             core.control.clear();
@@ -553,11 +554,27 @@ impl Drive {
         if link.config.keep {
             core.outbox.ack(welcome.acked);
         }
+        let too_large = match welcome.max_frame_bytes {
+            // It told none.
+            0 => {
+                link.forget_limit(&mut core);
+                0
+            }
+            limit => link.heed_limit(&mut core, limit),
+        };
         core.admit(link, &mut wakers);
         core.wake_waits(&mut wakers);
         link.publish(&core);
         drop(core);
         wake(wakers);
+        if too_large > 0 {
+            tracing::warn!(
+                service = &*link.config.service,
+                messages = too_large,
+                limit = welcome.max_frame_bytes,
+                "dropped: larger than the receiver takes (its max_frame_bytes)"
+            );
+        }
     }
 
     fn nonsense(&self, error: &FrameError) -> ConnectError {

@@ -57,7 +57,7 @@ pub enum SendErrorKind {
         bytes: u64,
         /// The limit it exceeds.
         limit: u64,
-        /// The registry key that sets the limit.
+        /// The registry key that sets the limit, and whose, where it is not ours.
         key: &'static str,
     },
     /// The message did not encode.
@@ -80,7 +80,7 @@ pub enum SendErrorKind {
         /// Whether the bytes may have arrived.
         outcome: Outcome,
     },
-    /// A `drop_*` policy or its age dropped it while its sender waited for confirmation.
+    /// A `drop_*` policy, its age or its size, once the receiver had told its limit, dropped it while its sender waited for confirmation.
     Dropped {
         /// The service.
         service: Arc<str>,

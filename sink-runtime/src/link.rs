@@ -1,7 +1,7 @@
 //! One leaf's link: the lock, what is under it, and how a message gets in. The task that dials, reads and writes is `driver.rs`.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
@@ -80,6 +80,15 @@ impl LinkConfig {
         self.keep || matches!(self.confirm, Some(Level::Acked | Level::Stored))
     }
 
+    /// The largest payload taken without a closer look, where the peer takes `peer` at most.
+    fn frame_limit(&self, peer: Option<u32>) -> u64 {
+        match self.framing {
+            // Each is looked at for line breaks.
+            Framing::Lines => 0,
+            _ => u64::from(self.max_frame_bytes.min(peer.unwrap_or(u32::MAX))),
+        }
+    }
+
     /// The highest level this link reaches.
     pub(crate) fn highest(&self) -> Level {
         if self.acks() {
@@ -109,6 +118,9 @@ pub(crate) struct Link {
     told: Mutex<Told>,
     /// There are events to tell.
     news: AtomicBool,
+    /// Payloads up to this length are taken without a closer look. Changed under the lock; it lies here because a send has this
+    /// at hand while the buffer is borrowed.
+    frame_limit: AtomicU64,
     core: Mutex<Core>,
 }
 
@@ -122,8 +134,8 @@ pub(crate) enum Driver {
 /// Everything under the lock.
 pub(crate) struct Core {
     pub(crate) outbox: Outbox,
-    /// Payloads up to this length are taken without a closer look: `max_frame_bytes`, or nothing where each must be looked at.
-    frame_limit: u64,
+    /// The largest payload that the other end said it takes.
+    peer_limit: Option<u32>,
     pub(crate) life: Life,
     pub(crate) wire: Option<Arc<dyn Wire>>,
     /// The other end has welcomed us: data may be written.
@@ -190,6 +202,8 @@ pub(crate) struct Core {
 /// A sender waiting for room, its frame already encoded.
 pub(crate) struct Queued {
     ticket: u64,
+    /// Bytes of its payload.
+    payload: usize,
     frame: Vec<u8>,
     /// A large payload behind `frame`, referenced and not copied.
     beyond: Option<Bytes>,
@@ -284,10 +298,7 @@ impl Link {
                 Framing::Sink => outbox,
                 _ => outbox.restarting(),
             },
-            frame_limit: match config.framing {
-                Framing::Lines => 0,
-                _ => u64::from(config.max_frame_bytes),
-            },
+            peer_limit: None,
             life: Life::new(config.life.clone()),
             wire: None,
             ready: false,
@@ -326,6 +337,7 @@ impl Link {
             reserved_messages: 0,
             reserved_bytes: 0,
         };
+        let frame_limit = AtomicU64::new(config.frame_limit(None));
         let bell = Arc::new(Bell::default());
         let target = Mutex::new(Arc::new(config.target.clone()));
         Arc::new(Self {
@@ -340,6 +352,7 @@ impl Link {
             target,
             told: Mutex::default(),
             news: AtomicBool::new(false),
+            frame_limit,
             core: Mutex::new(core),
         })
     }
@@ -380,7 +393,6 @@ impl Link {
             return offer;
         }
         let room = self.config.buffer_bytes.saturating_sub(core.reserved_bytes);
-        let limit = core.frame_limit;
         let (mut encoded, mut payload, mut size, mut filled) = (Ok(()), 0, 0, false);
         let kept = core.outbox.append(|out, sequence, held| {
             let at = out.len();
@@ -391,7 +403,9 @@ impl Link {
             (payload, size) = (out.len() - payload_at, out.len() - at);
             frame::finish(out, at, 0);
             filled = out.len() >= SEGMENT;
-            encoded.is_ok() && payload as u64 <= limit && held + size as u64 <= room
+            encoded.is_ok()
+                && payload as u64 <= self.frame_limit.load(Ordering::Relaxed)
+                && held + size as u64 <= room
         });
         if !kept && let Err(offer) = self.look_closer(&mut core, encoded, payload, size) {
             return offer;
@@ -406,8 +420,9 @@ impl Link {
     pub(crate) fn offer_shared(self: &Arc<Self>, envelope: Envelope<'_>, payload: &Bytes) -> Offer {
         let mut core = self.lock();
         // Too large is too large, however full the buffer is.
+        let size = payload.len() + frame::DATA_HEAD;
         let refused = match self.fits_line(payload) {
-            Ok(()) => self.too_large(payload.len(), payload.len() + frame::DATA_HEAD),
+            Ok(()) => self.too_large(&core, payload.len(), size),
             Err(error) => Some(self.not_encoded(error)),
         };
         if let Some(kind) = refused {
@@ -418,12 +433,7 @@ impl Link {
         if let Err(offer) = self.admit_one(&mut core, payload.len()) {
             return offer;
         }
-        if let Err(offer) = self.check_encoded(
-            &mut core,
-            Ok(()),
-            payload.len(),
-            payload.len() + frame::DATA_HEAD,
-        ) {
+        if let Err(offer) = self.check_encoded(&mut core, Ok(()), payload.len(), size) {
             return offer;
         }
         core.outbox.seal();
@@ -551,7 +561,7 @@ impl Link {
         payload: usize,
         size: usize,
     ) -> Result<(), Offer> {
-        let fits = payload as u64 <= u64::from(self.config.max_frame_bytes)
+        let fits = payload as u64 <= self.longest(core).0
             && core.outbox.held_bytes() + core.reserved_bytes + size as u64
                 <= self.config.buffer_bytes;
         if fits && encoded.is_ok() {
@@ -612,7 +622,7 @@ impl Link {
         core.outbox.rescind();
         let kind = match encoded {
             Err(error) => Some(self.not_encoded(error)),
-            Ok(()) => self.too_large(payload, size),
+            Ok(()) => self.too_large(core, payload, size),
         };
         if let Some(kind) = kind {
             core.unnumbered += 1;
@@ -626,13 +636,41 @@ impl Link {
         }
     }
 
-    fn too_large(&self, payload: usize, size: usize) -> Option<SendErrorKind> {
-        let (bytes, limit, key) = if payload as u64 > u64::from(self.config.max_frame_bytes) {
-            (
-                payload,
-                u64::from(self.config.max_frame_bytes),
-                "max_frame_bytes",
-            )
+    /// The largest payload that may be sent, and who says so.
+    fn longest(&self, core: &Core) -> (u64, &'static str) {
+        let ours = self.config.max_frame_bytes;
+        match core.peer_limit {
+            Some(theirs) if theirs < ours => (u64::from(theirs), "max_frame_bytes of the receiver"),
+            _ => (u64::from(ours), "max_frame_bytes"),
+        }
+    }
+
+    /// The other end takes payloads of `limit` bytes at most. What is larger and was accepted before that was known would be
+    /// sent again and again: it is dropped, and its numbers tell the receiver that it is missing.
+    pub(crate) fn heed_limit(&self, core: &mut Core, limit: u32) -> u64 {
+        core.peer_limit = Some(limit);
+        let without_a_look = self.config.frame_limit(Some(limit));
+        self.frame_limit.store(without_a_look, Ordering::Relaxed);
+        if limit >= self.config.max_frame_bytes {
+            return 0;
+        }
+        let count = core.outbox.drop_larger(u64::from(limit));
+        core.dropped.too_large += count;
+        core.dropped_some |= count > 0;
+        count
+    }
+
+    /// The other end, another one maybe, has told no limit.
+    pub(crate) fn forget_limit(&self, core: &mut Core) {
+        core.peer_limit = None;
+        let without_a_look = self.config.frame_limit(None);
+        self.frame_limit.store(without_a_look, Ordering::Relaxed);
+    }
+
+    fn too_large(&self, core: &Core, payload: usize, size: usize) -> Option<SendErrorKind> {
+        let (longest, whose) = self.longest(core);
+        let (bytes, limit, key) = if payload as u64 > longest {
+            (payload, longest, whose)
         } else if size as u64 > self.config.buffer_bytes {
             (size, self.config.buffer_bytes, "buffer_bytes")
         } else {
@@ -821,11 +859,11 @@ impl Link {
         waker: &Waker,
     ) -> Result<u64, SendErrorKind> {
         let size = frame.len() + beyond.as_ref().map_or(0, Bytes::len);
+        let mut core = self.lock();
         let refused = match encoded {
             Err(error) => Some(self.not_encoded(error)),
-            Ok(()) => self.too_large(payload, size),
+            Ok(()) => self.too_large(&core, payload, size),
         };
-        let mut core = self.lock();
         core.unnumbered += 1;
         if let Some(kind) = refused {
             core.returned.refused += 1;
@@ -844,6 +882,7 @@ impl Link {
         let ticket = core.next_ticket;
         core.queue.push_back(Queued {
             ticket,
+            payload,
             frame,
             beyond,
             waker: waker.clone(),
@@ -1071,8 +1110,7 @@ impl Link {
             return Err(Offer::Refused(self.not_encoded(error)));
         }
         let mut core = self.lock();
-        let limit = self.too_large(bytes.saturating_sub(frame::OVERHEAD), bytes);
-        if let Some(kind) = limit {
+        if let Some(kind) = self.too_large(&core, payload.len(), bytes) {
             return Err(Offer::Refused(kind));
         }
         self.admit_one(&mut core, bytes)?;
@@ -1115,6 +1153,12 @@ impl Link {
             return Offer::Refused(SendErrorKind::Closed {
                 service: self.service(),
             });
+        }
+        if let Some(kind) = self.too_large(&core, payload.len(), bytes) {
+            // The receiver told its limit in between.
+            core.unnumbered += 1;
+            core.returned.refused += 1;
+            return Offer::Refused(kind);
         }
         let around = payload.len() >= AROUND;
         if around {
@@ -1345,6 +1389,14 @@ impl Core {
         let Some(queued) = self.queue.pop_front() else {
             return;
         };
+        if let Some(kind) = link.too_large(self, queued.payload, queued.size()) {
+            // The receiver told its limit while this one waited.
+            self.returned.refused += 1;
+            self.admitted
+                .push((queued.ticket, Admission::Refused(kind)));
+            wakers.push(queued.waker);
+            return;
+        }
         self.unnumbered -= 1;
         let sequence = self.outbox.next_sequence();
         if queued.beyond.is_some() {

@@ -773,6 +773,36 @@ impl Outbox {
         count
     }
 
+    /// Drops messages with a payload over `limit`, of which no byte may be written on this connection; how many.
+    pub(crate) fn drop_larger(&mut self, limit: u64) -> u64 {
+        self.rescind_begun();
+        let (mut count, mut index) = (0, self.current);
+        while let Some(segment) = self.segments.get_mut(index) {
+            let mut at = segment.mark;
+            let mut dropped = Vec::new();
+            while let Some(total) = frame_at(segment, at) {
+                if payload_at(segment, at, total) <= limit {
+                    at += total;
+                    continue;
+                }
+                dropped.push((sequence_at(&segment.bytes, at), total as u64));
+                cut(segment, at, total);
+            }
+            let segments = self.segments.len();
+            if !dropped.is_empty() {
+                self.remove_if_empty(index);
+            }
+            index += usize::from(segments == self.segments.len());
+            for (sequence, bytes) in dropped {
+                self.held.messages -= 1;
+                self.held.bytes -= bytes;
+                self.except(sequence, DropCause::TooLarge);
+                count += 1;
+            }
+        }
+        count
+    }
+
     fn drop_first(&mut self, upto: u64, cause: DropCause) -> bool {
         self.rescind_begun();
         let from = self.current + usize::from(self.lent.is_some());
@@ -955,6 +985,12 @@ pub(crate) struct Undelivered {
 fn frame_at(segment: &Segment, at: usize) -> Option<usize> {
     let length = segment.bytes.get(at..)?.first_chunk::<4>()?;
     Some(u32::from_le_bytes(*length) as usize + 4)
+}
+
+/// Bytes of payload of the frame of `total` bytes that begins at `at`.
+fn payload_at(segment: &Segment, at: usize, total: usize) -> u64 {
+    let parts = frame::data(&segment.bytes[at..]);
+    parts.map_or(0, |parts| (total - parts.payload_at) as u64)
 }
 
 #[inline]

@@ -72,7 +72,7 @@ impl Display for SendErrorKind {
             ),
             Self::Dropped { service } => write!(
                 f,
-                "`{service}`: dropped while it waited to be written (when_full, max_age_ms)"
+                "`{service}`: dropped while it waited to be written (when_full, max_age_ms, or the receiver's max_frame_bytes)"
             ),
             Self::Connect { service, .. } => write!(f, "`{service}`: cannot be reached"),
             Self::Closed { service } => {

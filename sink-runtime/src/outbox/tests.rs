@@ -352,6 +352,29 @@ impl Run {
         if self.model.keep && self.below(2) == 0 {
             self.ack();
         }
+        if self.below(8) == 0 {
+            self.drop_larger();
+        }
+    }
+
+    /// What the welcome says of the longest message.
+    fn drop_larger(&mut self) {
+        let limit = [100, 9_000, SEGMENT][self.below(3) as usize];
+        let fits = |frame: &Vec<u8>| frame.len() - frame::DATA_HEAD <= limit;
+        let before = self.model.dropped.len();
+        for (sequence, frame) in &self.model.queue {
+            if !fits(frame) {
+                let one = (*sequence, DropCause::TooLarge);
+                self.model.dropped.push(one);
+            }
+        }
+        self.model.queue.retain(|(_, frame)| fits(frame));
+        assert_eq!(
+            self.outbox.drop_larger(limit as u64),
+            (self.model.dropped.len() - before) as u64,
+            "seed {}",
+            self.seed
+        );
     }
 
     fn step(&mut self) {

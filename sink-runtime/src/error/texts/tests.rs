@@ -99,7 +99,9 @@ fn a_send_error_says_what_happened_and_why() {
     );
     says(
         &SendErrorKind::Dropped { service: name() },
-        &["`a`: dropped while it waited to be written (when_full, max_age_ms)"],
+        &[
+            "`a`: dropped while it waited to be written (when_full, max_age_ms, or the receiver's max_frame_bytes)",
+        ],
     );
     says(
         &SendErrorKind::Connect {
