@@ -578,10 +578,15 @@ impl Drive {
     }
 
     fn nonsense(&self, error: &FrameError) -> ConnectError {
+        let is_stranger = !self.link.lock().life.is_ready();
         ConnectError::Protocol {
             service: self.link.service(),
             endpoint: self.endpoint(),
-            reason: Arc::from(error.to_string()),
+            reason: Arc::from(if is_stranger {
+                error.of_a_stranger()
+            } else {
+                error.to_string()
+            }),
         }
     }
 

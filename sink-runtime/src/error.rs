@@ -42,7 +42,7 @@ pub enum SendErrorKind {
         buffer_size: u32,
         /// Bytes held when it gave up.
         held_bytes: u64,
-        /// The registry's `buffer_bytes`.
+        /// The registry's `buffer_bytes`; 0 where nothing is encoded and so only messages count.
         buffer_bytes: u64,
         /// How long the call waited; zero for `try_send` and `when_full = "reject"`.
         waited: Duration,
@@ -76,6 +76,19 @@ pub enum SendErrorKind {
         /// How long the call waited.
         waited: Duration,
         /// The last connection attempt's error, if the link is down.
+        last: Option<Arc<ConnectError>>,
+        /// Whether the bytes may have arrived.
+        outcome: Outcome,
+    },
+    /// The level asked for by `confirm` can no longer be reached, or nobody would hear of it.
+    Lost {
+        /// The service.
+        service: Arc<str>,
+        /// The level asked for.
+        wanted: Level,
+        /// What happened.
+        why: &'static str,
+        /// The last connection's error, if the link is down.
         last: Option<Arc<ConnectError>>,
         /// Whether the bytes may have arrived.
         outcome: Outcome,
@@ -134,7 +147,7 @@ impl SendErrorKind {
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         match self {
-            Self::Unconfirmed { outcome, .. } => *outcome,
+            Self::Unconfirmed { outcome, .. } | Self::Lost { outcome, .. } => *outcome,
             Self::Partial { .. } => Outcome::Partial,
             Self::Dropped { .. } => Outcome::NotSent,
             _ => Outcome::NotSent,

@@ -109,6 +109,23 @@ pub enum FrameError {
     Unexpected(Kind),
 }
 
+impl FrameError {
+    /// What to say where it came before a hello or its answer: whoever said it is hardly one of ours.
+    pub(crate) fn of_a_stranger(&self) -> String {
+        let first = match *self {
+            // A length is told first, and of text it is a huge one.
+            Self::TooLong { length, .. } => (length.saturating_sub(4) as u32).to_le_bytes(),
+            Self::NotOurs(first) => first,
+            Self::Version { .. } => return self.to_string(),
+            _ => return format!("{self}; a program that is not ours needs another `framing`"),
+        };
+        format!(
+            "it began with \"{}\", which is no greeting; a program that is not ours needs another `framing`",
+            first.escape_ascii()
+        )
+    }
+}
+
 impl fmt::Display for FrameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -586,7 +586,7 @@ impl<'a> LinkSend<'a> {
                     .saturating_duration_since(begun);
                 link.lock().end_wait(known);
                 *ticket = None;
-                let kind = link.withdraw(receipt.sequence(), level, waited);
+                let kind = link.withdraw(receipt.sequence(), level, Some(waited));
                 if kind.outcome() == Outcome::Unknown {
                     *message = None;
                 }
@@ -617,18 +617,8 @@ impl<'a> LinkSend<'a> {
             }
             Err(_) => {
                 let link = self.link;
-                let since = match &self.waiting {
-                    Some(waiting) => match waiting.wait {
-                        For::Level { since, .. } => since,
-                        For::Room { since, .. } => Some(since),
-                    },
-                    None => None,
-                };
-                let now = link.surroundings.clock.now();
-                let waited =
-                    since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
                 // Where no more attempts are made it may lie here still.
-                let kind = link.withdraw(receipt.sequence(), wanted, waited);
+                let kind = link.withdraw(receipt.sequence(), wanted, None);
                 if kind.outcome() == Outcome::Unknown {
                     *message = None;
                 }

@@ -407,8 +407,11 @@ impl Link {
                 && payload as u64 <= self.frame_limit.load(Ordering::Relaxed)
                 && held + size as u64 <= room
         });
-        if !kept && let Err(offer) = self.look_closer(&mut core, encoded, payload, size) {
-            return offer;
+        if !kept {
+            return match self.look_closer(&mut core, encoded, payload, size) {
+                Ok(()) => self.accepted_at_last(core, filled),
+                Err(offer) => offer,
+            };
         }
         if filled && core.outbox.is_worth_a_turn() {
             turn::end();
@@ -693,6 +696,15 @@ impl Link {
             return Offer::Accepted(Receipt::new(self.id, sequence, Level::Accepted));
         }
         self.accepted_otherwise(core, sequence)
+    }
+
+    /// The same, for a frame that was looked at before it was kept.
+    #[cold]
+    fn accepted_at_last(self: &Arc<Self>, core: MutexGuard<'_, Core>, filled: bool) -> Offer {
+        if filled && core.outbox.is_worth_a_turn() {
+            turn::end();
+        }
+        self.accepted(core)
     }
 
     #[cold]
@@ -1072,12 +1084,13 @@ impl Link {
         self.lock()
     }
 
-    /// At its deadline a confirming send takes its message back if no byte of it left.
+    /// At its deadline, having waited so long, or when there is nothing left to wait for, a confirming send takes its message back
+    /// if no byte of it left.
     pub(crate) fn withdraw(
         self: &Arc<Self>,
         sequence: u64,
         wanted: Level,
-        waited: Duration,
+        waited: Option<Duration>,
     ) -> SendErrorKind {
         let mut core = self.lock();
         let withdrawn = core.outbox.withdraw(sequence);
@@ -1086,15 +1099,32 @@ impl Link {
             core.returned.withdrawn += 1;
             core.made_room(self, &mut wakers);
         }
-        let kind = SendErrorKind::Unconfirmed {
-            service: self.service(),
-            wanted,
-            waited,
-            last: core.life.last_error().cloned(),
-            outcome: if withdrawn {
-                Outcome::NotSent
-            } else {
-                Outcome::Unknown
+        let (service, last) = (self.service(), core.life.last_error().cloned());
+        let outcome = if withdrawn {
+            Outcome::NotSent
+        } else {
+            Outcome::Unknown
+        };
+        let kind = match waited {
+            Some(waited) => SendErrorKind::Unconfirmed {
+                service,
+                wanted,
+                waited,
+                last,
+                outcome,
+            },
+            None => SendErrorKind::Lost {
+                service,
+                wanted,
+                why: if core.closed {
+                    "the sink was closed"
+                } else if core.life.gave_up().is_some() {
+                    "the attempts to connect were used up"
+                } else {
+                    "the connection was lost"
+                },
+                last,
+                outcome,
             },
         };
         drop(core);

@@ -157,14 +157,20 @@ async fn serve(hall: Arc<Hall>, _accepted: Place, wire: Arc<dyn Wire>) {
     let clock = Arc::clone(&settings.surroundings.clock);
     let mut assembler = Assembler::new(frame::MAX_HELLO_BYTES);
     let until = clock.now() + HELLO_TIMEOUT;
-    let Some(Ok(first)) =
-        stream::within(&*clock, until, stream::first_frame(&*wire, &mut assembler)).await
-    else {
-        return;
+    let first = stream::first_frame(&*wire, &mut assembler);
+    let said = match stream::within(&*clock, until, first).await {
+        Some(Ok(first)) => Hello::decode(&first).map_err(|error| error.of_a_stranger()),
+        Some(Err(error)) if error.kind() == io::ErrorKind::InvalidData => Err(error.to_string()),
+        // It knocked and went away, or says nothing.
+        Some(Err(_)) | None => return,
     };
-    let hello = match Hello::decode(&first) {
+    let hello = match said {
         Ok(hello) => hello,
-        Err(error) => return refuse(&*wire, RefuseCode::Malformed, &error.to_string()).await,
+        Err(reason) => {
+            let peer = wire.peer();
+            tracing::warn!(service = &*settings.service, peer, reason, "peer refused");
+            return refuse(&*wire, RefuseCode::Malformed, &reason).await;
+        }
     };
     if let Err((code, reason)) = examine(&settings, &hello) {
         tracing::warn!(service = &*settings.service, reason, "producer refused");

@@ -109,7 +109,7 @@ pub(super) async fn within<F: Future>(
     .await
 }
 
-/// The first whole frame on a new connection.
+/// The first whole frame on a new connection; `InvalidData` if what came is none.
 pub(super) async fn first_frame(wire: &dyn Wire, assembler: &mut Assembler) -> io::Result<Bytes> {
     poll_fn(|cx| {
         loop {
@@ -117,7 +117,8 @@ pub(super) async fn first_frame(wire: &dyn Wire, assembler: &mut Assembler) -> i
                 Ok(Some(frame)) => return Poll::Ready(Ok(frame)),
                 Ok(None) => {}
                 Err(error) => {
-                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
+                    let text = error.of_a_stranger();
+                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, text)));
                 }
             }
             match wire.poll_readable(cx) {

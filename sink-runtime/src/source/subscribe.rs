@@ -191,7 +191,7 @@ impl Subscriber {
         let welcome = match Kind::from_u8(first[4]) {
             Some(Kind::Welcome) => match Welcome::decode(&first) {
                 Ok(welcome) => welcome,
-                Err(error) => return self.protocol(&error.to_string()),
+                Err(error) => return self.protocol(&error.of_a_stranger()),
             },
             Some(Kind::Refuse) => return self.refused(&first),
             _ => return self.protocol("first frame is no welcome"),

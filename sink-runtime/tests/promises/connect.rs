@@ -817,6 +817,48 @@ async fn of_two_disconnects_the_later_one_waits_for_what_was_sent_between_2_10()
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_answers_in_another_protocol_is_told_by_what_he_said_and_the_key_2_6() {
+    for (said, first) in [
+        (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "HTTP"),
+        (b"\0\0\0\x05hello", "\\x00\\x00\\x00\\x05"),
+    ] {
+        let net = Net::open();
+        let sink = sink_over(&net, "");
+        sink.try_send(numbered(0)).unwrap();
+        let peer = bounded(net.accept()).await;
+        peer.wire.try_write(said).unwrap();
+        let error = bounded(sink.connect()).await.unwrap_err();
+        assert!(error.is_permanent());
+        let told = error.to_string();
+        assert!(told.contains(first) && told.contains("`framing`"), "{told}");
+        assert!(!told.contains("max_frame_bytes"), "{told}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_confirming_send_whose_connection_is_lost_says_so_2_3() {
+    let net = Net::open();
+    let (sink, mut peer) = connected(&net, "confirm = \"acked\"").await;
+    let sending = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.send(numbered(0)).await }
+    });
+    bounded(peer.data()).await.unwrap();
+    drop(peer);
+    let error = bounded(sending).await.unwrap().unwrap_err();
+    assert_eq!(error.outcome(), Outcome::Unknown);
+    let told = error.to_string();
+    assert!(
+        told.contains("the connection was lost before the message was acked"),
+        "{told}"
+    );
+    assert!(
+        told.contains("peer closed it") && !told.contains("send_timeout_ms"),
+        "{told}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn disconnecting_what_never_connected_does_nothing_2_10() {
     let net = Net::open();
     let sink = sink_over(&net, "");
