@@ -12,8 +12,10 @@ pub(crate) use sink_schema::Framing;
 
 use crate::frame::{self, Assembler, DATA_HEAD, FrameError, Kind, READ_CHUNK};
 
-/// What is put together for one write; what is left over is put together again.
-const SCRATCH: usize = 64 * 1024;
+/// What is put together for one write; what is left over is put together again. With the last payload it fills 64 KiB.
+const SCRATCH: usize = 48 * 1024;
+/// Frames in one write: what is noted of each must not outgrow the link's allowance (PROMISES 5.4) where they are tiny.
+const MOST_PUTS: usize = 1024;
 /// Payloads of at least this length are written from where they are.
 const AROUND: usize = 16 * 1024;
 /// What is read at a time, and so the longest message under `raw`.
@@ -93,7 +95,7 @@ impl Outward {
         self.puts.clear();
         let mut torn = self.torn;
         let mut at = 0;
-        while self.scratch.len() < SCRATCH {
+        while self.scratch.len() < SCRATCH && self.puts.len() < MOST_PUTS {
             let put = match torn.take() {
                 Some(torn) => torn,
                 None => match begin(self.framing, ours[0].get(at..).unwrap_or_default())? {

@@ -508,7 +508,7 @@ async fn what_is_larger_than_the_receiver_takes_is_dropped_once_that_is_known_an
             );
         }
         // From now on it is refused, on every way in.
-        for length in [1_001, 20_000] {
+        for length in [1_001, 40_000] {
             let message = || Message::new(vec![7; length]);
             let tried = sink.try_send(message()).unwrap_err();
             let sent = bounded(sink.send(message())).await.unwrap_err();
@@ -548,7 +548,7 @@ async fn who_waits_for_room_with_more_than_the_receiver_takes_gets_it_back_4_6()
     let net = Net::open();
     let sink = sink_over(&net, "buffer_size = 1");
     sink.try_send(Message::new(vec![7; 10])).unwrap();
-    let waiting = [5_000, 30_000, 10].map(|length| {
+    let waiting = [5_000, 40_000, 10].map(|length| {
         let sink = sink.clone();
         tokio::spawn(async move { sink.send(Message::new(vec![7; length])).await })
     });
