@@ -227,7 +227,8 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "preamble",
         ty: KeyType::TextOrSecret,
-        doc: "Sent once on every connection before the first message, for foreign framings; may be a reference to a secret.",
+        doc: "Sent once on every connection before the first message, and expected there by a source, for foreign framings; may be a \
+              reference to a secret, read anew for each connection.",
         symptom: "A peer that expects a greeting stays silent.",
         example: "\"HELLO 1\\n\"",
         ..ROW
