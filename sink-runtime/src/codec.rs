@@ -1,5 +1,7 @@
 //! Message ↔ bytes: the codecs a registry may name. Frames are `frame.rs`.
 
+#[cfg(feature = "json")]
+mod finite;
 #[cfg(feature = "postcard")]
 mod postcard;
 
@@ -29,8 +31,12 @@ pub(crate) fn encode_serde<T: Serialize>(
         #[cfg(feature = "postcard")]
         Codec::Postcard => encode_postcard(value, out),
         #[cfg(feature = "json")]
-        Codec::Json => serde_json::to_writer(&mut *out, value)
-            .map_err(|error| EncodeError::new("json", error.to_string())),
+        Codec::Json => {
+            let mut json = serde_json::Serializer::new(&mut *out);
+            value
+                .serialize(finite::Finite(&mut json))
+                .map_err(|error| EncodeError::new("json", error.to_string()))
+        }
         other => Err(EncodeError::new(
             name(other),
             "codec not built in (a feature of sink-runtime)",

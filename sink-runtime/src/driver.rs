@@ -155,7 +155,7 @@ impl Drive {
         }
         match step {
             Step::Rest => {
-                if core.draining || core.disconnecting {
+                if core.draining || core.disconnecting.is_some() {
                     self.finish(&mut core, &mut wakers);
                 }
                 if core.abandoned {
@@ -254,15 +254,17 @@ impl Drive {
                         return Poll::Ready(Round::Again);
                     }
                 };
-                if (core.draining || core.disconnecting)
-                    && core.outbox.is_settled()
-                    && core.queue.is_empty()
-                    && core.control.is_empty()
-                {
+                core.part();
+                let flushed = core.may_leave();
+                let is_idle = core.is_idle(&link, now);
+                if (flushed || is_idle) && !core.leaving {
                     frame::control(&mut core.control, Kind::Bye, |_| {});
                     core.ready = false;
                     core.leaving = true;
+                    core.farewell = (!flushed).then_some("unused for idle_timeout_ms");
                 }
+                let idle_at = core.idle_at(&link).filter(|at| *at > now);
+                let until = idle_at.map_or(until, |at| at.min(until));
                 let deadline = set_alarm(&mut core, until);
                 drop(core);
                 wake(wakers);
@@ -274,6 +276,7 @@ impl Drive {
     /// The service is elsewhere: what was for the old endpoint ends here.
     fn turn(&mut self, core: &mut Core, now: Instant) {
         core.moved = false;
+        self.link.forget_limit(core);
         self.dialing = None;
         if core.ready && !core.outbox.is_torn() && core.control_written == 0 {
             core.control.clear();
@@ -396,9 +399,11 @@ impl Drive {
                 // What came while we said goodbye goes on a connection of its own, before a close is done.
                 let owed = !core.outbox.is_settled() || !core.queue.is_empty();
                 let draining = core.draining && owed;
+                let disconnecting = core.disconnecting.filter(|_| core.owes_disconnect());
                 core.draining &= !owed;
                 self.finish(&mut core, &mut wakers);
                 core.draining |= draining;
+                core.disconnecting = disconnecting;
                 drop(core);
                 wake(wakers);
                 Poll::Ready(Round::Again)
@@ -418,7 +423,7 @@ impl Drive {
             && !core.flushing
             // Whoever closes or disconnects waits for what the sender may just have heard.
             && !core.draining
-            && !core.disconnecting
+            && core.disconnecting.is_none()
             && self.armed.is_some_and(|armed| now < armed)
             && core.driver_waker.as_ref().is_some_and(parked)
     }
@@ -552,18 +557,39 @@ impl Drive {
         if link.config.keep {
             core.outbox.ack(welcome.acked);
         }
+        let too_large = match welcome.max_frame_bytes {
+            // It told none.
+            0 => {
+                link.forget_limit(&mut core);
+                0
+            }
+            limit => link.heed_limit(&mut core, limit),
+        };
         core.admit(link, &mut wakers);
         core.wake_waits(&mut wakers);
         link.publish(&core);
         drop(core);
         wake(wakers);
+        if too_large > 0 {
+            tracing::warn!(
+                service = &*link.config.service,
+                messages = too_large,
+                limit = welcome.max_frame_bytes,
+                "dropped: larger than the receiver takes (its max_frame_bytes)"
+            );
+        }
     }
 
     fn nonsense(&self, error: &FrameError) -> ConnectError {
+        let is_stranger = !self.link.lock().life.is_ready();
         ConnectError::Protocol {
             service: self.link.service(),
             endpoint: self.endpoint(),
-            reason: Arc::from(error.to_string()),
+            reason: Arc::from(if is_stranger {
+                error.of_a_stranger()
+            } else {
+                error.to_string()
+            }),
         }
     }
 
@@ -604,6 +630,7 @@ impl Drive {
                         break 'writing Talk::Finished;
                     }
                 }
+                core.part();
                 let next = if core.ready {
                     core.drop_aged(now);
                     core.outbox.next()
@@ -623,11 +650,8 @@ impl Drive {
                         if last_write.is_some() || core.dropped_some {
                             core.wake_reached(None, &mut wakers);
                         }
-                        if (core.draining || core.disconnecting)
-                            && core.ready
-                            && core.outbox.is_settled()
-                            && core.queue.is_empty()
-                        {
+                        // An ack may come after the time was up.
+                        if (core.life.is_ready() && core.may_leave()) || core.is_idle(&link, now) {
                             // The goodbye is written in the next round.
                             break 'writing Talk::Again;
                         }
@@ -717,7 +741,7 @@ impl Drive {
     fn lost(&mut self, now: Instant, how: &'static str) {
         let link = Arc::clone(&self.link);
         let core = link.lock();
-        let established = core.ready || core.leaving;
+        let established = core.ready || core.parting || core.leaving;
         let owed =
             core.outbox.unwritten() > 0 || core.outbox.in_flight() > 0 || !core.queue.is_empty();
         drop(core);
@@ -752,7 +776,9 @@ impl Drive {
         core.life.failed(now, error, &*link.surroundings.chance);
         core.connect_wanted = false;
         // With nothing left to flush there is no need of another attempt to end what did not begin.
-        core.disconnecting &= core.wants_connection();
+        if !core.owes_disconnect() || !core.wants_connection() {
+            core.disconnecting = None;
+        }
         core.gave_up = core.life.gave_up().is_some();
         if let Some(error) = core.life.gave_up().cloned() {
             core.turn_away(
@@ -772,9 +798,10 @@ impl Drive {
     /// Ends a drain or a disconnect.
     fn finish(&self, core: &mut Core, wakers: &mut Vec<Waker>) {
         let link = &self.link;
+        let why = core.farewell;
         hang_up(core);
         core.life.rest();
-        core.disconnecting = false;
+        core.disconnecting = None;
         if core.draining {
             core.draining = false;
             core.closed = true;
@@ -796,7 +823,7 @@ impl Drive {
             }
         }
         core.wake_waits(wakers);
-        link.publish(core);
+        link.publish_because(core, why);
     }
 
     /// Waits for `deadline`; the timer is moved only when it must fire earlier.
@@ -892,6 +919,8 @@ pub(crate) fn hang_up(core: &mut Core) {
     core.wire = None;
     core.ready = false;
     core.leaving = false;
+    core.farewell = None;
+    core.parting = false;
     core.control.clear();
     core.control_written = 0;
     core.outbox.rewind();

@@ -321,16 +321,17 @@ impl<M: MessageType> Branch<M> for DynSink<M> {
 impl<M: MessageType> Leaf<M> {
     pub(crate) fn reserve(&self, encoded: &Encoded<'_, M>) -> Reserved {
         let link = self.link();
-        let bytes = match encoded.frame_bytes(link.config.codec) {
-            Ok(bytes) => bytes,
-            Err(source) => {
+        let codec = link.config.codec;
+        let (bytes, payload) = match (encoded.frame_bytes(codec), encoded.payload(codec)) {
+            (Ok(bytes), Ok(payload)) => (bytes, payload),
+            (Err(source), _) | (_, Err(source)) => {
                 return Reserved::Refused(SendErrorKind::Encode {
                     service: link.service(),
                     source,
                 });
             }
         };
-        match link.reserve(bytes) {
+        match link.reserve(bytes, payload) {
             Ok(()) => Reserved::Room,
             Err(Offer::Accepted(receipt)) => Reserved::Dropped(receipt),
             Err(Offer::Full) if link.config.when_full == WhenFull::Reject => {

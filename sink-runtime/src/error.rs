@@ -42,7 +42,7 @@ pub enum SendErrorKind {
         buffer_size: u32,
         /// Bytes held when it gave up.
         held_bytes: u64,
-        /// The registry's `buffer_bytes`.
+        /// The registry's `buffer_bytes`; 0 where nothing is encoded and so only messages count.
         buffer_bytes: u64,
         /// How long the call waited; zero for `try_send` and `when_full = "reject"`.
         waited: Duration,
@@ -57,7 +57,7 @@ pub enum SendErrorKind {
         bytes: u64,
         /// The limit it exceeds.
         limit: u64,
-        /// The registry key that sets the limit.
+        /// The registry key that sets the limit, and whose, where it is not ours.
         key: &'static str,
     },
     /// The message did not encode.
@@ -80,7 +80,20 @@ pub enum SendErrorKind {
         /// Whether the bytes may have arrived.
         outcome: Outcome,
     },
-    /// A `drop_*` policy or its age dropped it while its sender waited for confirmation.
+    /// The level asked for by `confirm` can no longer be reached, or nobody would hear of it.
+    Lost {
+        /// The service.
+        service: Arc<str>,
+        /// The level asked for.
+        wanted: Level,
+        /// What happened.
+        why: &'static str,
+        /// The last connection's error, if the link is down.
+        last: Option<Arc<ConnectError>>,
+        /// Whether the bytes may have arrived.
+        outcome: Outcome,
+    },
+    /// A `drop_*` policy, its age or its size, once the receiver had told its limit, dropped it while its sender waited for confirmation.
     Dropped {
         /// The service.
         service: Arc<str>,
@@ -134,7 +147,7 @@ impl SendErrorKind {
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         match self {
-            Self::Unconfirmed { outcome, .. } => *outcome,
+            Self::Unconfirmed { outcome, .. } | Self::Lost { outcome, .. } => *outcome,
             Self::Partial { .. } => Outcome::Partial,
             Self::Dropped { .. } => Outcome::NotSent,
             _ => Outcome::NotSent,
@@ -354,6 +367,16 @@ pub enum SourceError {
         /// The service.
         service: Arc<str>,
         /// Both fingerprints and the fields that differ.
+        reason: Arc<str>,
+    },
+    /// A peer of a foreign framing broke it, or left within a message. Its connection has ended; what it brought before was
+    /// handed up.
+    Peer {
+        /// The service.
+        service: Arc<str>,
+        /// Who.
+        peer: Arc<str>,
+        /// What it did.
         reason: Arc<str>,
     },
     /// The endpoint could not be bound.

@@ -82,6 +82,22 @@ pub enum FrameError {
     },
     /// Shorter than its kind needs, or its parts do not fit.
     Malformed(&'static str),
+    /// A length of a foreign framing, longer than agreed.
+    ForeignTooLong {
+        /// The length it told.
+        length: u64,
+        /// The limit.
+        limit: u64,
+        /// The same bytes in the other order, where that would fit.
+        swapped: Option<u32>,
+    },
+    /// A line longer than agreed.
+    LineTooLong {
+        /// The limit.
+        limit: u64,
+    },
+    /// Something else came where the preamble was due.
+    Preamble,
     /// Not our protocol.
     NotOurs([u8; 4]),
     /// A version this crate does not speak.
@@ -93,6 +109,23 @@ pub enum FrameError {
     Unexpected(Kind),
 }
 
+impl FrameError {
+    /// What to say where it came before a hello or its answer: whoever said it is hardly one of ours.
+    pub(crate) fn of_a_stranger(&self) -> String {
+        let first = match *self {
+            // A length is told first, and of text it is a huge one.
+            Self::TooLong { length, .. } => (length.saturating_sub(4) as u32).to_le_bytes(),
+            Self::NotOurs(first) => first,
+            Self::Version { .. } => return self.to_string(),
+            _ => return format!("{self}; a program that is not ours needs another `framing`"),
+        };
+        format!(
+            "it began with \"{}\", which is no greeting; a program that is not ours needs another `framing`",
+            first.escape_ascii()
+        )
+    }
+}
+
 impl fmt::Display for FrameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -101,6 +134,24 @@ impl fmt::Display for FrameError {
                 "frame of {length} bytes, at most {limit} are accepted (max_frame_bytes)"
             ),
             Self::Malformed(what) => write!(f, "malformed {what} frame"),
+            Self::ForeignTooLong {
+                length,
+                limit,
+                swapped,
+            } => {
+                let limit = format_args!("at most {limit} are accepted (max_frame_bytes)");
+                write!(f, "length of {length} bytes, {limit}")?;
+                match swapped {
+                    Some(other) => {
+                        write!(f, "; in the other byte order it is {other} (framing)")
+                    }
+                    None => Ok(()),
+                }
+            }
+            Self::LineTooLong { limit } => {
+                write!(f, "line of more than {limit} bytes (max_frame_bytes)")
+            }
+            Self::Preamble => f.write_str("what came first is not the preamble (preamble)"),
             Self::NotOurs(first) => {
                 write!(f, "not the sink protocol (first bytes {first:02x?})")
             }
@@ -249,6 +300,15 @@ pub fn begin_data(out: &mut Vec<u8>, flags: u8, sequence: u64) {
     fixed[5] = flags;
     fixed[8..].copy_from_slice(&sequence.to_le_bytes());
     out.extend_from_slice(&fixed);
+}
+
+/// The head of a data frame with nothing but `payload` bytes behind it.
+pub(crate) fn data_head(sequence: u64, payload: usize) -> [u8; DATA_HEAD] {
+    let mut head = [0u8; DATA_HEAD];
+    head[..4].copy_from_slice(&((DATA_HEAD - 4 + payload) as u32).to_le_bytes());
+    head[4] = Kind::Data as u8;
+    head[8..].copy_from_slice(&sequence.to_le_bytes());
+    head
 }
 
 /// Sets the length of the frame that begins at `start` and ends with `out` (plus `beyond` bytes kept elsewhere).
@@ -1093,6 +1153,27 @@ impl Assembler {
         whole.extend_from_slice(&self.arrived[..end]);
         self.arrived.advance(end);
         whole.freeze()
+    }
+
+    /// Bytes held.
+    pub(crate) fn held(&self) -> usize {
+        self.pieces_bytes + self.arrived.len()
+    }
+
+    /// Whether what is held begins with a frame longer than one piece.
+    pub(crate) fn is_in_pieces(&self) -> bool {
+        !self.pieces.is_empty()
+    }
+
+    /// The frame that ends with what is held is whole, and has `total` bytes: its head said that more would come.
+    pub(crate) fn end_open(&mut self, total: usize) {
+        let length = ((total - 4) as u32).to_le_bytes();
+        let at = self.held() - total;
+        let head = match at.checked_sub(self.pieces_bytes) {
+            Some(at) => &mut self.arrived[at..at + 4],
+            None => &mut self.pieces[0][at..at + 4],
+        };
+        head.copy_from_slice(&length);
     }
 
     /// Whether a part of a frame is waiting for its rest.

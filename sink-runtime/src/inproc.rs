@@ -1096,8 +1096,15 @@ impl<M: Send + 'static> InprocSend<'_, M> {
                     Poll::Pending if sink.poll_deadline(timer, cx).is_pending() => {
                         return Poll::Pending;
                     }
+                    Poll::Ready(Err(_)) => SendErrorKind::Lost {
+                        service: sink.service(),
+                        wanted: level,
+                        why: "the sink was closed, or its receiving end went away,",
+                        last: None,
+                        outcome: Outcome::Unknown,
+                    },
                     // In the queue, and so in the other end's hands: it may still be taken.
-                    _ => SendErrorKind::Unconfirmed {
+                    Poll::Pending => SendErrorKind::Unconfirmed {
                         service: sink.service(),
                         wanted: level,
                         waited: sink

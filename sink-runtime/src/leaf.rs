@@ -275,7 +275,7 @@ impl<M: MessageType> Leaf<M> {
             if core.wire.is_none() && core.outbox.is_settled() && !connecting {
                 return Ok(());
             }
-            core.disconnecting = true;
+            core.disconnect();
             link.poke(core);
         }
         let deadline = link
@@ -283,16 +283,18 @@ impl<M: MessageType> Leaf<M> {
             .send_timeout
             .map(|timeout| link.surroundings.clock.now() + timeout);
         match WaitFor::new(link, deadline, |_, core| {
-            (!core.disconnecting).then_some(())
+            core.disconnecting.is_none().then_some(())
         })
         .await
         {
             Ok(()) => Ok(()),
             Err(ended) => {
                 let mut core = link.lock();
-                core.disconnecting = false;
-                Err(match (core.life.last_error(), ended) {
-                    (Some(error), _) => (**error).clone(),
+                core.cancel_disconnect();
+                let last = core.life.last_error().cloned();
+                link.poke(core);
+                Err(match (last, ended) {
+                    (Some(error), _) => (*error).clone(),
                     (None, Ended::NoRuntime) => ConnectError::NoRuntime {
                         service: link.service(),
                     },
@@ -365,7 +367,7 @@ impl<M: MessageType> Leaf<M> {
         let undelivered = core.abandon();
         // Nothing of it stays for a later connection: half a goodbye would end that.
         crate::driver::hang_up(&mut core);
-        core.disconnecting = false;
+        core.disconnecting = None;
         core.life.rest();
         core.wake_waits(&mut wakers);
         link.publish(&core);
@@ -596,7 +598,7 @@ impl<'a> LinkSend<'a> {
                     .saturating_duration_since(begun);
                 link.lock().end_wait(known);
                 *ticket = None;
-                let kind = link.withdraw(receipt.sequence(), level, waited);
+                let kind = link.withdraw(receipt.sequence(), level, Some(waited));
                 if kind.outcome() == Outcome::Unknown {
                     *message = None;
                 }
@@ -627,18 +629,8 @@ impl<'a> LinkSend<'a> {
             }
             Err(_) => {
                 let link = self.link;
-                let since = match &self.waiting {
-                    Some(waiting) => match waiting.wait {
-                        For::Level { since, .. } => since,
-                        For::Room { since, .. } => Some(since),
-                    },
-                    None => None,
-                };
-                let now = link.surroundings.clock.now();
-                let waited =
-                    since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
                 // Where no more attempts are made it may lie here still.
-                let kind = link.withdraw(receipt.sequence(), wanted, waited);
+                let kind = link.withdraw(receipt.sequence(), wanted, None);
                 if kind.outcome() == Outcome::Unknown {
                     *message = None;
                 }

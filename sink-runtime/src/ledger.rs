@@ -58,6 +58,8 @@ pub struct Dropped {
     pub optional: u64,
     /// It waited longer than `max_age_ms`.
     pub expired: u64,
+    /// Larger than the receiver's `max_frame_bytes`, and accepted before that was known.
+    pub too_large: u64,
 }
 
 impl Returned {
@@ -72,7 +74,7 @@ impl Dropped {
     /// All causes.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.newest + self.oldest + self.closed + self.optional + self.expired
+        self.newest + self.oldest + self.closed + self.optional + self.expired + self.too_large
     }
 }
 

@@ -389,6 +389,15 @@ impl Life {
         matches!(self.phase, Phase::Ready { .. })
     }
 
+    /// Since when the connection is up, if it is.
+    #[must_use]
+    pub fn ready_since(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Ready { since } => Some(since),
+            _ => None,
+        }
+    }
+
     /// The error of the last attempt, while none has succeeded since.
     #[must_use]
     pub fn last_error(&self) -> Option<&Arc<ConnectError>> {

@@ -1,7 +1,7 @@
 //! One leaf's link: the lock, what is under it, and how a message gets in. The task that dials, reads and writes is `driver.rs`.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use crate::bell::Bell;
 use crate::clock::{Clock, Instant, Surroundings};
 use crate::codec::Codec;
 use crate::error::{ConnectError, EncodeError, Outcome, SendErrorKind};
+use crate::foreign::{self, Framing};
 use crate::frame::{self, Assembler, FLAG_IDENTITY, FLAG_METADATA, Kind, ProducerId};
 use crate::ledger::{Dropped, Ledger, Returned};
 use crate::life::{Life, LifePolicy, SinkState};
@@ -47,7 +48,10 @@ pub(crate) struct LinkConfig {
     pub(crate) keep: bool,
     pub(crate) send_timeout: Option<Duration>,
     pub(crate) max_age: Option<Duration>,
+    pub(crate) idle_timeout: Option<Duration>,
     pub(crate) codec: Codec,
+    /// A foreign one is the wire's affair; here it says what a lost connection costs, and what a message may hold.
+    pub(crate) framing: Framing,
     pub(crate) message: MessageIdentity,
 }
 
@@ -74,6 +78,15 @@ impl MessageIdentity {
 impl LinkConfig {
     fn acks(&self) -> bool {
         self.keep || matches!(self.confirm, Some(Level::Acked | Level::Stored))
+    }
+
+    /// The largest payload taken without a closer look, where the peer takes `peer` at most.
+    fn frame_limit(&self, peer: Option<u32>) -> u64 {
+        match self.framing {
+            // Each is looked at for line breaks.
+            Framing::Lines => 0,
+            _ => u64::from(self.max_frame_bytes.min(peer.unwrap_or(u32::MAX))),
+        }
     }
 
     /// The highest level this link reaches.
@@ -105,6 +118,9 @@ pub(crate) struct Link {
     told: Mutex<Told>,
     /// There are events to tell.
     news: AtomicBool,
+    /// Payloads up to this length are taken without a closer look. Changed under the lock; it lies here because a send has this
+    /// at hand while the buffer is borrowed.
+    frame_limit: AtomicU64,
     core: Mutex<Core>,
 }
 
@@ -118,12 +134,16 @@ pub(crate) enum Driver {
 /// Everything under the lock.
 pub(crate) struct Core {
     pub(crate) outbox: Outbox,
+    /// The largest payload that the other end said it takes.
+    peer_limit: Option<u32>,
     pub(crate) life: Life,
     pub(crate) wire: Option<Arc<dyn Wire>>,
     /// The other end has welcomed us: data may be written.
     pub(crate) ready: bool,
     /// Our goodbye is written, or about to be: nothing may follow it, so `ready` is over.
     pub(crate) leaving: bool,
+    /// Why we leave, where nobody asked for it.
+    pub(crate) farewell: Option<&'static str>,
     /// Control bytes to write before the next frame.
     pub(crate) control: Vec<u8>,
     pub(crate) control_written: usize,
@@ -152,7 +172,10 @@ pub(crate) struct Core {
     next_ticket: u64,
     /// `connect()` was called: a connection is wanted though nothing is buffered.
     pub(crate) connect_wanted: bool,
-    pub(crate) disconnecting: bool,
+    /// `disconnect()` was called when this was the last message: we part once it is done.
+    pub(crate) disconnecting: Option<u64>,
+    /// All that a disconnect waits for is written: what comes later waits for the next connection.
+    pub(crate) parting: bool,
     /// Another endpoint was given, and the driver has not turned to it yet.
     pub(crate) moved: bool,
     pub(crate) draining: bool,
@@ -179,6 +202,8 @@ pub(crate) struct Core {
 /// A sender waiting for room, its frame already encoded.
 pub(crate) struct Queued {
     ticket: u64,
+    /// Bytes of its payload.
+    payload: usize,
     frame: Vec<u8>,
     /// A large payload behind `frame`, referenced and not copied.
     beyond: Option<Bytes>,
@@ -267,12 +292,18 @@ impl Link {
                 .duration_since(std::time::UNIX_EPOCH)
                 .map_or(0, |since| since.as_nanos() as u64),
         };
+        let outbox = Outbox::new(config.keep, config.acks());
         let core = Core {
-            outbox: Outbox::new(config.keep, config.acks()),
+            outbox: match config.framing {
+                Framing::Sink => outbox,
+                _ => outbox.restarting(),
+            },
+            peer_limit: None,
             life: Life::new(config.life.clone()),
             wire: None,
             ready: false,
             leaving: false,
+            farewell: None,
             control: Vec::new(),
             control_written: 0,
             driver: Driver::None,
@@ -290,7 +321,8 @@ impl Link {
             heard_meanwhile: false,
             next_ticket: 0,
             connect_wanted: false,
-            disconnecting: false,
+            disconnecting: None,
+            parting: false,
             moved: false,
             draining: false,
             closed: false,
@@ -305,6 +337,7 @@ impl Link {
             reserved_messages: 0,
             reserved_bytes: 0,
         };
+        let frame_limit = AtomicU64::new(config.frame_limit(None));
         let bell = Arc::new(Bell::default());
         let target = Mutex::new(Arc::new(config.target.clone()));
         Arc::new(Self {
@@ -319,6 +352,7 @@ impl Link {
             target,
             told: Mutex::default(),
             news: AtomicBool::new(false),
+            frame_limit,
             core: Mutex::new(core),
         })
     }
@@ -370,12 +404,12 @@ impl Link {
             frame::finish(out, at, 0);
             filled = out.len() >= SEGMENT;
             encoded.is_ok()
-                && payload as u64 <= u64::from(self.config.max_frame_bytes)
+                && payload as u64 <= self.frame_limit.load(Ordering::Relaxed)
                 && held + size as u64 <= room
         });
         if !kept {
-            return match self.refuse_encoded(&mut core, encoded, payload, size) {
-                Ok(()) => Offer::Full,
+            return match self.look_closer(&mut core, encoded, payload, size) {
+                Ok(()) => self.accepted_at_last(core, filled),
                 Err(offer) => offer,
             };
         }
@@ -389,7 +423,12 @@ impl Link {
     pub(crate) fn offer_shared(self: &Arc<Self>, envelope: Envelope<'_>, payload: &Bytes) -> Offer {
         let mut core = self.lock();
         // Too large is too large, however full the buffer is.
-        if let Some(kind) = self.too_large(payload.len(), payload.len() + frame::DATA_HEAD) {
+        let size = payload.len() + frame::DATA_HEAD;
+        let refused = match self.fits_line(payload) {
+            Ok(()) => self.too_large(&core, payload.len(), size),
+            Err(error) => Some(self.not_encoded(error)),
+        };
+        if let Some(kind) = refused {
             core.unnumbered += 1;
             core.returned.refused += 1;
             return Offer::Refused(kind);
@@ -397,12 +436,7 @@ impl Link {
         if let Err(offer) = self.admit_one(&mut core, payload.len()) {
             return offer;
         }
-        if let Err(offer) = self.check_encoded(
-            &mut core,
-            Ok(()),
-            payload.len(),
-            payload.len() + frame::DATA_HEAD,
-        ) {
+        if let Err(offer) = self.check_encoded(&mut core, Ok(()), payload.len(), size) {
             return offer;
         }
         core.outbox.seal();
@@ -525,13 +559,54 @@ impl Link {
         payload: usize,
         size: usize,
     ) -> Result<(), Offer> {
-        let fits = payload as u64 <= u64::from(self.config.max_frame_bytes)
+        let fits = payload as u64 <= self.longest(core).0
             && core.outbox.held_bytes() + core.reserved_bytes + size as u64
                 <= self.config.buffer_bytes;
         if fits && encoded.is_ok() {
             return Ok(());
         }
         self.refuse_encoded(core, encoded, payload, size)
+    }
+
+    /// The frame that was begun was not simply kept: it is after all, or it is refused.
+    #[cold]
+    fn look_closer(
+        &self,
+        core: &mut Core,
+        encoded: Result<(), EncodeError>,
+        payload: usize,
+        size: usize,
+    ) -> Result<(), Offer> {
+        let encoded = encoded.and_then(|()| self.fits_line(core.outbox.begun_tail(payload)));
+        if self.config.framing == Framing::Lines {
+            self.check_encoded(core, encoded, payload, size)?;
+            core.outbox.keep_begun();
+            return Ok(());
+        }
+        self.refuse_encoded(core, encoded, payload, size)?;
+        Err(Offer::Full)
+    }
+
+    /// Whether a payload is one line, where it must be.
+    fn fits_line(&self, payload: &[u8]) -> Result<(), EncodeError> {
+        if self.config.framing != Framing::Lines {
+            return Ok(());
+        }
+        match foreign::line_break(payload) {
+            None => Ok(()),
+            Some(at) => {
+                let text =
+                    format!("byte {at} is a line break, which would end the message (framing)");
+                Err(EncodeError::new("lines", text))
+            }
+        }
+    }
+
+    fn not_encoded(&self, error: EncodeError) -> SendErrorKind {
+        SendErrorKind::Encode {
+            service: self.service(),
+            source: Arc::new(error),
+        }
     }
 
     #[cold]
@@ -544,11 +619,8 @@ impl Link {
     ) -> Result<(), Offer> {
         core.outbox.rescind();
         let kind = match encoded {
-            Err(error) => Some(SendErrorKind::Encode {
-                service: self.service(),
-                source: Arc::new(error),
-            }),
-            Ok(()) => self.too_large(payload, size),
+            Err(error) => Some(self.not_encoded(error)),
+            Ok(()) => self.too_large(core, payload, size),
         };
         if let Some(kind) = kind {
             core.unnumbered += 1;
@@ -562,13 +634,41 @@ impl Link {
         }
     }
 
-    fn too_large(&self, payload: usize, size: usize) -> Option<SendErrorKind> {
-        let (bytes, limit, key) = if payload as u64 > u64::from(self.config.max_frame_bytes) {
-            (
-                payload,
-                u64::from(self.config.max_frame_bytes),
-                "max_frame_bytes",
-            )
+    /// The largest payload that may be sent, and who says so.
+    fn longest(&self, core: &Core) -> (u64, &'static str) {
+        let ours = self.config.max_frame_bytes;
+        match core.peer_limit {
+            Some(theirs) if theirs < ours => (u64::from(theirs), "max_frame_bytes of the receiver"),
+            _ => (u64::from(ours), "max_frame_bytes"),
+        }
+    }
+
+    /// The other end takes payloads of `limit` bytes at most. What is larger and was accepted before that was known would be
+    /// sent again and again: it is dropped, and its numbers tell the receiver that it is missing.
+    pub(crate) fn heed_limit(&self, core: &mut Core, limit: u32) -> u64 {
+        core.peer_limit = Some(limit);
+        let without_a_look = self.config.frame_limit(Some(limit));
+        self.frame_limit.store(without_a_look, Ordering::Relaxed);
+        if limit >= self.config.max_frame_bytes {
+            return 0;
+        }
+        let count = core.outbox.drop_larger(u64::from(limit));
+        core.dropped.too_large += count;
+        core.dropped_some |= count > 0;
+        count
+    }
+
+    /// The other end, another one maybe, has told no limit.
+    pub(crate) fn forget_limit(&self, core: &mut Core) {
+        core.peer_limit = None;
+        let without_a_look = self.config.frame_limit(None);
+        self.frame_limit.store(without_a_look, Ordering::Relaxed);
+    }
+
+    fn too_large(&self, core: &Core, payload: usize, size: usize) -> Option<SendErrorKind> {
+        let (longest, whose) = self.longest(core);
+        let (bytes, limit, key) = if payload as u64 > longest {
+            (payload, longest, whose)
         } else if size as u64 > self.config.buffer_bytes {
             (size, self.config.buffer_bytes, "buffer_bytes")
         } else {
@@ -591,6 +691,15 @@ impl Link {
             return Offer::Accepted(Receipt::new(self.id, sequence, Level::Accepted));
         }
         self.accepted_otherwise(core, sequence)
+    }
+
+    /// The same, for a frame that was looked at before it was kept.
+    #[cold]
+    fn accepted_at_last(self: &Arc<Self>, core: MutexGuard<'_, Core>, filled: bool) -> Offer {
+        if filled && core.outbox.is_worth_a_turn() {
+            turn::end();
+        }
+        self.accepted(core)
     }
 
     #[cold]
@@ -736,6 +845,8 @@ impl Link {
             Some(_) => Ok(()),
             None => message.encode(self.config.codec, &mut frame),
         };
+        let encoded = encoded
+            .and_then(|()| self.fits_line(beyond.map_or(&frame[head..], |bytes| &bytes[..])));
         let more = beyond.map_or(0, Bytes::len);
         let payload = frame.len() - head + more;
         frame::finish(&mut frame, 0, more);
@@ -751,14 +862,11 @@ impl Link {
         waker: &Waker,
     ) -> Result<u64, SendErrorKind> {
         let size = frame.len() + beyond.as_ref().map_or(0, Bytes::len);
-        let refused = match encoded {
-            Err(error) => Some(SendErrorKind::Encode {
-                service: self.service(),
-                source: Arc::new(error),
-            }),
-            Ok(()) => self.too_large(payload, size),
-        };
         let mut core = self.lock();
+        let refused = match encoded {
+            Err(error) => Some(self.not_encoded(error)),
+            Ok(()) => self.too_large(&core, payload, size),
+        };
         core.unnumbered += 1;
         if let Some(kind) = refused {
             core.returned.refused += 1;
@@ -777,6 +885,7 @@ impl Link {
         let ticket = core.next_ticket;
         core.queue.push_back(Queued {
             ticket,
+            payload,
             frame,
             beyond,
             waker: waker.clone(),
@@ -976,12 +1085,13 @@ impl Link {
         self.lock()
     }
 
-    /// At its deadline a confirming send takes its message back if no byte of it left.
+    /// At its deadline, having waited so long, or when there is nothing left to wait for, a confirming send takes its message back
+    /// if no byte of it left.
     pub(crate) fn withdraw(
         self: &Arc<Self>,
         sequence: u64,
         wanted: Level,
-        waited: Duration,
+        waited: Option<Duration>,
     ) -> SendErrorKind {
         let mut core = self.lock();
         let withdrawn = core.outbox.withdraw(sequence);
@@ -990,15 +1100,32 @@ impl Link {
             core.returned.withdrawn += 1;
             core.made_room(self, &mut wakers);
         }
-        let kind = SendErrorKind::Unconfirmed {
-            service: self.service(),
-            wanted,
-            waited,
-            last: core.life.last_error().cloned(),
-            outcome: if withdrawn {
-                Outcome::NotSent
-            } else {
-                Outcome::Unknown
+        let (service, last) = (self.service(), core.life.last_error().cloned());
+        let outcome = if withdrawn {
+            Outcome::NotSent
+        } else {
+            Outcome::Unknown
+        };
+        let kind = match waited {
+            Some(waited) => SendErrorKind::Unconfirmed {
+                service,
+                wanted,
+                waited,
+                last,
+                outcome,
+            },
+            None => SendErrorKind::Lost {
+                service,
+                wanted,
+                why: if core.closed {
+                    "the sink was closed"
+                } else if core.life.gave_up().is_some() {
+                    "the attempts to connect were used up"
+                } else {
+                    "the connection was lost"
+                },
+                last,
+                outcome,
             },
         };
         drop(core);
@@ -1009,10 +1136,12 @@ impl Link {
     // --- room reserved for a fan-out
 
     /// Sets room aside for one frame of `bytes`, or says that there is none.
-    pub(crate) fn reserve(self: &Arc<Self>, bytes: usize) -> Result<(), Offer> {
+    pub(crate) fn reserve(self: &Arc<Self>, bytes: usize, payload: &[u8]) -> Result<(), Offer> {
+        if let Err(error) = self.fits_line(payload) {
+            return Err(Offer::Refused(self.not_encoded(error)));
+        }
         let mut core = self.lock();
-        let limit = self.too_large(bytes.saturating_sub(frame::OVERHEAD), bytes);
-        if let Some(kind) = limit {
+        if let Some(kind) = self.too_large(&core, payload.len(), bytes) {
             return Err(Offer::Refused(kind));
         }
         self.admit_one(&mut core, bytes)?;
@@ -1055,6 +1184,12 @@ impl Link {
             return Offer::Refused(SendErrorKind::Closed {
                 service: self.service(),
             });
+        }
+        if let Some(kind) = self.too_large(&core, payload.len(), bytes) {
+            // The receiver told its limit in between.
+            core.unnumbered += 1;
+            core.returned.refused += 1;
+            return Offer::Refused(kind);
         }
         let around = payload.len() >= AROUND;
         if around {
@@ -1313,6 +1448,14 @@ impl Core {
         let Some(queued) = self.queue.pop_front() else {
             return;
         };
+        if let Some(kind) = link.too_large(self, queued.payload, queued.size()) {
+            // The receiver told its limit while this one waited.
+            self.returned.refused += 1;
+            self.admitted
+                .push((queued.ticket, Admission::Refused(kind)));
+            wakers.push(queued.waker);
+            return;
+        }
         self.unnumbered -= 1;
         let sequence = self.outbox.next_sequence();
         if queued.beyond.is_some() {
@@ -1468,6 +1611,62 @@ impl Core {
             || self.outbox.in_flight() > 0
             || !self.queue.is_empty()
             || self.connect_wanted
+    }
+
+    /// A connection is not wanted any more once all that was accepted so far is done.
+    pub(crate) fn disconnect(&mut self) {
+        self.disconnecting = Some(self.outbox.last_sequence());
+        self.outbox.close_tail();
+        self.stay();
+        self.part();
+    }
+
+    /// Nobody waits for a disconnect any more.
+    pub(crate) fn cancel_disconnect(&mut self) {
+        self.disconnecting = None;
+        self.stay();
+    }
+
+    /// What waits for the next connection goes on this one after all.
+    fn stay(&mut self) {
+        self.ready |= std::mem::take(&mut self.parting) && !self.leaving;
+    }
+
+    /// Ends writing behind the last message that a disconnect waits for: others may go on sending for ever.
+    pub(crate) fn part(&mut self) {
+        let due = |upto| self.outbox.first_unwritten() > upto && !self.outbox.is_torn();
+        if self.ready && self.disconnecting.is_some_and(due) {
+            self.ready = false;
+            self.parting = true;
+        }
+    }
+
+    /// Whether nothing stands against saying goodbye: what was to be done before is done.
+    pub(crate) fn may_leave(&self) -> bool {
+        let drained = self.draining && self.outbox.is_settled() && self.queue.is_empty();
+        // What was written here and not acked would be lost with the connection, or come twice.
+        let parted = self.parting && self.outbox.in_flight() == 0;
+        !self.leaving && (drained || parted)
+    }
+
+    /// Whether a disconnect still waits for messages.
+    pub(crate) fn owes_disconnect(&self) -> bool {
+        let owed = |upto| !self.outbox.is_done_to(upto);
+        self.disconnecting.is_some_and(owed)
+    }
+
+    /// When the link will have been unused for as long as `idle_timeout_ms` says, if nothing is sent until then.
+    pub(crate) fn idle_at(&self, link: &Link) -> Option<Instant> {
+        let (timeout, since) = (link.config.idle_timeout?, self.life.ready_since()?);
+        Some(self.last_write.map_or(since, |last| last.max(since)) + timeout)
+    }
+
+    /// Whether the link has been unused for so long at `now`, and nobody is about to use it.
+    pub(crate) fn is_idle(&self, link: &Link, now: Instant) -> bool {
+        self.idle_at(link).is_some_and(|at| now >= at)
+            && self.ready
+            && self.reserved_messages == 0
+            && !self.wants_connection()
     }
 
     /// Takes everything undelivered out and counts it as abandoned.

@@ -156,6 +156,8 @@ pub(crate) struct Outbox {
     /// An ack spoke of a frame that is half on the wire, or came while the flusher held a segment: what it frees goes once the rest
     /// is written, or the segment is back.
     ack_owed: bool,
+    /// What is half written when the connection goes is not sent again: nobody there could tell it from another message.
+    restarts: bool,
 }
 
 impl Outbox {
@@ -180,7 +182,14 @@ impl Outbox {
             lost: VecDeque::new(),
             horizon: 0,
             ack_owed: false,
+            restarts: false,
         }
+    }
+
+    /// For a peer of a foreign framing: after a lost connection it goes on with the next message (PROMISES 4.4).
+    pub(crate) fn restarting(mut self) -> Self {
+        self.restarts = true;
+        self
     }
 
     // --- what is held
@@ -251,16 +260,32 @@ impl Outbox {
             } else {
                 segment.mark
             };
-            // What an encoder that panicked left behind is no frame.
-            let end = match self.begun {
-                Some(begun) if index + 1 == self.segments.len() => begun,
-                _ => segment.bytes.len(),
-            };
-            if at < end {
+            if at < self.end_of(index) {
                 return sequence_at(&segment.bytes, at);
             }
         }
         self.held.last_sequence + 1
+    }
+
+    /// The lowest sequence that is not wholly written on this connection, or one before it while the flusher holds a segment.
+    pub(crate) fn first_unwritten(&self) -> u64 {
+        for (index, segment) in self.segments.iter().enumerate().skip(self.current) {
+            if let (Some(first), true) = (self.lent, index == self.current) {
+                return first;
+            }
+            if segment.mark < self.end_of(index) {
+                return sequence_at(&segment.bytes, segment.mark);
+            }
+        }
+        self.held.last_sequence + 1
+    }
+
+    /// Where a segment's frames end: what an encoder that panicked left behind is none.
+    fn end_of(&self, index: usize) -> usize {
+        match self.begun {
+            Some(begun) if index + 1 == self.segments.len() => begun,
+            _ => self.segments[index].bytes.len(),
+        }
     }
 
     // --- appending
@@ -318,6 +343,22 @@ impl Outbox {
         self.held.last_sequence
     }
 
+    /// The last `count` bytes of the frame that was begun.
+    pub(crate) fn begun_tail(&self, count: usize) -> &[u8] {
+        let bytes = self.segments.back().map_or(&[][..], |last| &last.bytes);
+        &bytes[bytes.len() - count..]
+    }
+
+    /// Keeps the frame that was begun after all.
+    pub(crate) fn keep_begun(&mut self) {
+        let at = self.begun.take().expect("a frame was begun");
+        let segment = self.segments.back_mut().expect("a frame was begun in it");
+        segment.frames += 1;
+        self.held.messages += 1;
+        self.held.bytes += (segment.bytes.len() - at) as u64;
+        self.held.last_sequence += 1;
+    }
+
     #[cold]
     fn open_segment(&mut self) {
         if let Some(last) = self.segments.back_mut() {
@@ -371,12 +412,18 @@ impl Outbox {
 
     /// Closes the tail so that the next frame opens a segment of its own: before a referenced payload.
     pub(crate) fn seal(&mut self) {
+        self.around |= self.close_tail();
+    }
+
+    /// Closes the tail: what comes later is in no write with what is there. Whether there is anything.
+    pub(crate) fn close_tail(&mut self) -> bool {
         self.rescind_begun();
-        if let Some(segment) = self.segments.back_mut()
-            && !segment.bytes.is_empty()
-        {
-            segment.sealed = true;
-            self.around = true;
+        match self.segments.back_mut() {
+            Some(segment) if !segment.bytes.is_empty() => {
+                segment.sealed = true;
+                true
+            }
+            _ => false,
         }
     }
 
@@ -663,6 +710,9 @@ impl Outbox {
             }
             return 0;
         }
+        if self.restarts {
+            return self.lose_torn();
+        }
         // At most once: whole frames are gone, a torn one is sent again whole under its number.
         if let Some(segment) = self.segments.get_mut(self.current) {
             segment.written = segment.mark;
@@ -693,6 +743,29 @@ impl Outbox {
         }
     }
 
+    /// Gives up the frame that is half on the wire, if there is one. How many that are.
+    fn lose_torn(&mut self) -> u64 {
+        let Some(segment) = self.segments.get_mut(self.current) else {
+            return 0;
+        };
+        let torn = segment.written > segment.mark;
+        let Some(total) = frame_at(segment, segment.mark).filter(|_| torn) else {
+            return 0;
+        };
+        let sequence = sequence_at(&segment.bytes, segment.mark);
+        segment.mark += total;
+        segment.start = segment.mark;
+        segment.written = segment.mark;
+        segment.frames -= 1;
+        self.held.messages -= 1;
+        self.held.bytes -= total as u64;
+        self.unknown += 1;
+        self.written_to = self.written_to.max(sequence);
+        self.lose(sequence, sequence);
+        self.remove_if_empty(self.current);
+        1
+    }
+
     // --- drops
 
     /// Drops the oldest message that no byte of was written and that the flusher does not hold.
@@ -705,6 +778,36 @@ impl Outbox {
         let mut count = 0;
         while self.drop_first(sequence, DropCause::Expired) {
             count += 1;
+        }
+        count
+    }
+
+    /// Drops messages with a payload over `limit`, of which no byte may be written on this connection; how many.
+    pub(crate) fn drop_larger(&mut self, limit: u64) -> u64 {
+        self.rescind_begun();
+        let (mut count, mut index) = (0, self.current);
+        while let Some(segment) = self.segments.get_mut(index) {
+            let mut at = segment.mark;
+            let mut dropped = Vec::new();
+            while let Some(total) = frame_at(segment, at) {
+                if payload_at(segment, at, total) <= limit {
+                    at += total;
+                    continue;
+                }
+                dropped.push((sequence_at(&segment.bytes, at), total as u64));
+                cut(segment, at, total);
+            }
+            let segments = self.segments.len();
+            if !dropped.is_empty() {
+                self.remove_if_empty(index);
+            }
+            index += usize::from(segments == self.segments.len());
+            for (sequence, bytes) in dropped {
+                self.held.messages -= 1;
+                self.held.bytes -= bytes;
+                self.except(sequence, DropCause::TooLarge);
+                count += 1;
+            }
         }
         count
     }
@@ -892,6 +995,12 @@ pub(crate) struct Undelivered {
 fn frame_at(segment: &Segment, at: usize) -> Option<usize> {
     let length = segment.bytes.get(at..)?.first_chunk::<4>()?;
     Some(u32::from_le_bytes(*length) as usize + 4)
+}
+
+/// Bytes of payload of the frame of `total` bytes that begins at `at`.
+fn payload_at(segment: &Segment, at: usize, total: usize) -> u64 {
+    let parts = frame::data(&segment.bytes[at..]);
+    parts.map_or(0, |parts| (total - parts.payload_at) as u64)
 }
 
 #[inline]

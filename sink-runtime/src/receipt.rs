@@ -211,6 +211,8 @@ pub enum DropCause {
     Optional,
     /// It waited longer than `max_age_ms`.
     Expired,
+    /// It was accepted before the receiver was reached, and is larger than the receiver takes.
+    TooLarge,
 }
 
 impl fmt::Display for DropCause {
@@ -222,6 +224,7 @@ impl fmt::Display for DropCause {
             Self::Closed => "closed",
             Self::Optional => "optional branch full",
             Self::Expired => "expired",
+            Self::TooLarge => "larger than the receiver's max_frame_bytes",
         })
     }
 }

@@ -20,17 +20,20 @@ use crate::error::RegistryError;
 use crate::factory::SinkFactory;
 use crate::failover::Failover;
 use crate::fanout::FanOut;
+use crate::foreign::Framing;
 use crate::frame::Start;
 use crate::inproc::{Inproc, InprocConfig};
 use crate::leaf::Leaf;
 use crate::life::LifePolicy;
 use crate::link::{Link, LinkConfig, MessageIdentity};
 use crate::message::MessageType;
+use crate::preamble::Preamble;
 use crate::receipt::Level;
 use crate::report::DrainReport;
 use crate::service::Expect;
 use crate::source::{Role as SourceRole, Source, SourceSettings};
 use crate::transport::Target;
+use crate::transport::foreign::ForeignDial;
 
 /// Names the registry that replaces the compiled-in one.
 pub const REGISTRY_VARIABLE: &str = "SINKS_REGISTRY";
@@ -263,6 +266,39 @@ fn beside_executable() -> Option<PathBuf> {
 }
 
 /// All services of one registry, resolved, with the links made so far. Stage 1's resolver.
+///
+/// # Examples
+/// A service whose other end is not ours: it reads lines, and says nothing back.
+///
+/// ```
+/// use std::io::{BufRead, BufReader};
+/// use std::sync::Arc;
+/// use sink_runtime::{Message, MessageSink, ServiceRegistry};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let collector = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// let registry = Arc::new(ServiceRegistry::from_toml(&format!(
+///     r#"
+///     [services.audit]
+///     type = "direct"
+///     endpoint = "tcp://{}"
+///     framing = "lines"
+///     preamble = "HELLO shop\n"
+///     "#,
+///     collector.local_addr()?
+/// ))?);
+///
+/// let audit = registry.sink::<Message>("audit")?;
+/// audit.send(Message::new("order 1 accepted")).await?;
+/// audit.flush().await?;
+///
+/// let mut lines = BufReader::new(collector.accept()?.0).lines();
+/// assert_eq!(lines.next().unwrap()?, "HELLO shop");
+/// assert_eq!(lines.next().unwrap()?, "order 1 accepted");
+/// # Ok(())
+/// # }
+/// ```
 pub struct ServiceRegistry {
     origin: Arc<str>,
     plan: Plan,
@@ -503,6 +539,8 @@ impl ServiceRegistry {
             },
             target: target(plan, endpoint.clone()),
             codec: plan.codec,
+            framing: plan.framing,
+            preamble: Preamble(plan.preamble.clone()),
             message: MessageIdentity::of::<M>(),
             buffer_size: plan.buffer_size,
             buffer_bytes: plan.buffer_bytes,
@@ -606,10 +644,20 @@ impl ServiceRegistry {
             keep: plan.delivery == Delivery::AtLeastOnce,
             send_timeout: plan.send_timeout,
             max_age: plan.max_age,
+            idle_timeout: plan.idle_timeout,
             codec: plan.codec,
+            framing: plan.framing,
             message: MessageIdentity::of::<M>(),
         };
-        Leaf::new(Link::new(config, self.surroundings.clone()))
+        let mut surroundings = self.surroundings.clone();
+        if plan.framing != Framing::Sink {
+            surroundings.dial = Arc::new(ForeignDial {
+                dial: surroundings.dial,
+                framing: plan.framing,
+                preamble: Preamble(plan.preamble.clone()),
+            });
+        }
+        Leaf::new(Link::new(config, surroundings))
     }
 
     /// Turns the link of a leaf to another endpoint, if it was made already (PROMISES 3.3): what a control plane's change

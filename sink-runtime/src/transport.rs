@@ -17,7 +17,7 @@ pub use sink_schema::Endpoint;
 /// without the system call that only says so. tokio's `poll_read` does the same (tokio issue 5866).
 #[cfg(any(feature = "unix", feature = "tcp"))]
 macro_rules! socket_wire {
-    ($wire:ident) => {
+    ($wire:ident, $peer:expr) => {
         impl $crate::transport::Wire for $wire {
             fn try_read(&self, buffer: &mut bytes::BytesMut) -> std::io::Result<usize> {
                 let would_block = std::io::ErrorKind::WouldBlock;
@@ -62,10 +62,15 @@ macro_rules! socket_wire {
             ) -> std::task::Poll<std::io::Result<()>> {
                 self.0.poll_write_ready(cx)
             }
+
+            fn peer(&self) -> Option<String> {
+                $peer(&self.0)
+            }
         }
     };
 }
 
+pub(crate) mod foreign;
 pub mod memory;
 #[cfg(feature = "tcp")]
 pub mod tcp;
@@ -98,6 +103,10 @@ pub trait Wire: Send + Sync + fmt::Debug {
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
     /// Waits until writing may succeed; only the last waker is kept.
     fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+    /// Who is at the other end, for people; `None` where that cannot be told.
+    fn peer(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A future on the heap: dialing is rare.

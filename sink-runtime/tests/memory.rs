@@ -120,6 +120,11 @@ fn a_full_buffer_of_small_messages_keeps_to_its_bound_5_4() {
             filled(connects, "", size, 4 * MIB);
             filled(connects, "delivery = \"at_least_once\"", size, 4 * MIB);
         }
+        for framing in ["u32be", "lines", "raw"] {
+            let more = format!("framing = \"{framing}\"");
+            filled(true, &more, size, 4 * MIB);
+            filled(true, &more, 50 * size, 4 * MIB);
+        }
     }
 }
 

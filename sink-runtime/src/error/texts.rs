@@ -19,6 +19,25 @@ impl Display for Last<'_> {
     }
 }
 
+/// Prints how full a buffer is by bytes, where they count, and which keys to see.
+struct Bytes {
+    held: u64,
+    most: u64,
+}
+
+impl Display for Bytes {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.most {
+            0 => f.write_str("; see buffer_size, when_full)"),
+            most => write!(
+                f,
+                ", {} of {most} bytes; see buffer_size, buffer_bytes, when_full)",
+                self.held
+            ),
+        }
+    }
+}
+
 /// Prints the nearest name where there is one.
 struct Help<'a>(&'a Option<Arc<str>>);
 
@@ -46,7 +65,11 @@ impl Display for SendErrorKind {
                 last,
             } => write!(
                 f,
-                "`{service}`: buffer full for {waited:?} ({held_messages} of {buffer_size} messages, {held_bytes} of {buffer_bytes} bytes; see buffer_size, buffer_bytes, when_full){}",
+                "`{service}`: buffer full for {waited:?} ({held_messages} of {buffer_size} messages{}{}",
+                Bytes {
+                    held: *held_bytes,
+                    most: *buffer_bytes
+                },
                 Last(last)
             ),
             Self::TooLarge {
@@ -70,9 +93,20 @@ impl Display for SendErrorKind {
                 "`{service}`: not {wanted} within {waited:?} (confirm, send_timeout_ms){}",
                 Last(last)
             ),
+            Self::Lost {
+                service,
+                wanted,
+                why,
+                last,
+                ..
+            } => write!(
+                f,
+                "`{service}`: {why} before the message was {wanted} (confirm){}",
+                Last(last)
+            ),
             Self::Dropped { service } => write!(
                 f,
-                "`{service}`: dropped while it waited to be written (when_full, max_age_ms)"
+                "`{service}`: dropped while it waited to be written (when_full, max_age_ms, or the receiver's max_frame_bytes)"
             ),
             Self::Connect { service, .. } => write!(f, "`{service}`: cannot be reached"),
             Self::Closed { service } => {
@@ -205,6 +239,11 @@ impl Display for SourceError {
             Self::Bind {
                 service, endpoint, ..
             } => write!(f, "`{service}`: cannot listen on {endpoint}"),
+            Self::Peer {
+                service,
+                peer,
+                reason,
+            } => write!(f, "`{service}`: {peer} {reason}"),
             Self::Connect { service, .. } => write!(f, "`{service}`: cannot subscribe"),
             Self::Registry { source } => source.fmt(f),
             Self::NoRuntime { service } => {

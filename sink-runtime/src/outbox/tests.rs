@@ -11,6 +11,8 @@ use crate::clock::{Chance, SplitMix};
 struct Model {
     keep: bool,
     acks: bool,
+    /// The peer is of a foreign framing: what is torn is lost.
+    restarts: bool,
     /// Accepted and not wholly written on this connection, oldest first.
     queue: VecDeque<(u64, Vec<u8>)>,
     /// Bytes of the front that are written.
@@ -88,6 +90,11 @@ impl Model {
     }
 
     fn rewind(&mut self) {
+        if self.restarts && self.partial > 0 {
+            let (torn, _) = self.queue.pop_front().expect("it is half written");
+            self.unknown.push(torn);
+            self.highest_written = self.highest_written.max(torn);
+        }
         self.partial = 0;
         self.unknown.extend(self.flight.drain(..));
         while let Some(frame) = self.kept.pop_back() {
@@ -143,18 +150,25 @@ struct Run {
 impl Run {
     fn new(seed: u64) -> Self {
         let dice = SplitMix::new(seed);
-        let (keep, acks) = match dice.next() % 3 {
-            0 => (false, false),
-            1 => (false, true),
-            _ => (true, true),
+        let (keep, acks, restarts) = match dice.next() % 4 {
+            0 => (false, false, false),
+            1 => (false, false, true),
+            2 => (false, true, false),
+            _ => (true, true, false),
         };
+        let outbox = Outbox::new(keep, acks);
         Self {
             seed,
             dice,
-            outbox: Outbox::new(keep, acks),
+            outbox: if restarts {
+                outbox.restarting()
+            } else {
+                outbox
+            },
             model: Model {
                 keep,
                 acks,
+                restarts,
                 ..Model::default()
             },
         }
@@ -182,6 +196,7 @@ impl Run {
         // An empty payload beyond is no payload beyond: the runtime never makes one.
         let beyond = shared && !payload.is_empty();
         let mut whole = Vec::new();
+        let at_once = self.below(4) > 0;
         self.outbox.append(|out, told, _| {
             assert_eq!(told, sequence);
             let at = out.len();
@@ -191,11 +206,18 @@ impl Run {
             }
             frame::finish(out, at, if beyond { payload.len() } else { 0 });
             whole.extend_from_slice(&out[at..]);
-            !beyond
+            !beyond && at_once
         });
         if beyond {
             whole.extend_from_slice(&payload);
             self.outbox.keep_with(Bytes::from(payload));
+        } else if !at_once {
+            assert!(
+                self.outbox.begun_tail(size) == payload,
+                "seed {}",
+                self.seed
+            );
+            self.outbox.keep_begun();
         }
         self.model.queue.push_back((sequence, whole));
         self.model.last = sequence;
@@ -330,6 +352,29 @@ impl Run {
         if self.model.keep && self.below(2) == 0 {
             self.ack();
         }
+        if self.below(8) == 0 {
+            self.drop_larger();
+        }
+    }
+
+    /// What the welcome says of the longest message.
+    fn drop_larger(&mut self) {
+        let limit = [100, 9_000, SEGMENT][self.below(3) as usize];
+        let fits = |frame: &Vec<u8>| frame.len() - frame::DATA_HEAD <= limit;
+        let before = self.model.dropped.len();
+        for (sequence, frame) in &self.model.queue {
+            if !fits(frame) {
+                let one = (*sequence, DropCause::TooLarge);
+                self.model.dropped.push(one);
+            }
+        }
+        self.model.queue.retain(|(_, frame)| fits(frame));
+        assert_eq!(
+            self.outbox.drop_larger(limit as u64),
+            (self.model.dropped.len() - before) as u64,
+            "seed {}",
+            self.seed
+        );
     }
 
     fn step(&mut self) {

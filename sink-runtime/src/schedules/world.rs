@@ -727,8 +727,10 @@ fn config(shape: &Shape) -> LinkConfig {
         confirm: shape.confirm,
         keep: shape.keep,
         max_age: None,
+        idle_timeout: None,
         send_timeout: shape.send_timeout,
         codec: Codec::Postcard,
+        framing: crate::foreign::Framing::Sink,
         message: MessageIdentity::of::<Message>(),
     }
 }

@@ -296,7 +296,7 @@ pub(super) struct Connection {
     end: Mutex<Ended>,
 }
 
-/// Control bytes on their way out, and where to. An ended connection has let go of its stream: what it brought may lie here
+/// Control bytes on their way out, and where to: nowhere, if the peer would not understand them. An ended connection has let go of its stream: what it brought may lie here
 /// for long, and must hold no descriptor.
 struct Outgoing {
     bytes: Vec<u8>,
@@ -317,13 +317,13 @@ impl Connection {
         first: u64,
         relayed: bool,
         acks: bool,
-        wire: Arc<dyn Wire>,
+        wire: Option<Arc<dyn Wire>>,
         acked: Arc<AtomicU64>,
     ) -> Arc<Self> {
         let (handed, task) = (AtomicU64::new(0), Mutex::default());
         let out = Mutex::new(Outgoing {
             bytes: Vec::new(),
-            wire: Some(wire),
+            wire,
         });
         let told = AtomicU64::new(acked.load(Ordering::Acquire));
         Arc::new(Self {

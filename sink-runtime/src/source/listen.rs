@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::error::SourceError;
+use crate::foreign::Framing;
 use crate::frame::{self, Assembler, Hello, PeerRole, ProducerId, Refuse, RefuseCode, Welcome};
 use crate::life::{HELLO_TIMEOUT, frame_time};
 use crate::transport::{self, Endpoint, Listen, Wire};
@@ -15,6 +16,8 @@ use crate::transport::{self, Endpoint, Listen, Wire};
 use super::inbox::{Connection, Ends, Inbox};
 use super::settings::SourceSettings;
 use super::stream::{self, End, Limits};
+
+mod foreign;
 
 /// Pause after an accept that failed for want of descriptors: the loop must not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -139,17 +142,26 @@ impl Drop for Place {
 
 async fn serve(hall: Arc<Hall>, _accepted: Place, wire: Arc<dyn Wire>) {
     let settings = Arc::clone(&hall.settings);
+    if settings.framing != Framing::Sink {
+        return foreign::serve(hall, wire).await;
+    }
     let clock = Arc::clone(&settings.surroundings.clock);
     let mut assembler = Assembler::new(frame::MAX_HELLO_BYTES);
     let until = clock.now() + HELLO_TIMEOUT;
-    let Some(Ok(first)) =
-        stream::within(&*clock, until, stream::first_frame(&*wire, &mut assembler)).await
-    else {
-        return;
+    let first = stream::first_frame(&*wire, &mut assembler);
+    let said = match stream::within(&*clock, until, first).await {
+        Some(Ok(first)) => Hello::decode(&first).map_err(|error| error.of_a_stranger()),
+        Some(Err(error)) if error.kind() == io::ErrorKind::InvalidData => Err(error.to_string()),
+        // It knocked and went away, or says nothing.
+        Some(Err(_)) | None => return,
     };
-    let hello = match Hello::decode(&first) {
+    let hello = match said {
         Ok(hello) => hello,
-        Err(error) => return refuse(&*wire, RefuseCode::Malformed, &error.to_string()).await,
+        Err(reason) => {
+            let peer = wire.peer();
+            tracing::warn!(service = &*settings.service, peer, reason, "peer refused");
+            return refuse(&*wire, RefuseCode::Malformed, &reason).await;
+        }
     };
     if let Err((code, reason)) = examine(&settings, &hello) {
         tracing::warn!(service = &*settings.service, reason, "producer refused");
@@ -168,7 +180,7 @@ async fn serve(hall: Arc<Hall>, _accepted: Place, wire: Arc<dyn Wire>) {
         hello.first,
         false,
         hello.acks,
-        Arc::clone(&wire),
+        Some(Arc::clone(&wire)),
         Arc::clone(&acked),
     );
     let _ends = Ends(Arc::clone(&connection));
@@ -193,7 +205,7 @@ async fn serve(hall: Arc<Hall>, _accepted: Place, wire: Arc<dyn Wire>) {
         &connection,
         &*wire,
         &*clock,
-        assembler,
+        assembler.into(),
         &limits,
         |_| {},
     )
@@ -209,7 +221,7 @@ async fn serve(hall: Arc<Hall>, _accepted: Place, wire: Arc<dyn Wire>) {
                 "connection ended: a frame did not arrive whole in time"
             );
         }
-        End::Closed(_) | End::Silent => {}
+        End::Closed(_) | End::Silent | End::Midway => {}
     }
 }
 

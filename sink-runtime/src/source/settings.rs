@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use crate::clock::Surroundings;
 use crate::codec::Codec;
+use crate::foreign::Framing;
 use crate::frame::Start;
 use crate::life::LifePolicy;
 use crate::link::MessageIdentity;
+use crate::preamble::Preamble;
 use crate::transport::Target;
 
 /// Whether a source listens or subscribes.
@@ -24,6 +26,8 @@ pub(crate) struct SourceSettings {
     pub(crate) role: Role,
     pub(crate) target: Target,
     pub(crate) codec: Codec,
+    pub(crate) framing: Framing,
+    pub(crate) preamble: Preamble,
     pub(crate) message: MessageIdentity,
     pub(crate) buffer_size: u32,
     pub(crate) buffer_bytes: u64,

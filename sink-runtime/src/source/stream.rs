@@ -7,9 +7,10 @@ use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::clock::{Clock, Instant};
+use crate::foreign::Inward;
 use crate::frame::{self, Assembler, FrameError};
 use crate::life::{MISSED_HEARTBEATS, WRITE_STALL};
 use crate::transport::Wire;
@@ -26,6 +27,53 @@ pub(super) enum End {
     Nonsense(FrameError),
     /// A frame was begun and did not arrive whole in this time.
     Torn(Duration),
+    /// A foreign peer closed it within a message: nobody will send the rest.
+    Midway,
+}
+
+/// What bytes become frames in: at once, or, where the peer cuts its stream in another way, by way of that.
+pub(super) struct Intake {
+    pub(super) assembler: Assembler,
+    pub(super) foreign: Option<Inward>,
+}
+
+impl From<Assembler> for Intake {
+    fn from(assembler: Assembler) -> Self {
+        Self {
+            assembler,
+            foreign: None,
+        }
+    }
+}
+
+impl Intake {
+    fn room(&mut self) -> &mut BytesMut {
+        match &mut self.foreign {
+            Some(foreign) => foreign.room(),
+            None => self.assembler.room(),
+        }
+    }
+
+    /// Makes frames of more of what was read; whether there was more.
+    fn cut(&mut self) -> Result<bool, FrameError> {
+        match &mut self.foreign {
+            Some(foreign) if foreign.has_more() => {
+                foreign.cut(&mut self.assembler)?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Whether a message has begun and not arrived whole.
+    fn is_torn(&self) -> bool {
+        self.assembler.is_torn() || self.is_midway()
+    }
+
+    /// Whether a foreign peer stands within a message.
+    fn is_midway(&self) -> bool {
+        self.foreign.as_ref().is_some_and(Inward::is_midway)
+    }
 }
 
 /// What both ends agreed on.
@@ -61,7 +109,7 @@ pub(super) async fn within<F: Future>(
     .await
 }
 
-/// The first whole frame on a new connection.
+/// The first whole frame on a new connection; `InvalidData` if what came is none.
 pub(super) async fn first_frame(wire: &dyn Wire, assembler: &mut Assembler) -> io::Result<Bytes> {
     poll_fn(|cx| {
         loop {
@@ -69,7 +117,8 @@ pub(super) async fn first_frame(wire: &dyn Wire, assembler: &mut Assembler) -> i
                 Ok(Some(frame)) => return Poll::Ready(Ok(frame)),
                 Ok(None) => {}
                 Err(error) => {
-                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
+                    let text = error.of_a_stranger();
+                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, text)));
                 }
             }
             match wire.poll_readable(cx) {
@@ -98,7 +147,7 @@ pub(super) async fn read_all(
     connection: &Arc<Connection>,
     wire: &dyn Wire,
     clock: &dyn Clock,
-    assembler: Assembler,
+    intake: Intake,
     limits: &Limits,
     see: impl FnMut(&Bytes),
 ) -> End {
@@ -109,12 +158,13 @@ pub(super) async fn read_all(
         wire,
         limits,
         see,
-        assembler,
+        // A preamble is due at once.
+        torn: intake.is_midway().then_some(now),
+        intake,
         // What came right behind the hello.
         unread: true,
         heard: now,
         speak_at: now + limits.heartbeat,
-        torn: None,
         blocked: None,
         superseded: None,
         held_up: false,
@@ -157,7 +207,7 @@ struct Reading<'a, See> {
     wire: &'a dyn Wire,
     limits: &'a Limits,
     see: See,
-    assembler: Assembler,
+    intake: Intake,
     /// The assembler may hold whole frames.
     unread: bool,
     heard: Instant,
@@ -185,12 +235,17 @@ impl<See: FnMut(&Bytes)> Reading<'_, See> {
                 self.deliver()?;
                 continue;
             }
+            if self.intake.cut().map_err(End::Nonsense)? {
+                self.unread = true;
+                continue;
+            }
             match self.wire.poll_readable(cx) {
                 Poll::Pending => return Ok(read),
                 Poll::Ready(Err(_)) => return Err(End::Closed("stream failed")),
                 Poll::Ready(Ok(())) => {}
             }
-            match self.wire.try_read(self.assembler.room()) {
+            match self.wire.try_read(self.intake.room()) {
+                Ok(0) if self.intake.is_midway() => return Err(End::Midway),
                 Ok(0) => return Err(End::Closed("peer closed it")),
                 Ok(_) => {}
                 Err(error)
@@ -203,7 +258,10 @@ impl<See: FnMut(&Bytes)> Reading<'_, See> {
                 }
                 Err(_) => return Err(End::Closed("peer reset it")),
             }
-            self.deliver()?;
+            // Of a foreign peer's bytes frames are made first.
+            if self.intake.foreign.is_none() {
+                self.deliver()?;
+            }
             read += 1;
             if read >= READS_PER_POLL {
                 cx.waker().wake_by_ref();
@@ -216,9 +274,9 @@ impl<See: FnMut(&Bytes)> Reading<'_, See> {
     fn deliver(&mut self) -> Result<(), End> {
         let filled = self
             .inbox
-            .fill(self.connection, &mut self.assembler)
+            .fill(self.connection, &mut self.intake.assembler)
             .map_err(End::Nonsense)?;
-        self.unread = filled.left_some || self.assembler.is_malformed();
+        self.unread = filled.left_some || self.intake.assembler.is_malformed();
         if filled.bytes.is_empty() && filled.mistake.is_none() {
             return Ok(());
         }
@@ -261,7 +319,7 @@ impl<See: FnMut(&Bytes)> Reading<'_, See> {
 
     fn heard_at(&mut self, now: Instant) {
         self.heard = now;
-        if self.assembler.is_torn() {
+        if self.intake.is_torn() {
             self.torn.get_or_insert(now);
         } else {
             self.torn = None;

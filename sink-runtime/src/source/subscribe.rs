@@ -191,7 +191,7 @@ impl Subscriber {
         let welcome = match Kind::from_u8(first[4]) {
             Some(Kind::Welcome) => match Welcome::decode(&first) {
                 Ok(welcome) => welcome,
-                Err(error) => return self.protocol(&error.to_string()),
+                Err(error) => return self.protocol(&error.of_a_stranger()),
             },
             Some(Kind::Refuse) => return self.refused(&first),
             _ => return self.protocol("first frame is no welcome"),
@@ -206,7 +206,7 @@ impl Subscriber {
             0,
             true,
             settings.acks,
-            Arc::clone(&wire),
+            Some(Arc::clone(&wire)),
             Arc::default(),
         );
         let _ends = Ends(Arc::clone(&connection));
@@ -233,13 +233,14 @@ impl Subscriber {
             &connection,
             &*wire,
             &*clock,
-            assembler,
+            assembler.into(),
             &limits,
             |bytes| position.follow(bytes),
         )
         .await;
         match end {
             End::Closed(how) => self.lost(how),
+            End::Midway => self.lost("peer closed it"),
             End::Silent => self.lost("no heartbeat came"),
             End::Torn(_) => self.lost("a frame did not arrive whole in time"),
             End::Nonsense(error) => self.protocol(&error.to_string()),

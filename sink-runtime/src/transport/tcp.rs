@@ -12,7 +12,9 @@ use super::{Endpoint, Listen, Wire};
 #[derive(Debug)]
 struct TcpWire(TcpStream);
 
-socket_wire!(TcpWire);
+socket_wire!(TcpWire, |stream: &TcpStream| {
+    stream.peer_addr().ok().map(|address| address.to_string())
+});
 
 /// Connects to the first address of `host` that answers.
 pub(super) async fn dial(

@@ -14,7 +14,13 @@ use super::{Endpoint, Listen, Target, Wire};
 #[derive(Debug)]
 struct UnixWire(UnixStream);
 
-socket_wire!(UnixWire);
+socket_wire!(UnixWire, |stream: &UnixStream| {
+    let peer = stream.peer_cred().ok()?;
+    Some(match peer.pid() {
+        Some(process) => format!("process {process} of uid {}", peer.uid()),
+        None => format!("a process of uid {}", peer.uid()),
+    })
+});
 
 /// Connects, and makes sure of who is at the other end.
 pub(super) async fn dial(target: &Target) -> io::Result<Arc<dyn Wire>> {

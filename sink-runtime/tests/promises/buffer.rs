@@ -432,3 +432,14 @@ async fn a_flush_answers_only_when_all_is_written_5_2() {
     let ledger = bounded(flushing).await.unwrap();
     assert_eq!((ledger.buffered, ledger.done), (0, 300));
 }
+
+#[tokio::test]
+async fn a_full_queue_within_the_process_speaks_of_messages_only_5() {
+    let registry = registry_at("inproc://full-speaks-of-messages", "buffer_size = 1");
+    let sink = registry.sink::<Message>("orders").unwrap();
+    sink.try_send(numbered(0)).unwrap();
+    assert_eq!(
+        sink.try_send(numbered(1)).unwrap_err().to_string(),
+        "`orders`: buffer full for 0ns (1 of 1 messages; see buffer_size, when_full)"
+    );
+}

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use sink_runtime::frame::{self, Refuse, RefuseCode, Welcome};
+use sink_runtime::frame::{self, Kind, Refuse, RefuseCode, Welcome};
 use sink_runtime::transport::{Endpoint, Target, listen};
-use sink_runtime::{ConnectError, Level, Message, MessageSink, Outcome, SendErrorKind, SinkState};
+use sink_runtime::{
+    ConnectError, DynSink, Level, Message, MessageSink, Outcome, SendErrorKind, SinkState,
+};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -581,6 +583,279 @@ async fn disconnect_while_it_connects_ends_idle_2_10() {
         assert_eq!(sink.state().name(), "idle");
         assert_eq!(net.dials(), 1);
     }
+}
+
+/// A sink that is connected, and its peer.
+async fn connected(net: &Arc<Net>, more: &str) -> (DynSink, Peer) {
+    let sink = sink_over(net, more);
+    let connecting = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.connect().await }
+    });
+    let peer = bounded(net.greet()).await;
+    bounded(connecting).await.unwrap().unwrap();
+    (sink, peer)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_unused_for_idle_timeout_ms_says_goodbye_and_the_next_send_dials_again_2_10() {
+    // Heartbeats are no use, and one that is due in the same moment is in nobody's way.
+    for heartbeat in [700, 1_000, 60_000] {
+        let net = Net::open();
+        let more = format!("idle_timeout_ms = 1000\nheartbeat_ms = {heartbeat}");
+        let (sink, mut peer) = connected(&net, &more).await;
+        // Each send, on the spot or not, begins the time anew.
+        for number in 0..5 {
+            tokio::time::sleep(Duration::from_millis(999)).await;
+            sink.try_send(numbered(number)).unwrap();
+            settle().await;
+        }
+        tokio::time::sleep(Duration::from_millis(998)).await;
+        assert_eq!(sink.state().name(), "ready", "{heartbeat}");
+        tokio::time::sleep(Duration::from_millis(4)).await;
+        assert_eq!(sink.state().name(), "idle", "{heartbeat}");
+        let mut last = 0;
+        while let Some(frame) = bounded(peer.frame()).await {
+            last = frame[4];
+        }
+        assert_eq!(last, Kind::Bye as u8, "{heartbeat}");
+        tokio::time::sleep(60 * SECOND).await;
+        assert_eq!(net.dials(), 1, "{heartbeat}: nothing is wanted");
+        sink.try_send(numbered(5)).unwrap();
+        let mut peer = bounded(net.greet()).await;
+        assert_eq!(bounded(peer.data()).await.unwrap().0, 6);
+        assert_eq!(ledger(&sink).done, 6);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_that_waits_for_an_ack_is_not_idle_however_long_it_takes_2_10() {
+    let net = Net::open();
+    let more = "idle_timeout_ms = 1000\ndelivery = \"at_least_once\"\nheartbeat_ms = 60000";
+    let (sink, mut peer) = connected(&net, more).await;
+    sink.try_send(numbered(0)).unwrap();
+    assert_eq!(bounded(peer.data()).await.unwrap().0, 1);
+    tokio::time::sleep(30 * SECOND).await;
+    assert_eq!(sink.state().name(), "ready");
+    peer.ack(1);
+    settle().await;
+    assert_eq!(sink.state().name(), "idle", "its time was up long ago");
+    assert_eq!((ledger(&sink).done, net.dials()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_meets_the_goodbye_of_an_idle_link_goes_on_the_next_connection_2_10() {
+    let net = Net::open();
+    for number in 0..50 {
+        // From just before the goodbye to just after it.
+        let (sink, mut peer) = connected(&net, "idle_timeout_ms = 1000").await;
+        let send = tokio::spawn({
+            let sink = sink.clone();
+            async move {
+                tokio::time::sleep(Duration::from_millis(990 + number)).await;
+                sink.send(numbered(number)).await.unwrap();
+            }
+        });
+        bounded(send).await.unwrap();
+        let came = match bounded(peer.data()).await {
+            Some(came) => came,
+            None => bounded(bounded(net.greet()).await.data()).await.unwrap(),
+        };
+        assert_eq!((came.0, number_of(&came.1)), (1, number));
+        assert_eq!(ledger(&sink).done, 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_idle_timeout_ms_a_link_stays_2_10() {
+    for more in ["", "idle_timeout_ms = \"never\""] {
+        let net = Net::open();
+        let (sink, _peer) = connected(&net, more).await;
+        tokio::time::sleep(100_000 * SECOND).await;
+        assert_eq!(sink.state().name(), "ready");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn disconnect_ends_though_others_go_on_sending_2_10() {
+    for more in [
+        "",
+        "confirm = \"acked\"",
+        "delivery = \"at_least_once\"",
+        "framing = \"raw\"",
+    ] {
+        let foreign = more.contains("framing");
+        // A peer that is always behind: some frame is always half on the wire.
+        let net = Net::new(|_| {
+            Answer::Connect(Rules {
+                capacity: 1_000,
+                ..Rules::default()
+            })
+        });
+        let sink = sink_over(&net, &format!("buffer_size = 50\n{more}"));
+        let reader = tokio::spawn({
+            let net = Arc::clone(&net);
+            async move { serve_slowly(&net, foreign).await }
+        });
+        let sent = Arc::new(AtomicUsize::new(0));
+        let senders: Vec<_> = (0..60)
+            .map(|_| {
+                let (sink, sent) = (sink.clone(), Arc::clone(&sent));
+                tokio::spawn(async move {
+                    loop {
+                        let number = sent.fetch_add(1, Ordering::SeqCst) as u64;
+                        sink.send(numbered(number)).await.unwrap();
+                    }
+                })
+            })
+            .collect();
+        for round in 1..=3 {
+            tokio::time::sleep(SECOND).await;
+            let begun = Instant::now();
+            let before = sink.ledger().unwrap();
+            bounded(sink.disconnect()).await.unwrap();
+            // 50 messages at most, a few of them a tick.
+            assert!(begun.elapsed() < SECOND, "{more}: {:?}", begun.elapsed());
+            let after = ledger(&sink);
+            assert!(after.done >= before.done + before.buffered, "{more}");
+            assert_eq!(
+                after.unknown, 0,
+                "{more}: nothing is left behind on the wire"
+            );
+            tokio::time::sleep(SECOND).await;
+            assert_eq!(
+                net.dials(),
+                round + 1,
+                "{more}: the rest goes on another connection"
+            );
+        }
+        senders.iter().for_each(tokio::task::JoinHandle::abort);
+        reader.abort();
+    }
+}
+
+/// Takes a little of whatever comes with every tick, and acks at once.
+async fn serve_slowly(net: &Net, foreign: bool) {
+    loop {
+        let mut peer = if foreign {
+            net.accept().await
+        } else {
+            net.greet().await
+        };
+        while take_a_little(&mut peer, foreign).await {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
+/// Whether there may be more.
+async fn take_a_little(peer: &mut Peer, foreign: bool) -> bool {
+    if foreign {
+        let mut some = bytes::BytesMut::with_capacity(1_000);
+        return !matches!(peer.wire.try_read(&mut some), Ok(0));
+    }
+    let Ok(Some((sequence, _))) = tokio::time::timeout(SECOND / 2, peer.data()).await else {
+        return false;
+    };
+    if peer.hello.acks {
+        peer.ack(sequence);
+    }
+    true
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disconnect_that_gives_up_lets_the_later_messages_go_on_2_10() {
+    let net = Net::open();
+    let more = "delivery = \"at_least_once\"\nsend_timeout_ms = 5000\nheartbeat_ms = 60000";
+    let (sink, mut peer) = connected(&net, more).await;
+    sink.try_send(numbered(0)).unwrap();
+    assert_eq!(bounded(peer.data()).await.unwrap().0, 1);
+    let disconnecting = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.disconnect().await }
+    });
+    settle().await;
+    sink.try_send(numbered(1)).unwrap();
+    assert!(
+        tokio::time::timeout(SECOND, peer.data()).await.is_err(),
+        "it would have to be written here and again on the next connection"
+    );
+    assert!(
+        bounded(disconnecting).await.unwrap().is_err(),
+        "nobody acks"
+    );
+    assert_eq!(bounded(peer.data()).await.unwrap().0, 2);
+    peer.ack(2);
+    settle().await;
+    assert_eq!((ledger(&sink).done, net.dials()), (2, 1));
+    assert_eq!(sink.state().name(), "ready");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_disconnects_the_later_one_waits_for_what_was_sent_between_2_10() {
+    let net = Net::open();
+    let (sink, mut peer) = connected(&net, "delivery = \"at_least_once\"").await;
+    let spawn = |sink: &DynSink| {
+        let sink = sink.clone();
+        tokio::spawn(async move { sink.disconnect().await })
+    };
+    sink.try_send(numbered(0)).unwrap();
+    let first = spawn(&sink);
+    settle().await;
+    sink.try_send(numbered(1)).unwrap();
+    let second = spawn(&sink);
+    for sequence in 1..=2 {
+        assert_eq!(bounded(peer.data()).await.unwrap().0, sequence);
+        assert!(!second.is_finished());
+        peer.ack(sequence);
+        settle().await;
+    }
+    bounded(first).await.unwrap().unwrap();
+    bounded(second).await.unwrap().unwrap();
+    assert_eq!((ledger(&sink).done, net.dials()), (2, 1));
+    assert_eq!(sink.state().name(), "idle");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_answers_in_another_protocol_is_told_by_what_he_said_and_the_key_2_6() {
+    for (said, first) in [
+        (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "HTTP"),
+        (b"\0\0\0\x05hello", "\\x00\\x00\\x00\\x05"),
+    ] {
+        let net = Net::open();
+        let sink = sink_over(&net, "");
+        sink.try_send(numbered(0)).unwrap();
+        let peer = bounded(net.accept()).await;
+        peer.wire.try_write(said).unwrap();
+        let error = bounded(sink.connect()).await.unwrap_err();
+        assert!(error.is_permanent());
+        let told = error.to_string();
+        assert!(told.contains(first) && told.contains("`framing`"), "{told}");
+        assert!(!told.contains("max_frame_bytes"), "{told}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_confirming_send_whose_connection_is_lost_says_so_2_3() {
+    let net = Net::open();
+    let (sink, mut peer) = connected(&net, "confirm = \"acked\"").await;
+    let sending = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.send(numbered(0)).await }
+    });
+    bounded(peer.data()).await.unwrap();
+    drop(peer);
+    let error = bounded(sending).await.unwrap().unwrap_err();
+    assert_eq!(error.outcome(), Outcome::Unknown);
+    let told = error.to_string();
+    assert!(
+        told.contains("the connection was lost before the message was acked"),
+        "{told}"
+    );
+    assert!(
+        told.contains("peer closed it") && !told.contains("send_timeout_ms"),
+        "{told}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

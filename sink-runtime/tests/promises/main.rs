@@ -10,6 +10,7 @@ mod buffer;
 mod close;
 mod connect;
 mod delivery;
+mod foreign;
 mod receive;
 mod reconnect;
 mod runtimes;

@@ -6,10 +6,10 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use sink_runtime::frame::{self, Assembler};
+use sink_runtime::frame::{self, Assembler, Welcome};
 use sink_runtime::{
-    Codec, DecodeError, EncodeError, Level, Message, MessageSink, MessageType, Outcome, Payload,
-    SendErrorKind,
+    Codec, DecodeError, DropCause, EncodeError, GapCause, Level, Lost, Message, MessageSink,
+    MessageType, Outcome, Payload, SendErrorKind,
 };
 use tokio::time::Instant;
 
@@ -459,6 +459,142 @@ async fn a_torn_frame_is_sent_again_whole_under_its_number_4_4() {
             ledger(&sink);
         }
     }
+}
+
+/// Welcomes the next connection, and takes messages of at most `limit` bytes.
+async fn greet_with_limit(net: &Net, limit: u32) -> Peer {
+    let mut peer = bounded(net.accept()).await;
+    bounded(peer.hear_hello()).await;
+    peer.say(|out| {
+        let max_frame_bytes = limit;
+        Welcome {
+            max_frame_bytes,
+            ..Welcome::default()
+        }
+        .encode(out);
+    });
+    peer
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_larger_than_the_receiver_takes_is_dropped_once_that_is_known_and_then_refused_4_6()
+{
+    for more in ["", "delivery = \"at_least_once\"", "confirm = \"acked\""] {
+        let net = Net::open();
+        let sink = sink_over(&net, more);
+        // Small, encoded, referenced instead of copied, a whole segment of its own, small.
+        let receipts = [10, 5_000, 20_000, 70_000, 1_000]
+            .map(|length| sink.try_send(Message::new(vec![7; length])).unwrap());
+        let mut peer = greet_with_limit(&net, 1_000).await;
+        for (sequence, length) in [(1, 10), (5, 1_000)] {
+            let (seen, payload) = bounded(peer.data()).await.unwrap();
+            assert_eq!((seen, payload.len()), (sequence, length), "{more}");
+            peer.ack(sequence);
+        }
+        settle().await;
+        for receipt in &receipts[1..4] {
+            let lost = bounded(sink.settled(*receipt, Level::Written))
+                .await
+                .unwrap_err();
+            assert!(
+                matches!(
+                    lost,
+                    Lost::Dropped {
+                        cause: DropCause::TooLarge,
+                        ..
+                    }
+                ),
+                "{lost}"
+            );
+        }
+        // From now on it is refused, on every way in.
+        for length in [1_001, 40_000] {
+            let message = || Message::new(vec![7; length]);
+            let tried = sink.try_send(message()).unwrap_err();
+            let sent = bounded(sink.send(message())).await.unwrap_err();
+            for error in [tried, sent] {
+                let told = error.to_string();
+                assert!(
+                    told.contains("1000 (max_frame_bytes of the receiver)"),
+                    "{told}"
+                );
+                assert_eq!(error.outcome(), Outcome::NotSent);
+                assert_eq!(error.into_message().unwrap().payload().len(), length);
+            }
+        }
+        let ledger = ledger(&sink);
+        assert_eq!((ledger.dropped.too_large, ledger.done), (3, 2), "{more}");
+        assert_eq!((ledger.returned.refused, net.dials()), (4, 1), "{more}");
+        // Another receiver may take more, or not have said.
+        drop(peer);
+        for (limit, takes) in [(2_000, 2_000), (0, 1 << 20), (5_000, 5_000)] {
+            settle().await;
+            sink.try_send(Message::new(vec![7; 10])).unwrap();
+            let mut peer = greet_with_limit(&net, limit).await;
+            let (sequence, _) = bounded(peer.data()).await.unwrap();
+            peer.ack(sequence);
+            settle().await;
+            let error = sink.try_send(Message::new(vec![7; takes + 1])).unwrap_err();
+            assert!(
+                matches!(error.kind(), SendErrorKind::TooLarge { .. }),
+                "{error}"
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_room_with_more_than_the_receiver_takes_gets_it_back_4_6() {
+    let net = Net::open();
+    let sink = sink_over(&net, "buffer_size = 1");
+    sink.try_send(Message::new(vec![7; 10])).unwrap();
+    let waiting = [5_000, 40_000, 10].map(|length| {
+        let sink = sink.clone();
+        tokio::spawn(async move { sink.send(Message::new(vec![7; length])).await })
+    });
+    settle().await;
+    assert_eq!(sink.ledger().unwrap().waiting, 3);
+    let mut peer = greet_with_limit(&net, 1_000).await;
+    let [first, second, third] = waiting;
+    for refused in [first, second] {
+        let error = bounded(refused).await.unwrap().unwrap_err();
+        assert!(
+            matches!(error.kind(), SendErrorKind::TooLarge { limit: 1_000, .. }),
+            "{error}"
+        );
+        assert!(error.into_message().is_some());
+    }
+    bounded(third).await.unwrap().unwrap();
+    for sequence in 1..=2 {
+        assert_eq!(bounded(peer.data()).await.unwrap().0, sequence);
+    }
+    assert_eq!(ledger(&sink).returned.refused, 2);
+}
+
+#[tokio::test]
+async fn a_real_receiver_with_a_smaller_limit_sees_a_gap_and_no_connection_in_vain_4_6() {
+    let (_directory, endpoint) = socket();
+    let sending = registry_at(&endpoint, "delivery = \"at_least_once\"");
+    let receiving = registry_at(
+        &endpoint,
+        "delivery = \"at_least_once\"\nmax_frame_bytes = 1024",
+    );
+    let sink = sending.sink::<Message>("orders").unwrap();
+    for length in [10, 1_025, 1_024] {
+        bounded(sink.send(Message::new(vec![7; length])))
+            .await
+            .unwrap();
+    }
+    let mut source = receiving.source::<Message>("orders").unwrap();
+    let first = bounded(source.recv()).await.unwrap().unwrap();
+    assert_eq!((first.sequence(), first.payload().len()), (1, 10));
+    let second = bounded(source.recv()).await.unwrap().unwrap();
+    assert_eq!((second.sequence(), second.payload().len()), (3, 1_024));
+    let gap = second.gap().expect("number 2 is missing");
+    assert_eq!((gap.from, gap.to, gap.cause), (2, 2, GapCause::Producer));
+    bounded(sink.flush()).await.unwrap();
+    let ledger = ledger(&sink);
+    assert_eq!((ledger.dropped.too_large, ledger.done), (1, 2));
 }
 
 #[tokio::test(start_paused = true)]

@@ -180,7 +180,7 @@ allow_uids = [1001]
         r#"It is part of the language, and this version does not do it yet. It is refused rather than ignored."#,
         r#"[services.orders]
 type = "relay"
-idle_timeout_ms = 5000
+spool_bytes = 1_073_741_824
 "#,
         r#"[services.orders]
 type = "relay"

@@ -63,10 +63,13 @@ const CODECS: &[Choice] = &[
 
 const FRAMINGS: &[Choice] = &[
     choice("sink", "our protocol: sequence numbers, heartbeats, acks"),
-    later("u32be", "length as big-endian `u32`, then the payload"),
-    later("u32le", "length as little-endian `u32`, then the payload"),
-    later("lines", "one line per message"),
-    later("raw", "nothing but payloads"),
+    choice("u32be", "length as big-endian `u32`, then the payload"),
+    choice("u32le", "length as little-endian `u32`, then the payload"),
+    choice("lines", "one line per message"),
+    choice(
+        "raw",
+        "nothing but payloads; a receiver takes what it reads at once for one message",
+    ),
 ];
 
 const WHEN_FULL: &[Choice] = &[
@@ -224,8 +227,8 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "preamble",
         ty: KeyType::TextOrSecret,
-        availability: NotYet,
-        doc: "Sent once on every connection before the first message, for foreign framings; may be a reference to a secret.",
+        doc: "Sent once on every connection before the first message, and expected there by a source, for foreign framings; may be a \
+              reference to a secret, read anew for each connection.",
         symptom: "A peer that expects a greeting stays silent.",
         example: "\"HELLO 1\\n\"",
         ..ROW
@@ -420,7 +423,6 @@ pub(crate) const KEYS: &[Key] = &[
         },
         unit: "ms",
         preset: Preset::Words("never"),
-        availability: NotYet,
         doc: "Disconnects a link unused for so long; the next send connects again.",
         symptom: "Too small: every burst pays a connection.",
         example: "60_000",

@@ -98,8 +98,22 @@ fn a_send_error_says_what_happened_and_why() {
         ],
     );
     says(
+        &SendErrorKind::Lost {
+            service: name(),
+            wanted: Level::Acked,
+            why: "the connection was lost",
+            last: Some(refused()),
+            outcome: Outcome::Unknown,
+        },
+        &[
+            "`a`: the connection was lost before the message was acked (confirm); last attempt: `a`: tcp://h:1 refused: not here",
+        ],
+    );
+    says(
         &SendErrorKind::Dropped { service: name() },
-        &["`a`: dropped while it waited to be written (when_full, max_age_ms)"],
+        &[
+            "`a`: dropped while it waited to be written (when_full, max_age_ms, or the receiver's max_frame_bytes)",
+        ],
     );
     says(
         &SendErrorKind::Connect {
@@ -254,6 +268,14 @@ fn a_source_error_says_what_happened_and_why() {
         &["`a`: producer sends another type: odd"],
     );
     says(
+        &SourceError::Peer {
+            service: name(),
+            peer: "peer 127.0.0.1:9".into(),
+            reason: "left within a message, which is lost".into(),
+        },
+        &["`a`: peer 127.0.0.1:9 left within a message, which is lost"],
+    );
+    says(
         &SourceError::Bind {
             service: name(),
             endpoint: "tcp://h:1".into(),
@@ -380,6 +402,32 @@ fn bytes_that_are_no_frame_are_named() {
     says(
         &FrameError::NotOurs(*b"GET\x01"),
         &["not the sink protocol (first bytes [47, 45, 54, 01])"],
+    );
+    says(
+        &FrameError::ForeignTooLong {
+            length: 9,
+            limit,
+            swapped: None,
+        },
+        &["length of 9 bytes, at most 8 are accepted (max_frame_bytes)"],
+    );
+    says(
+        &FrameError::ForeignTooLong {
+            length: 9,
+            limit,
+            swapped: Some(5),
+        },
+        &[
+            "length of 9 bytes, at most 8 are accepted (max_frame_bytes); in the other byte order it is 5 (framing)",
+        ],
+    );
+    says(
+        &FrameError::LineTooLong { limit },
+        &["line of more than 8 bytes (max_frame_bytes)"],
+    );
+    says(
+        &FrameError::Preamble,
+        &["what came first is not the preamble (preamble)"],
     );
     says(
         &FrameError::Version { theirs: 7 },

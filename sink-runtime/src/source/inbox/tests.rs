@@ -10,7 +10,7 @@ fn connection(relayed: bool) -> (Arc<Connection>, memory::MemoryWire) {
     let (wire, peer) = memory::pair(memory::CAPACITY);
     let (wire, acked) = (Arc::new(wire), Arc::default());
     let producer = frame::ProducerId::default();
-    let connection = Connection::new(1, producer, 1, relayed, true, wire, acked);
+    let connection = Connection::new(1, producer, 1, relayed, true, Some(wire), acked);
     (connection, peer)
 }
 

@@ -7,7 +7,7 @@ use crate::transport::memory;
 fn relay(id: u64) -> Arc<Connection> {
     let (wire, _) = memory::pair(1024);
     let (wire, acked) = (Arc::new(wire), Arc::default());
-    Connection::new(id, ProducerId::default(), 0, true, false, wire, acked)
+    Connection::new(id, ProducerId::default(), 0, true, false, Some(wire), acked)
 }
 
 fn announced(index: u32, first: u64) -> Producer {
