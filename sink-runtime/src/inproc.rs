@@ -7,7 +7,7 @@ use std::any::Any;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -167,12 +167,19 @@ impl Sender {
     }
 
     /// Notes a message handed up, and wakes who waited for that.
+    ///
+    /// Who begins to wait says so and then looks at the progress; here the progress is written and then looked whether anyone
+    /// waits. Without a fence both may see what was before. It stands where nothing may follow for long, at the last message
+    /// at hand: any other is made good by the next.
     #[inline]
-    fn handed(&self, sequence: u64) {
+    fn handed(&self, sequence: u64, is_last: bool) {
         // Only the one receiving end writes these.
         let received = self.progress.received.load(Ordering::Relaxed) + 1;
         self.progress.handed.store(sequence, Ordering::Release);
         self.progress.received.store(received, Ordering::Release);
+        if is_last {
+            fence(Ordering::SeqCst);
+        }
         if self.watched.load(Ordering::Acquire) {
             self.wake(false);
         }
@@ -552,6 +559,8 @@ impl<M: Send + 'static> Inproc<M> {
         waiting.levels.push((sequence, cx.waker().clone()));
         self.sender.watched.store(true, Ordering::Release);
         drop(waiting);
+        // The other half of the one in `Sender::handed`.
+        fence(Ordering::SeqCst);
         // It may have been handed up in between.
         match self.look(sequence, wanted) {
             Some(answer) => Poll::Ready(answer),
@@ -890,6 +899,8 @@ impl RoomTicket<'_> {
         });
         self.ticket = Some(ticket);
         self.sender.watched.store(true, Ordering::Release);
+        // As in `Inproc::poll_level`: its caller looks next whether there is room.
+        fence(Ordering::SeqCst);
     }
 
     /// Whether nobody stands before it who has not been asked.
@@ -1221,7 +1232,7 @@ impl<M: Send + 'static> Receiver<M> {
         // A sink's messages come in order, so what was handed up before says what is missing.
         let last = sender.progress.handed.load(Ordering::Relaxed);
         let missing_from = (sequence > last + 1).then_some(last + 1);
-        sender.handed(sequence);
+        sender.handed(sequence, self.batch.is_empty());
         Some(Taken {
             message,
             producer,

@@ -1425,7 +1425,8 @@ impl Core {
         }
         let drops = link.config.when_full == WhenFull::DropOldest;
         while let Some(size) = self.queue.front().map(Queued::size) {
-            if !link.has_room(self, size) && !(drops && self.drop_oldest_for(link, size)) {
+            let fits = link.has_room(self, size) || drops && self.drop_oldest_for(link, size);
+            if !fits {
                 break;
             }
             self.admit_front(link, wakers);

@@ -564,7 +564,7 @@ async fn a_sink_that_opens_remembers_each_waiter_once_5_4() {
     let waker = Waker::from(Arc::clone(&held));
     let mut context = Context::from_waker(&waker);
     let lazy: Lazy<DynSink> =
-        Lazy::new(|| std::future::pending::<Result<DynSink, std::convert::Infallible>>());
+        Lazy::new(std::future::pending::<Result<DynSink, std::convert::Infallible>>);
     let mut connecting = pin!(lazy.connect());
     for _ in 0..1000 {
         assert!(matches!(
