@@ -396,6 +396,9 @@ impl Drive {
                 let mut wakers = Vec::new();
                 let link = Arc::clone(&self.link);
                 let mut core = link.lock();
+                if core.generation != self.generation {
+                    return Poll::Ready(Round::Again);
+                }
                 // What came while we said goodbye goes on a connection of its own, before a close is done.
                 let owed = !core.outbox.is_settled() || !core.queue.is_empty();
                 let draining = core.draining && owed;
@@ -547,7 +550,7 @@ impl Drive {
         let link = &self.link;
         let mut wakers = Vec::new();
         let mut core = link.lock();
-        if core.life.is_ready() {
+        if core.life.is_ready() || core.generation != self.generation {
             return;
         }
         core.life
@@ -741,6 +744,10 @@ impl Drive {
     fn lost(&mut self, now: Instant, how: &'static str) {
         let link = Arc::clone(&self.link);
         let core = link.lock();
+        if core.generation != self.generation {
+            // Another drives it now, and what it has is not ours to lose.
+            return;
+        }
         let established = core.ready || core.parting || core.leaving;
         let owed =
             core.outbox.unwritten() > 0 || core.outbox.in_flight() > 0 || !core.queue.is_empty();
@@ -772,6 +779,9 @@ impl Drive {
         let link = &self.link;
         let mut wakers = Vec::new();
         let mut core = link.lock();
+        if core.generation != self.generation {
+            return;
+        }
         hang_up(&mut core);
         core.life.failed(now, error, &*link.surroundings.chance);
         core.connect_wanted = false;
