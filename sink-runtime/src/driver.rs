@@ -49,6 +49,14 @@ fn runs_last_woken_first() -> bool {
     Handle::try_current().is_ok_and(|here| here.runtime_flavor() == RuntimeFlavor::MultiThread)
 }
 
+/// Whether the runtime of the caller has one thread, which runs the driver and whoever sends from there in turn.
+pub(crate) fn takes_turns_with_senders() -> bool {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    cfg!(all(shuttle, test))
+        || Handle::try_current()
+            .is_ok_and(|here| here.runtime_flavor() == RuntimeFlavor::CurrentThread)
+}
+
 struct Drive {
     link: Arc<Link>,
     generation: u64,

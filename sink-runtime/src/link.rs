@@ -151,6 +151,8 @@ pub(crate) struct Core {
     pub(crate) driver_waker: Option<Waker>,
     /// Where the driver runs.
     pub(crate) driver_runtime: Option<Id>,
+    /// That runtime has one thread: while a sender of its runs, the driver does not.
+    alone: bool,
     /// Which driver it is: one that was replaced must not touch anything any more.
     pub(crate) generation: u64,
     /// How often the driver was polled: its signs of life.
@@ -309,6 +311,7 @@ impl Link {
             driver: Driver::None,
             driver_waker: None,
             driver_runtime: None,
+            alone: false,
             generation: 0,
             answers: 0,
             flushing: false,
@@ -413,10 +416,22 @@ impl Link {
                 Err(offer) => offer,
             };
         }
-        if filled && core.outbox.is_worth_a_turn() {
-            turn::end();
+        if filled {
+            self.filled(&mut core);
         }
         self.accepted(core)
+    }
+
+    /// A segment is full. Where the flusher would have to wait for this sender's turn to end, the sender writes what is there itself,
+    /// while it is in cache; with several workers the flusher may be at it this moment, and holding the lock would hold up others.
+    #[cold]
+    fn filled(&self, core: &mut Core) {
+        let may_write = core.alone && core.flushing && core.ready && core.waits.is_empty();
+        let written = may_write && core.control.is_empty() && {
+            core.drop_aged(self.surroundings.clock.now());
+            core.write_full(&*self.surroundings.clock)
+        };
+        turn::segment_filled(written);
     }
 
     /// Offers a payload that exists already and is large: it is referenced, not copied.
@@ -695,9 +710,9 @@ impl Link {
 
     /// The same, for a frame that was looked at before it was kept.
     #[cold]
-    fn accepted_at_last(self: &Arc<Self>, core: MutexGuard<'_, Core>, filled: bool) -> Offer {
-        if filled && core.outbox.is_worth_a_turn() {
-            turn::end();
+    fn accepted_at_last(self: &Arc<Self>, mut core: MutexGuard<'_, Core>, filled: bool) -> Offer {
+        if filled {
+            self.filled(&mut core);
         }
         self.accepted(core)
     }
@@ -757,6 +772,7 @@ impl Link {
         // Only now: a sender that believed a driver to know, where there is none, would start none.
         core.flushing = true;
         core.driver_runtime = Some(runtime.id());
+        core.alone = crate::driver::takes_turns_with_senders();
         core.generation += 1;
         let generation = core.generation;
         drop(core);
@@ -1348,12 +1364,39 @@ impl Core {
         };
         // An error is the driver's to see: it will meet it again.
         let Ok(count) = written else { return false };
+        self.wrote_here(count, clock);
+        self.outbox.unwritten() == 0
+    }
+
+    /// Writes whole segments where they are, as far as they go; whether nothing is left. The rest of a frame is the driver's to write.
+    fn write_full(&mut self, clock: &dyn Clock) -> bool {
+        while self.outbox.unwritten() > 0 {
+            if self.outbox.is_lent() || self.outbox.is_torn() {
+                return false;
+            }
+            let Some(wire) = &self.wire else { return false };
+            self.outbox.skip_written();
+            let slices = self.outbox.slices();
+            let written = if slices[1].is_empty() {
+                wire.try_write(&slices[0])
+            } else {
+                wire.try_write_vectored(&slices)
+            };
+            // An error is the driver's to see: it will meet it again.
+            let Some(count) = written.ok().filter(|count| *count > 0) else {
+                return false;
+            };
+            self.wrote_here(count, clock);
+        }
+        true
+    }
+
+    fn wrote_here(&mut self, count: usize, clock: &dyn Clock) {
         // Writing took its time: were it counted as silence, a burst over a slow system call would never coalesce.
         let now = clock.now();
         self.last_write = Some(now);
         self.life.spoke(now);
         self.outbox.wrote(count);
-        self.outbox.unwritten() == 0
     }
 
     /// Room came about otherwise than by writing: those in the queue get it first, then those who only wait for room look.

@@ -13,15 +13,12 @@ use crate::receipt::DropCause;
 
 /// A segment is closed once it holds this much: large enough that one write carries hundreds of messages
 /// (the ceiling measured for one buffered writer), small enough to stay in cache.
-pub(crate) const SEGMENT: usize = 64 * 1024;
+pub(crate) const SEGMENT: usize = if cfg!(all(shuttle, test)) { 4 } else { 64 } * 1024;
 /// Payloads that exist already as `Bytes` and are at least this long are referenced, not copied.
 /// Below, one copy costs less than a write of its own.
 pub(crate) const AROUND: usize = 32 * 1024;
 /// Up to this much is written under the lock; more is lent to the flusher, so that senders go on meanwhile.
 const LEND: usize = 8 * 1024;
-/// Segments that a turn of senders fills before the flusher's: one write each, and one wake of a reader that sleeps for them all;
-/// few enough to stay in cache.
-const TURN: usize = 4;
 /// What grew beyond is not kept.
 const TWO_SEGMENTS: usize = 2 * SEGMENT;
 /// Emptied segments kept while the link is silent: one filling, one being written, one in between. While it is busy all are
@@ -436,20 +433,13 @@ impl Outbox {
             .is_some_and(|segment| segment.written > segment.mark)
     }
 
-    /// Whether so much is pending that senders should let the flusher run.
-    #[cold]
-    pub(crate) fn is_worth_a_turn(&self) -> bool {
-        self.segments.len() - self.current >= TURN
-    }
-
     /// Whether the flusher holds a segment.
     pub(crate) fn is_lent(&self) -> bool {
         self.lent.is_some()
     }
 
-    /// What to write next.
-    pub(crate) fn next(&mut self) -> Next {
-        self.rescind_begun();
+    /// Goes on to the first segment that is not wholly written.
+    pub(crate) fn skip_written(&mut self) {
         while self
             .segments
             .get(self.current)
@@ -458,6 +448,12 @@ impl Outbox {
             // Sealed after it was written: only kept segments come here.
             self.current += 1;
         }
+    }
+
+    /// What to write next.
+    pub(crate) fn next(&mut self) -> Next {
+        self.rescind_begun();
+        self.skip_written();
         let Some(segment) = self.segments.get_mut(self.current) else {
             return Next::Nothing;
         };

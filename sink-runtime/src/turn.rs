@@ -1,7 +1,7 @@
 //! When a sender that never has to wait lets others run: an always-ready sender would starve the flusher.
 //!
-//! A turn ends when the last of a few segments of the buffer is full, so that the flusher finds whole writes and not a bit besides,
-//! and at the latest when the task's budget is spent.
+//! A turn ends when a segment of the buffer is full, so that the flusher finds one whole write and not one and a bit; after a few of
+//! them where the sender has written them itself; and at the latest when the task's budget is spent.
 
 use std::cell::Cell;
 use std::pin::pin;
@@ -12,11 +12,14 @@ use crate::sync::yield_now;
 /// Sends for which a task pays one unit of its budget: 128 units are then some 1,000 sends, for messages so small that they fill
 /// no segment before.
 const SENDS_PER_UNIT: u32 = 8;
+/// Segments of one turn that its sender writes: all senders of a thread get as many.
+const SEGMENTS: u32 = 4;
 /// Set by a send that filled the last segment of a turn, for the next one on its thread.
 const OVER: u32 = u32::MAX - 1;
 
 thread_local! {
     static SENDS: Cell<u32> = const { Cell::new(0) };
+    static FILLED: Cell<u32> = const { Cell::new(0) };
 }
 
 /// Asked before each send: whether it is still this task's turn.
@@ -41,8 +44,13 @@ fn poll_pay(sends: u32, cx: &mut Context<'_>) -> Poll<()> {
     Poll::Ready(())
 }
 
-/// Enough is pending: the turn is over.
+/// A segment is full: the turn is over, unless it is written already and this was not the last of the turn.
 #[cold]
-pub(crate) fn end() {
+pub(crate) fn segment_filled(written: bool) {
+    let filled = FILLED.get() + 1;
+    if written && filled < SEGMENTS {
+        return FILLED.set(filled);
+    }
+    FILLED.set(0);
     SENDS.set(OVER);
 }
