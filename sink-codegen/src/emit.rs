@@ -5,6 +5,7 @@
 
 mod accessors;
 mod docs;
+mod features;
 mod messages;
 mod names;
 mod registry;
@@ -34,6 +35,7 @@ pub(crate) fn emit(plan: &Plan, registry: &Registry, options: &Options) -> Token
         .map(|message| messages::emit(message, options.nested));
     let expectations = messages.iter().map(messages::expectation);
     let registry = registry::emit(registry, options);
+    let features = features::emit(plan);
     let types = types::emit(plan, &messages);
     let statics = statics::emit(plan, &messages);
     let sinks = accessors::sinks(plan, &messages);
@@ -49,6 +51,7 @@ pub(crate) fn emit(plan: &Plan, registry: &Registry, options: &Options) -> Token
         #sink_set
         #[doc(hidden)]
         const __MESSAGES: &[__sink_runtime::Expect] = &[#(#expectations),*];
+        #features
         // Last, for it carries the registry's text: rustc compiles anew what stands on another line than before, so a line more
         // here moves nothing.
         #registry

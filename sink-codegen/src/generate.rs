@@ -40,8 +40,9 @@ impl Registry {
             format!("\n\nhelp: a profile with a similar name exists: `{near}`")
         });
         let base = &self.base.path;
-        let overlay = Path::new(base).with_extension(format!("{profile}.toml"));
-        let overlay = overlay.file_name().unwrap_or_default().to_string_lossy();
+        // A profile may hold anything, a path's separators too.
+        let stem = Path::new(base).file_stem().unwrap_or_default();
+        let overlay = format!("{}.{profile}.toml", stem.to_string_lossy());
         let overlay = crate::text::one_line(&overlay);
         Err(format!("no overlay {overlay} beside {base}; {there}{help}"))
     }

@@ -66,3 +66,35 @@ pub use sink_macros::Message;
 #[cfg(feature = "macros")]
 #[doc(hidden)]
 pub use sink_macros as __macros;
+
+/// Generated code names the features that its registry needs.
+macro_rules! needs {
+    ($($feature:literal $needs:ident)*) => {
+        $(
+            needs!(@ $feature $needs $);
+        )*
+    };
+    (@ $feature:literal $needs:ident $dollar:tt) => {
+        #[cfg(feature = $feature)]
+        #[doc(hidden)]
+        #[macro_export]
+        macro_rules! $needs {
+            ($dollar text:literal) => {};
+        }
+        #[cfg(not(feature = $feature))]
+        #[doc(hidden)]
+        #[macro_export]
+        macro_rules! $needs {
+            ($dollar text:literal) => {
+                ::core::compile_error! { $dollar text }
+            };
+        }
+    };
+}
+
+needs! {
+    "json" __needs_json
+    "postcard" __needs_postcard
+    "tcp" __needs_tcp
+    "unix" __needs_unix
+}

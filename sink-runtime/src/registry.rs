@@ -196,13 +196,8 @@ impl CompiledRegistry {
     }
 
     fn load_live(&self) -> Result<ServiceRegistry, RegistryError> {
-        let profile = std::env::var(PROFILE_VARIABLE)
-            .ok()
-            .filter(|profile| !profile.is_empty());
-        match std::env::var(REGISTRY_VARIABLE)
-            .ok()
-            .filter(|named| !named.is_empty())
-        {
+        let profile = variable(PROFILE_VARIABLE)?;
+        match variable(REGISTRY_VARIABLE)? {
             Some(named) if named.contains("://") => Err(RegistryError::Unsupported {
                 service: Arc::from(REGISTRY_VARIABLE),
                 text: Arc::from(format!(
@@ -334,15 +329,29 @@ impl<M: MessageType> AnyLeaf for Carried<M> {
     }
 }
 
+/// An environment variable; one that is empty is none.
+fn variable(name: &str) -> Result<Option<String>, RegistryError> {
+    match std::env::var(name) {
+        Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => Err(not_text(name)),
+    }
+}
+
+fn not_text(variable: &str) -> RegistryError {
+    RegistryError::Unsupported {
+        service: Arc::from(variable),
+        text: Arc::from("the environment variable is not UTF-8"),
+    }
+}
+
 impl ServiceRegistry {
     /// Reads a registry from a file, with the overlay of `SINKS_PROFILE` and the environment over it.
     ///
     /// # Errors
     /// If it cannot be read or has mistakes.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, RegistryError> {
-        let profile = std::env::var(PROFILE_VARIABLE)
-            .ok()
-            .filter(|profile| !profile.is_empty());
+        let profile = variable(PROFILE_VARIABLE)?;
         Self::read(path.as_ref(), profile.as_deref(), &[])
     }
 
@@ -383,10 +392,16 @@ impl ServiceRegistry {
         overlay: Option<&SourceFile>,
         carriers: &'static [&'static Carrier],
     ) -> Result<Self, RegistryError> {
-        let environment: Vec<(String, String)> = std::env::vars_os()
-            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
-            .filter(|(key, _)| key.starts_with("SINKS__"))
-            .collect();
+        let environment = std::env::vars_os()
+            .filter(|(key, _)| key.as_encoded_bytes().starts_with(b"SINKS__"))
+            .map(|(key, value)| {
+                let name = key.to_string_lossy().into_owned();
+                Ok((
+                    key.into_string().map_err(|_| not_text(&name))?,
+                    value.into_string().map_err(|_| not_text(&name))?,
+                ))
+            })
+            .collect::<Result<Vec<(String, String)>, RegistryError>>()?;
         let capabilities = with_carriers(built_in(), carriers);
         let layers = Layers {
             base,

@@ -324,6 +324,10 @@ impl SinkSetBuilder {
 #[doc(hidden)]
 const __MESSAGES: &[__sink_runtime::Expect] = &[];
 
+__sink_runtime::__needs_unix! {
+    "hostile.toml:3: service `a` has an endpoint `unix://`, which needs the feature `unix` of sink-runtime: add it to `features` in Cargo.toml (E0113)"
+}
+
 static __REGISTRY: __sink_runtime::CompiledRegistry = __sink_runtime::CompiledRegistry::new(
     "hostile.toml",
     r####"# What a registry says must not become code.

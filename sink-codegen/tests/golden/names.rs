@@ -1089,6 +1089,14 @@ const __MESSAGES: &[__sink_runtime::Expect] = &[
     __sink_runtime::Expect::of::<names_toml_line_12>(&["quote"]),
 ];
 
+__sink_runtime::__needs_unix! {
+    "names.toml:4: service `tick` has an endpoint `unix://`, which needs the feature `unix` of sink-runtime: add it to `features` in Cargo.toml (E0113)"
+}
+
+__sink_runtime::__needs_postcard! {
+    "names.toml:4: service `tick` has the codec `postcard`, which needs the feature `postcard` of sink-runtime: add it to `features` in Cargo.toml (E0113)"
+}
+
 static __REGISTRY: __sink_runtime::CompiledRegistry = __sink_runtime::CompiledRegistry::new(
     "names.toml",
     r#"# Services whose types are named like something that stands where they are generated.

@@ -391,6 +391,14 @@ impl SinkSetBuilder {
 #[doc(hidden)]
 const __MESSAGES: &[__sink_runtime::Expect] = &[];
 
+__sink_runtime::__needs_unix! {
+    "seed.toml:1: service `market_data_relay` has an endpoint `unix://`, which needs the feature `unix` of sink-runtime: add it to `features` in Cargo.toml (E0113)"
+}
+
+__sink_runtime::__needs_tcp! {
+    "seed.toml:5: service `strategy_a` has an endpoint `tcp://`, which needs the feature `tcp` of sink-runtime: add it to `features` in Cargo.toml (E0113)"
+}
+
 static __REGISTRY: __sink_runtime::CompiledRegistry = __sink_runtime::CompiledRegistry::new(
     "seed.toml",
     r#"[services.market_data_relay]

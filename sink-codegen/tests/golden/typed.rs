@@ -707,6 +707,22 @@ const __MESSAGES: &[__sink_runtime::Expect] = &[
     __sink_runtime::Expect::of::<typed_toml_line_30>(&["orders-eu", "late"]),
 ];
 
+__sink_runtime::__needs_unix! {
+    "typed.toml:3: service `ticks` has an endpoint `unix://`, which needs the feature `unix` of sink-runtime: add it to `features` in Cargo.toml (E0113)"
+}
+
+__sink_runtime::__needs_postcard! {
+    "typed.toml:3: service `ticks` has the codec `postcard`, which needs the feature `postcard` of sink-runtime: add it to `features` in Cargo.toml (E0113)"
+}
+
+__sink_runtime::__needs_tcp! {
+    "typed.toml:14: service `backup` has an endpoint `tcp://`, which needs the feature `tcp` of sink-runtime: add it to `features` in Cargo.toml (E0113)"
+}
+
+__sink_runtime::__needs_json! {
+    "typed.toml:26: service `orders-eu` has `codec = \"json\"`, which needs the feature `json` of sink-runtime: add it to `features` in Cargo.toml (E0113)"
+}
+
 static __REGISTRY: __sink_runtime::CompiledRegistry = __sink_runtime::CompiledRegistry::new(
     "typed.toml",
     r#"# Message types, guarantees, old names, and words of the author.
