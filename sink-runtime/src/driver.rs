@@ -17,7 +17,7 @@ use crate::frame::{
 };
 use crate::life::{Beat, HELLO_TIMEOUT, SinkState, Step};
 use crate::link::{Core, Driver, Link};
-use crate::outbox::Next;
+use crate::outbox::{Fate, Next};
 use crate::transport::{BoxFuture, Wire};
 
 /// Segments written in one poll before others get a turn: about a MiB.
@@ -26,6 +26,9 @@ const SEGMENTS_PER_POLL: usize = 16;
 const READS_PER_POLL: usize = 16;
 /// How long a link whose handles are gone goes on writing what was accepted.
 const ABANDON_GRACE: Duration = Duration::from_secs(5);
+/// How long a peer may take, once we said goodbye over a stream that lingers, to read up to it and hang up: as long as a close waits
+/// by default.
+const FAREWELL: Duration = Duration::from_secs(30);
 /// A timer is armed at most this far ahead, so that a fresh one need not be made for "never".
 const FAR: Duration = Duration::from_secs(3600);
 
@@ -40,6 +43,7 @@ pub(crate) fn drive(link: Arc<Link>, generation: u64) -> impl Future<Output = ()
         timer: None,
         armed: None,
         stuck_at: None,
+        leaves_at: None,
     }
 }
 
@@ -69,6 +73,8 @@ struct Drive {
     armed: Option<Instant>,
     /// When a peer that takes nothing counts as stuck.
     stuck_at: Option<Instant>,
+    /// Until when we wait for the peer to hang up, after our goodbye.
+    leaves_at: Option<Instant>,
 }
 
 /// How one round of talking ended.
@@ -230,6 +236,7 @@ impl Drive {
                 let beat = core.life.beat(now);
                 let until = match beat {
                     Beat::Quiet { until } => until,
+                    Beat::Send if core.leaving => now + link.config.life.heartbeat,
                     Beat::Send => {
                         // The number may speak only of frames that stand before it on the wire; 0 says nothing.
                         let last = if core.outbox.unwritten() == 0 {
@@ -266,6 +273,11 @@ impl Drive {
                 let flushed = core.may_leave();
                 let is_idle = core.is_idle(&link, now);
                 if (flushed || is_idle) && !core.leaving {
+                    let last = core.outbox.last_sequence();
+                    if matches!(core.outbox.fate(last), Fate::Dropped(_)) {
+                        // What was dropped behind the last message is seen, too.
+                        frame::heartbeat(&mut core.control, last);
+                    }
                     frame::control(&mut core.control, Kind::Bye, |_| {});
                     core.ready = false;
                     core.leaving = true;
@@ -367,6 +379,7 @@ impl Drive {
             shape: Arc::from(link.config.message.shape),
             ..Hello::default()
         };
+        self.leaves_at = None;
         core.control.clear();
         core.control_written = 0;
         hello.encode(&mut core.control);
@@ -396,11 +409,13 @@ impl Drive {
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
-            Talk::PeerClosed(how) => {
+            Talk::PeerClosed(how) if self.leaves_at.is_none() => {
                 self.lost(now, how);
                 Poll::Ready(Round::Again)
             }
-            Talk::Finished => {
+            // The peer has read all, up to our goodbye, or has no need of it.
+            Talk::Finished | Talk::PeerClosed(_) => {
+                self.leaves_at = None;
                 let mut wakers = Vec::new();
                 let link = Arc::clone(&self.link);
                 let mut core = link.lock();
@@ -637,9 +652,15 @@ impl Drive {
                         },
                         Err(_) => break 'writing Talk::PeerClosed("writing failed"),
                     }
-                    if core.leaving {
+                }
+                if core.leaving && core.control.is_empty() {
+                    let until = *self.leaves_at.get_or_insert(now + FAREWELL);
+                    if !wire.lingers() || now >= until {
                         break 'writing Talk::Finished;
                     }
+                    self.stuck_at = Some(until);
+                    park(&mut core, cx);
+                    break 'writing Talk::Parked;
                 }
                 core.part();
                 let next = if core.ready {

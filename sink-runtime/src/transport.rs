@@ -17,7 +17,7 @@ pub use sink_schema::Endpoint;
 /// without the system call that only says so. tokio's `poll_read` does the same (tokio issue 5866).
 #[cfg(any(feature = "unix", feature = "tcp"))]
 macro_rules! socket_wire {
-    ($wire:ident, $peer:expr) => {
+    ($wire:ident, $peer:expr $(, lingers: $lingers:literal)?) => {
         impl $crate::transport::Wire for $wire {
             fn try_read(&self, buffer: &mut bytes::BytesMut) -> std::io::Result<usize> {
                 let would_block = std::io::ErrorKind::WouldBlock;
@@ -41,6 +41,12 @@ macro_rules! socket_wire {
             fn try_write(&self, bytes: &[u8]) -> std::io::Result<usize> {
                 self.0.try_write(bytes)
             }
+
+            $(
+                fn lingers(&self) -> bool {
+                    $lingers
+                }
+            )?
 
             fn try_write_vectored(
                 &self,
@@ -103,6 +109,11 @@ pub trait Wire: Send + Sync + fmt::Debug {
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
     /// Waits until writing may succeed; only the last waker is kept.
     fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+    /// Whether bytes that the kernel took may still be lost when the stream is dropped: over TCP, what the peer says to an end that
+    /// is closed resets the connection, and the kernel forgets what it had not yet sent.
+    fn lingers(&self) -> bool {
+        false
+    }
     /// Who is at the other end, for people; `None` where that cannot be told.
     fn peer(&self) -> Option<String> {
         None

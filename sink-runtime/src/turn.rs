@@ -47,6 +47,10 @@ fn poll_pay(sends: u32, cx: &mut Context<'_>) -> Poll<()> {
 /// A segment is full: the turn is over, unless it is written already and this was not the last of the turn.
 #[cold]
 pub(crate) fn segment_filled(written: bool) {
+    if cfg!(all(shuttle, test)) {
+        // There all senders are on one thread of the machine's, and would end each other's turns.
+        return;
+    }
     let filled = FILLED.get() + 1;
     if written && filled < SEGMENTS {
         return FILLED.set(filled);

@@ -490,8 +490,13 @@ impl Outgoing {
                     self.bytes.drain(..count);
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                // Full, or broken: reading will tell which.
-                Err(_) => return,
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
+                // The peer is gone and hears nothing more; what it sent before is still to be read, as slowly as our caller asks.
+                Err(_) => {
+                    self.bytes.clear();
+                    self.wire = None;
+                    return;
+                }
             }
         }
     }

@@ -14,7 +14,7 @@ struct TcpWire(TcpStream);
 
 socket_wire!(TcpWire, |stream: &TcpStream| {
     stream.peer_addr().ok().map(|address| address.to_string())
-});
+}, lingers: true);
 
 /// Connects to the first address of `host` that answers.
 pub(super) async fn dial(

@@ -276,3 +276,71 @@ async fn a_close_ends_with_the_last_ack_whoever_reads_it_8_1() {
         assert!(before.elapsed() < SECOND, "{:?}", before.elapsed());
     }
 }
+
+/// Over TCP, whoever closes while the peer still says something loses what the kernel had not sent: so the goodbye waits to be read.
+#[tokio::test]
+async fn a_close_over_tcp_waits_for_a_slow_reader_to_hear_the_goodbye_8_1() {
+    const COUNT: u64 = 20_000;
+    let receiving = registry_at(
+        "tcp://127.0.0.1:1",
+        "bind = \"tcp://127.0.0.1:0\"\nbuffer_size = 10",
+    );
+    let mut source = receiving.source::<Message>("orders").unwrap();
+    let local = bounded(source.start()).await.unwrap().to_string();
+    let sending = registry_at(&local, "buffer_size = 20000");
+    let sink = sending.sink::<Message>("orders").unwrap();
+    for number in 0..COUNT {
+        sink.try_send(numbered(number)).unwrap();
+    }
+    bounded(sink.flush()).await.unwrap();
+    let mut closing = Box::pin(sink.close(30 * SECOND));
+    // Once the goodbye is written there is nothing more that this end could do; the other has read ten messages and a chunk.
+    for _ in 0..5_000 {
+        assert!(poll_once(&mut closing).is_none(), "it is closed");
+        tokio::task::yield_now().await;
+    }
+    let receiving = async {
+        for number in 0..COUNT {
+            let delivery = bounded(source.recv()).await.expect("it is open").unwrap();
+            assert_eq!(number_of(delivery.payload()), number);
+        }
+        // Nobody reads a goodbye who does not ask for more.
+        tokio::select! {
+            biased;
+            more = source.recv() => panic!("{more:?}"),
+            () = tokio::time::sleep(30 * SECOND) => {}
+        }
+    };
+    tokio::select! {
+        () = receiving => panic!("it does not close"),
+        report = &mut closing => {
+            assert!(report.is_clean(), "{report}");
+            assert_eq!(report.ledger.done, COUNT);
+        }
+    }
+}
+
+/// A drop behind the last message is told before the goodbye: no heartbeat comes after it.
+#[tokio::test(start_paused = true)]
+async fn a_goodbye_tells_of_what_was_dropped_last_8_1() {
+    let net = Net::open();
+    let sink = sink_over(&net, "buffer_size = 2\nwhen_full = \"drop_newest\"");
+    for number in 0..5 {
+        sink.try_send(numbered(number)).unwrap();
+    }
+    let closing = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.close(30 * SECOND).await }
+    });
+    let mut peer = bounded(net.greet()).await;
+    for _ in 0..2 {
+        bounded(peer.data()).await.unwrap();
+    }
+    let told = bounded(peer.frame()).await.expect("a heartbeat");
+    assert_eq!(told[4], sink_runtime::frame::Kind::Heartbeat as u8);
+    assert_eq!(sink_runtime::frame::number(&told).unwrap(), 5);
+    let bye = bounded(peer.frame()).await.expect("a goodbye");
+    assert_eq!(bye[4], sink_runtime::frame::Kind::Bye as u8);
+    drop(peer);
+    assert!(bounded(closing).await.unwrap().ledger.is_balanced());
+}

@@ -14,6 +14,17 @@ fn connection(relayed: bool) -> (Arc<Connection>, memory::MemoryWire) {
     (connection, peer)
 }
 
+/// A producer that left while its messages wait here: nothing is left to be written to it again and again.
+#[test]
+fn nothing_waits_to_be_written_to_a_peer_that_is_gone() {
+    let (connection, peer) = connection(false);
+    drop(peer);
+    connection.say(|out| frame::heartbeat(out, 0));
+    assert_eq!(connection.flush(), (0, 0));
+    connection.say(|out| frame::heartbeat(out, 0));
+    assert_eq!(connection.flush(), (0, 0));
+}
+
 /// A relay that comes and goes, and a caller who does not ask.
 #[test]
 fn subscriptions_of_which_nothing_came_do_not_pile_up() {
