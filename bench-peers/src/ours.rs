@@ -4,7 +4,7 @@ use std::io::Read;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 
-use sink_runtime::{Direct, Lazy, Message, MessageSink, Service};
+use sink_runtime::{Direct, Lazy, LeafService, Message, MessageSink};
 
 use crate::peer::{Bind, Doing, Flood, Receive, Single, stamp};
 use crate::support::baseline::{TokioStream, blocking};
@@ -33,7 +33,7 @@ impl Single for ByHand {
 /// A sink as the generator prints it.
 pub struct Generated<S: 'static>(pub &'static Lazy<Direct<Message, S>>);
 
-impl<S: Service> Flood for Generated<S> {
+impl<S: LeafService<Message>> Flood for Generated<S> {
     fn flood(&mut self, messages: u64) -> Doing<'_> {
         Box::pin(async move {
             for _ in 0..messages {
@@ -48,7 +48,7 @@ impl<S: Service> Flood for Generated<S> {
     }
 }
 
-impl<S: Service> Single for Generated<S> {
+impl<S: LeafService<Message>> Single for Generated<S> {
     fn one(&mut self, message: [u8; BYTES]) -> Doing<'_> {
         Box::pin(async move {
             let _ = self
