@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sink_relay::{Relay, RunningRelay};
 use sink_runtime::{Gap, Message, MessageSink, ServiceRegistry, Source, SourceError};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::client::PATIENCE;
@@ -79,11 +80,17 @@ async fn a_relay_that_dies_again_and_again_loses_nothing_silently() {
     let services = registry(&endpoint);
     let sink = services.sink::<Message>("ticks").unwrap();
     let mut source = services.source::<Message>("ticks").unwrap();
+    // Eight parts; in the middle of each, as the consumer has it, a relay dies, and the next part begins once it has.
+    const PART: u64 = 30_000 / 8;
+    let (progress, mut progressed) = watch::channel(1u64);
+    let (deaths, mut died) = watch::channel(0u64);
     let sending = tokio::spawn(async move {
         for number in 1..=30_000u64 {
             sink.send(Message::new(number.to_string())).await.unwrap();
-            if number % 100 == 0 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
+            if number % PART == 0 {
+                died.wait_for(|deaths| *deaths >= number / PART)
+                    .await
+                    .unwrap();
             }
         }
         sink.flush().await.unwrap();
@@ -91,10 +98,14 @@ async fn a_relay_that_dies_again_and_again_loses_nothing_silently() {
     let restarting = {
         let endpoint = endpoint.clone();
         tokio::spawn(async move {
-            for _ in 0..8 {
+            for life in 0..8u64 {
                 let relay = start(&endpoint).await;
-                tokio::time::sleep(Duration::from_millis(40)).await;
+                progressed
+                    .wait_for(|next| *next > life * PART + PART / 2)
+                    .await
+                    .unwrap();
                 drop(relay);
+                deaths.send_replace(life + 1);
             }
             start(&endpoint).await
         })
@@ -113,6 +124,7 @@ async fn a_relay_that_dies_again_and_again_loses_nothing_silently() {
                 lost += gap.to - gap.from + 1;
             }
         }
+        progress.send_replace(expected);
     }
     sending.await.unwrap();
     let relay = restarting.await.unwrap();
