@@ -19,7 +19,7 @@ use crate::message::Payload;
 /// If the codec cannot represent the value.
 #[cfg_attr(
     not(any(feature = "postcard", feature = "json")),
-    expect(unused_variables, reason = "no codec is built in")
+    expect(unused_variables, clippy::ptr_arg, reason = "no codec is built in")
 )]
 #[inline]
 pub(crate) fn encode_serde<T: Serialize>(
