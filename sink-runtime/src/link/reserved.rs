@@ -1,0 +1,81 @@
+//! Room set aside for a fan-out, which takes it in every member or in none.
+
+use super::*;
+
+impl Link {
+    /// Sets room aside for one frame of `bytes`, or says that there is none.
+    pub(crate) fn reserve(self: &Arc<Self>, bytes: usize, payload: &[u8]) -> Result<(), Offer> {
+        if let Err(error) = self.fits_line(payload) {
+            return Err(Offer::Refused(self.not_encoded(error)));
+        }
+        let mut core = self.lock();
+        if let Some(kind) = self.too_large(&core, payload.len(), bytes) {
+            return Err(Offer::Refused(kind));
+        }
+        self.admit_one(&mut core, bytes)?;
+        core.reserved_messages += 1;
+        core.reserved_bytes += bytes as u64;
+        Ok(())
+    }
+
+    /// Counts a copy that a full optional branch does not get; it takes a sequence, so that the receiver sees the gap.
+    pub(crate) fn drop_optional(&self) {
+        let mut core = self.lock();
+        core.outbox.skip(DropCause::Optional);
+        core.dropped.optional += 1;
+    }
+
+    /// Gives reserved room back.
+    pub(crate) fn release(&self, bytes: usize) {
+        let mut core = self.lock();
+        core.reserved_messages -= 1;
+        core.reserved_bytes -= bytes as u64;
+        let mut wakers = Vec::new();
+        core.made_room(self, &mut wakers);
+        drop(core);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Takes an encoded payload into room that was set aside.
+    pub(crate) fn commit_reserved(
+        self: &Arc<Self>,
+        bytes: usize,
+        envelope: Envelope<'_>,
+        payload: &Bytes,
+    ) -> Offer {
+        let mut core = self.lock();
+        core.reserved_messages -= 1;
+        core.reserved_bytes -= bytes as u64;
+        if core.closed || core.draining {
+            core.unnumbered += 1;
+            core.returned.closed += 1;
+            return Offer::Refused(SendErrorKind::Closed {
+                service: self.service(),
+            });
+        }
+        if let Some(kind) = self.too_large(&core, payload.len(), bytes) {
+            // The receiver told its limit in between.
+            core.unnumbered += 1;
+            core.returned.refused += 1;
+            return Offer::Refused(kind);
+        }
+        let around = payload.len() >= AROUND;
+        if around {
+            core.outbox.seal();
+        }
+        core.outbox.append(|out, sequence, _| {
+            let at = out.len();
+            frame::begin_data(out, envelope.flags(), sequence);
+            envelope.encode(out);
+            if !around {
+                out.extend_from_slice(payload);
+            }
+            frame::finish(out, at, if around { payload.len() } else { 0 });
+            !around
+        });
+        if around {
+            core.outbox.keep_with(payload.clone());
+        }
+        self.accepted(core)
+    }
+}
