@@ -784,7 +784,12 @@ impl Drive {
         if established && !owed {
             let mut wakers = Vec::new();
             let mut core = link.lock();
-            core.life.rest();
+            if core.parting || core.leaving {
+                // We were about to.
+                core.life.rest();
+            } else {
+                core.life.left(now, &*link.surroundings.chance);
+            }
             hang_up(&mut core);
             core.wake_waits(&mut wakers);
             link.publish_because(&core, Some(how));
