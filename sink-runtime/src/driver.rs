@@ -370,6 +370,7 @@ impl Drive {
             resends: link.config.keep,
             producer: link.producer,
             first: core.outbox.first_owed(),
+            begin: core.outbox.first_unsent(),
             codec: Arc::from(crate::codec::name(link.config.codec)),
             max_frame_bytes: link.config.max_frame_bytes,
             heartbeat_ms: link.config.life.heartbeat.as_millis() as u32,

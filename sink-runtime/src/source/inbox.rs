@@ -276,7 +276,7 @@ pub(super) struct Connection {
     /// Unique within the source.
     pub(super) id: u64,
     pub(super) producer: frame::ProducerId,
-    /// The first sequence its hello announced.
+    /// The first sequence that who never heard of its producer accounts for.
     pub(super) first: u64,
     /// A relay is at the other end.
     pub(super) relayed: bool,

@@ -177,7 +177,7 @@ async fn serve(hall: Arc<Hall>, _accepted: Place, wire: Arc<dyn Wire>) {
     let connection = Connection::new(
         id,
         hello.producer,
-        hello.first,
+        hello.begins(),
         false,
         hello.acks,
         Some(Arc::clone(&wire)),
