@@ -150,7 +150,12 @@ impl Drive {
                 return Poll::Ready(Round::Done);
             }
         }
+        if core.needs_no_attempt() {
+            self.call_off(&mut core, &mut wakers);
+        }
         if core.closed && core.wire.is_none() {
+            // What was dialed for one who has closed meanwhile.
+            self.dialing = None;
             if core.abandoned {
                 return Poll::Ready(Round::Done);
             }
@@ -313,6 +318,18 @@ impl Drive {
             .publish_because(core, Some("the registry names another endpoint"));
     }
 
+    /// Who wanted the attempt under way closes or disconnects, and nothing is to be flushed: it ends now.
+    fn call_off(&mut self, core: &mut Core, wakers: &mut Vec<Waker>) {
+        self.dialing = None;
+        core.connect_wanted = false;
+        self.finish(core, wakers);
+        core.life.called_off(ConnectError::Lost {
+            service: self.link.service(),
+            endpoint: self.endpoint(),
+            reason: Arc::from("given up by a disconnect()"),
+        });
+    }
+
     /// How long the attempt's present step may last.
     fn patience(&self) -> Duration {
         let whole = self.link.config.life.connect_timeout;
@@ -359,7 +376,7 @@ impl Drive {
         let mut ears = link.ears();
         *ears = Assembler::new(frame::MAX_HELLO_BYTES);
         let mut core = link.lock();
-        if core.closed || core.generation != self.generation {
+        if core.closed || core.generation != self.generation || !core.life.is_connecting() {
             // It was closed while we dialed, and nobody would ever hang up; or another drives it now.
             return;
         }

@@ -303,6 +303,13 @@ impl Life {
         self.rest();
     }
 
+    /// Nobody needs the attempt under way any more: it ends without blame, and who joined it learns why.
+    pub fn called_off(&mut self, why: ConnectError) {
+        self.ended = self.started;
+        self.phase = Phase::Idle;
+        self.last_error = Some(Arc::new(why));
+    }
+
     /// The runtime that drove it is gone: the attempt or connection with it, without blame.
     pub fn interrupted(&mut self) {
         match self.phase {
@@ -398,6 +405,12 @@ impl Life {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         matches!(self.phase, Phase::Ready { .. })
+    }
+
+    /// Whether an attempt is under way.
+    #[must_use]
+    pub fn is_connecting(&self) -> bool {
+        matches!(self.phase, Phase::Dialing { .. } | Phase::Greeting { .. })
     }
 
     /// Since when the connection is up, if it is.
