@@ -416,6 +416,10 @@ impl Drive {
             },
             other => other,
         };
+        if matches!(outcome, Talk::PeerClosed(_)) {
+            // Who went while we wrote may have acked before: what it said last is not lost with it.
+            let _it_ended = self.read(now, cx);
+        }
         match outcome {
             Talk::Parked => {
                 let until = self.stuck_at.map_or(deadline, |at| at.min(deadline));
