@@ -150,7 +150,12 @@ impl Drive {
                 return Poll::Ready(Round::Done);
             }
         }
+        if core.needs_no_attempt() {
+            self.call_off(&mut core, &mut wakers);
+        }
         if core.closed && core.wire.is_none() {
+            // What was dialed for one who has closed meanwhile.
+            self.dialing = None;
             if core.abandoned {
                 return Poll::Ready(Round::Done);
             }
@@ -313,6 +318,18 @@ impl Drive {
             .publish_because(core, Some("the registry names another endpoint"));
     }
 
+    /// Who wanted the attempt under way closes or disconnects, and nothing is to be flushed: it ends now.
+    fn call_off(&mut self, core: &mut Core, wakers: &mut Vec<Waker>) {
+        self.dialing = None;
+        core.connect_wanted = false;
+        self.finish(core, wakers);
+        core.life.called_off(ConnectError::Lost {
+            service: self.link.service(),
+            endpoint: self.endpoint(),
+            reason: Arc::from("given up by a disconnect()"),
+        });
+    }
+
     /// How long the attempt's present step may last.
     fn patience(&self) -> Duration {
         let whole = self.link.config.life.connect_timeout;
@@ -359,7 +376,7 @@ impl Drive {
         let mut ears = link.ears();
         *ears = Assembler::new(frame::MAX_HELLO_BYTES);
         let mut core = link.lock();
-        if core.closed || core.generation != self.generation {
+        if core.closed || core.generation != self.generation || !core.life.is_connecting() {
             // It was closed while we dialed, and nobody would ever hang up; or another drives it now.
             return;
         }
@@ -370,6 +387,7 @@ impl Drive {
             resends: link.config.keep,
             producer: link.producer,
             first: core.outbox.first_owed(),
+            begin: core.outbox.first_unsent(),
             codec: Arc::from(crate::codec::name(link.config.codec)),
             max_frame_bytes: link.config.max_frame_bytes,
             heartbeat_ms: link.config.life.heartbeat.as_millis() as u32,
@@ -398,6 +416,10 @@ impl Drive {
             },
             other => other,
         };
+        if matches!(outcome, Talk::PeerClosed(_)) {
+            // Who went while we wrote may have acked before: what it said last is not lost with it.
+            let _it_ended = self.read(now, cx);
+        }
         match outcome {
             Talk::Parked => {
                 let until = self.stuck_at.map_or(deadline, |at| at.min(deadline));
@@ -784,7 +806,12 @@ impl Drive {
         if established && !owed {
             let mut wakers = Vec::new();
             let mut core = link.lock();
-            core.life.rest();
+            if core.parting || core.leaving {
+                // We were about to.
+                core.life.rest();
+            } else {
+                core.life.left(now, &*link.surroundings.chance);
+            }
             hang_up(&mut core);
             core.wake_waits(&mut wakers);
             link.publish_because(&core, Some(how));

@@ -403,6 +403,8 @@ pub struct Hello {
     pub producer: ProducerId,
     /// The first sequence it will send on this connection.
     pub first: u64,
+    /// The lowest sequence that was on no earlier connection; 0, or one above `first`, reads as `first`. See [`Hello::begins`].
+    pub begin: u64,
     /// Codec name.
     pub codec: Arc<str>,
     /// Largest payload it sends or takes.
@@ -489,6 +491,7 @@ mod tag {
     pub(super) const ACKED: u16 = 15;
     pub(super) const RELAY_EPOCH: u16 = 16;
     pub(super) const NEXT_OFFSET: u16 = 17;
+    pub(super) const BEGIN: u16 = 18;
 }
 
 fn put(out: &mut Vec<u8>, tag: u16, value: &[u8]) {
@@ -509,7 +512,27 @@ const MAX_SHAPE: usize = 16 * 1024;
 /// Most older fingerprints in a hello.
 const MAX_ACCEPTS: usize = 64;
 
+/// Where it says more than `first` does.
+fn put_begin(out: &mut Vec<u8>, begin: u64, first: u64) {
+    if begin != 0 && begin < first {
+        put(out, tag::BEGIN, &begin.to_le_bytes());
+    }
+}
+
+/// The lowest sequence that a receiver who never heard of the producer accounts for.
+fn begins(begin: u64, first: u64) -> u64 {
+    let first = first.max(1);
+    if begin == 0 { first } else { begin.min(first) }
+}
+
 impl Hello {
+    /// The lowest sequence that a receiver who never heard of this producer accounts for: what was dropped before any connection
+    /// is missing there, what went out on an earlier one is not.
+    #[must_use]
+    pub fn begins(&self) -> u64 {
+        begins(self.begin, self.first)
+    }
+
     /// Appends the frame.
     pub fn encode(&self, out: &mut Vec<u8>) {
         control(out, Kind::Hello, |out| {
@@ -527,6 +550,7 @@ impl Hello {
             producer[16..].copy_from_slice(&self.producer.epoch.to_le_bytes());
             put(out, tag::PRODUCER, &producer);
             put(out, tag::FIRST, &self.first.to_le_bytes());
+            put_begin(out, self.begin, self.first);
             put_text(out, tag::CODEC, &self.codec, MAX_NAME);
             put(out, tag::MAX_FRAME, &self.max_frame_bytes.to_le_bytes());
             put(out, tag::HEARTBEAT, &self.heartbeat_ms.to_le_bytes());
@@ -601,6 +625,7 @@ impl Hello {
                     };
                 }
                 tag::FIRST => hello.first = long(value)?,
+                tag::BEGIN => hello.begin = long(value)?,
                 tag::CODEC => hello.codec = text(value)?,
                 tag::MAX_FRAME => hello.max_frame_bytes = int(value)?,
                 tag::HEARTBEAT => hello.heartbeat_ms = int(value)?,
@@ -785,6 +810,8 @@ pub struct Producer {
     pub producer: ProducerId,
     /// The lowest sequence that may still come: what lies before it and was not seen is lost.
     pub first: u64,
+    /// What lies from here to `first` its sink dropped before it connected anywhere; 0, or one above `first`: nothing.
+    pub begin: u64,
     /// Its message type's fingerprint.
     pub fingerprint: u64,
     /// Its message type's name.
@@ -794,6 +821,12 @@ pub struct Producer {
 }
 
 impl Producer {
+    /// The lowest sequence that a consumer who never heard of this producer accounts for.
+    #[must_use]
+    pub fn begins(&self) -> u64 {
+        begins(self.begin, self.first)
+    }
+
     /// Appends the frame.
     pub fn encode(&self, out: &mut Vec<u8>) {
         control(out, Kind::Producer, |out| {
@@ -803,6 +836,7 @@ impl Producer {
             producer[16..].copy_from_slice(&self.producer.epoch.to_le_bytes());
             put(out, tag::PRODUCER, &producer);
             put(out, tag::FIRST, &self.first.to_le_bytes());
+            put_begin(out, self.begin, self.first);
             put(out, tag::FINGERPRINT, &self.fingerprint.to_le_bytes());
             put_text(out, tag::MESSAGE, &self.message, MAX_NAME);
             put_text(out, tag::SHAPE, &self.shape, MAX_SHAPE);
@@ -832,6 +866,7 @@ impl Producer {
                     };
                 }
                 tag::FIRST => announced.first = long(value)?,
+                tag::BEGIN => announced.begin = long(value)?,
                 tag::FINGERPRINT => announced.fingerprint = long(value)?,
                 tag::MESSAGE => announced.message = text(value)?,
                 tag::SHAPE => announced.shape = text(value)?,

@@ -264,6 +264,11 @@ impl Outbox {
         self.held.last_sequence + 1
     }
 
+    /// The lowest sequence that was wholly on no connection: whoever never heard of this sink misses what was dropped from there on.
+    pub(crate) fn first_unsent(&self) -> u64 {
+        self.first_owed().min(self.written_to + 1)
+    }
+
     /// The lowest sequence that is not wholly written on this connection, or one before it while the flusher holds a segment.
     pub(crate) fn first_unwritten(&self) -> u64 {
         for (index, segment) in self.segments.iter().enumerate().skip(self.current) {

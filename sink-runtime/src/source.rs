@@ -375,6 +375,7 @@ impl<M: MessageType> Source<M> {
                 return Poll::Ready(Some(next));
             }
             if self.ended {
+                self.inbox.hang_up();
                 return Poll::Ready(None);
             }
             if !self.started {
@@ -407,7 +408,12 @@ impl<M: MessageType> Source<M> {
     }
 
     /// Stops receiving; what was read and not handed up is still handed up, then `None`.
+    ///
+    /// What was handed up is acked: where nothing waits to be handed up before this returns, else as it is handed up, for up to 30
+    /// seconds. A source that is dropped acks what it handed up, too. Where a peer's buffer is too full for the last ack the
+    /// connection stays for a second more, if the runtime does.
     pub fn close(&mut self) {
+        self.tell_taken();
         self.inbox.shut();
         if let Some(queue) = &mut self.queue {
             queue.close();
@@ -794,7 +800,7 @@ impl<M: MessageType> Source<M> {
 
 impl<M> Drop for Source<M> {
     fn drop(&mut self) {
-        self.inbox.shut();
+        self.inbox.hang_up();
     }
 }
 

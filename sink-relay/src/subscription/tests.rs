@@ -130,6 +130,7 @@ impl World {
                 .iter()
                 .map(|sequence| (identity.producer.id, *sequence)),
         );
+        let offset = self.ring.next_offset();
         self.ring.append(
             &identity,
             Bytes::from(out),
@@ -137,14 +138,14 @@ impl World {
             sequences[0],
             last,
         );
-        self.producers.took(number, last);
+        self.producers.took(number, offset, last);
         while let Some(gone) = self.ring.evict() {
             self.producers.evicted(&gone);
         }
     }
 
     fn subscribe(&self, start: Start) -> (Subscription, Reader) {
-        let subscription = Subscription::new(start, &self.ring, 1, Overtaken::Gap);
+        let subscription = Subscription::new(start, &self.ring, &self.producers, 1, Overtaken::Gap);
         let reader = Reader {
             offset: subscription.next_offset(),
             ..Reader::default()

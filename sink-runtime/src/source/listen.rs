@@ -102,7 +102,7 @@ async fn accept(hall: Arc<Hall>, mut listener: Box<dyn Listen>) {
                     continue;
                 };
                 let task = tokio::spawn(serve(Arc::clone(&hall), place, wire));
-                hall.inbox.adopt(task.abort_handle());
+                hall.inbox.adopt_serving(task.abort_handle());
             }
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 tracing::warn!(service = &*hall.settings.service, %error, "connection refused");
@@ -177,13 +177,16 @@ async fn serve(hall: Arc<Hall>, _accepted: Place, wire: Arc<dyn Wire>) {
     let connection = Connection::new(
         id,
         hello.producer,
-        hello.first,
+        hello.begins(),
         false,
         hello.acks,
         Some(Arc::clone(&wire)),
         Arc::clone(&acked),
     );
     let _ends = Ends(Arc::clone(&connection));
+    if !hall.inbox.admits(&connection) {
+        return;
+    }
     hall.arrived(&connection);
     connection.say(|out| {
         Welcome {

@@ -43,6 +43,9 @@ pub(super) async fn serve(hall: Arc<Hall>, wire: Arc<dyn Wire>) {
     // What we would say of ourselves it would not understand.
     let connection = Connection::new(id, producer, 1, false, false, None, Arc::default());
     let _ends = Ends(Arc::clone(&connection));
+    if !hall.inbox.admits(&connection) {
+        return;
+    }
     let longest = settings.max_frame_bytes as usize;
     let intake = Intake {
         assembler: Assembler::new(settings.frame_limit()),
