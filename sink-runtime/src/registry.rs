@@ -35,6 +35,10 @@ use crate::source::{Role as SourceRole, Source, SourceSettings};
 use crate::transport::Target;
 use crate::transport::foreign::ForeignDial;
 
+mod agreement;
+
+use agreement::{Agreement, Lowered};
+
 /// Names the registry that replaces the compiled-in one.
 pub const REGISTRY_VARIABLE: &str = "SINKS_REGISTRY";
 /// Names the profile whose overlay is laid over the registry.
@@ -48,7 +52,14 @@ pub struct CompiledRegistry {
     carriers: &'static [&'static Carrier],
     /// The overlay that the program was built with, in force unless another is asked for.
     profile: Option<&'static str>,
-    live: OnceLock<Result<Arc<ServiceRegistry>, RegistryError>>,
+    live: OnceLock<Result<Live, RegistryError>>,
+}
+
+/// The registry in force, as far as it is sound.
+struct Live {
+    registry: Arc<ServiceRegistry>,
+    /// Why none of it may be used: mistakes in it, a guarantee of a compiled type that it lowers.
+    refused: Vec<RegistryError>,
 }
 
 impl CompiledRegistry {
@@ -85,20 +96,27 @@ impl CompiledRegistry {
         self.live().map(|_| ())
     }
 
-    /// Reads the layers and compares them with what the program expects.
+    /// Reads the layers and compares them with what the program was built for.
     ///
     /// # Errors
-    /// The first service that is missing or carries another message type, or composite that the program was built with otherwise.
+    /// Everything at once that keeps an accessor from its service: see `Sinks::check`.
     pub fn check(&'static self, expected: &[Expect]) -> Result<(), RegistryError> {
-        let live = self.live()?;
-        for expect in expected {
-            for service in expect.services {
-                live.expect(service, expect.message)?;
-            }
+        let live = self.read().as_ref().map_err(RegistryError::clone)?;
+        self.judge(live, expected)
+    }
+
+    fn judge(&self, live: &Live, expected: &[Expect]) -> Result<(), RegistryError> {
+        let compiled = self.compiled()?;
+        let agreement = Agreement {
+            compiled: &compiled,
+            live: &live.registry,
+        };
+        let mut all = live.refused.clone();
+        all.extend(agreement.differences(expected));
+        match RegistryError::of_all(&live.registry.origin, all) {
+            Some(error) => Err(error),
+            None => Ok(()),
         }
-        live.moved
-            .first()
-            .map_or(Ok(()), |(_, error)| Err(error.clone()))
     }
 
     /// A sink for a name known only at run time; shares the link of the generated accessor of that name.
@@ -126,7 +144,7 @@ impl CompiledRegistry {
     /// Closes every sink that was used, each with its share of `deadline`; parents have no buffers of their own.
     pub async fn close_all(&'static self, deadline: Duration) -> Vec<DrainReport> {
         match self.live.get() {
-            Some(Ok(live)) => live.close_all(deadline).await,
+            Some(Ok(live)) => live.registry.close_all(deadline).await,
             _ => Vec::new(),
         }
     }
@@ -148,55 +166,76 @@ impl CompiledRegistry {
     /// Why the generated composite of this name may not be used: its type holds the members it was built with, and the
     /// registry in force gives it others. A registry that cannot be read is for the members to tell.
     pub(crate) fn moved(&'static self, composite: &str) -> Option<RegistryError> {
-        let live = match self.live.get() {
-            Some(live) => live.as_ref().ok()?,
-            None => &self.live().ok()?,
-        };
-        let mut moved = live.moved.iter();
+        let live = self.read().as_ref().ok()?;
+        if !live.refused.is_empty() {
+            return None;
+        }
+        let mut moved = live.registry.moved.iter();
         moved
             .find(|(name, _)| name == composite)
             .map(|(_, error)| error.clone())
     }
 
     pub(crate) fn live(&'static self) -> Result<Arc<ServiceRegistry>, RegistryError> {
-        self.live.get_or_init(|| self.load().map(Arc::new)).clone()
+        let live = self.read().as_ref().map_err(RegistryError::clone)?;
+        match RegistryError::of_all(&live.registry.origin, live.refused.clone()) {
+            Some(error) => Err(error),
+            None => Ok(Arc::clone(&live.registry)),
+        }
     }
 
-    fn load(&self) -> Result<ServiceRegistry, RegistryError> {
-        let mut live = self.load_live()?;
+    fn read(&self) -> &Result<Live, RegistryError> {
+        self.live.get_or_init(|| {
+            let (base, overlay) = self.sources()?;
+            self.resolve(&base, overlay.as_ref(), &environment()?)
+        })
+    }
+
+    /// Lays the layers over each other and holds the outcome against the program's own types.
+    fn resolve(
+        &self,
+        base: &SourceFile,
+        overlay: Option<&SourceFile>,
+        environment: &[(String, String)],
+    ) -> Result<Live, RegistryError> {
+        let layers = Layers {
+            base,
+            overlay,
+            environment,
+            capabilities: with_carriers(built_in(), self.carriers),
+        };
+        let (mut registry, invalid) = ServiceRegistry::judged(&layers, self.carriers);
+        let compiled = self.compiled()?;
+        let agreement = Agreement {
+            compiled: &compiled,
+            live: &registry,
+        };
+        let mut refused = Vec::from_iter(invalid);
         // The guarantee is in the compiled types: what runs may be more, never less (PROMISES 6.2).
+        refused.extend(agreement.lowered(&Lowered::by(&layers)));
+        registry.moved = agreement.moved();
+        Ok(Live {
+            registry: Arc::new(registry),
+            refused,
+        })
+    }
+
+    /// What the program was built with.
+    fn compiled(&self) -> Result<Plan, RegistryError> {
         let (base, overlay) = self.layers(self.profile)?;
         let (compiled, _) = sink_schema::load(&Layers {
             overlay: overlay.as_ref(),
             capabilities: with_carriers(sink_schema::Capabilities::build(), self.carriers),
             ..Layers::of(&base)
         });
-        for service in compiled
-            .services
-            .iter()
-            .filter(|service| service.at_least_once())
-        {
-            if let Some(found) = live.plan.find(&service.name)
-                && !found.at_least_once()
-            {
-                return Err(RegistryError::Unsupported {
-                    service: Arc::from(service.name.as_str()),
-                    text: Arc::from(format!(
-                        "the program was built with at-least-once delivery ({}:{}), and {}:{} or the environment lowers it; set delivery = \"at_least_once\"",
-                        service.location.path,
-                        service.location.line,
-                        found.location.path,
-                        found.location.line
-                    )),
-                });
-            }
-        }
-        live.moved = moved(&compiled, &live.plan);
-        Ok(live)
+        Ok(compiled)
     }
 
-    fn load_live(&self) -> Result<ServiceRegistry, RegistryError> {
+    /// The registry in force and the overlay of its profile: a file that is named, one beside the executable, or what is
+    /// compiled in.
+    fn sources(&self) -> Result<(SourceFile, Option<SourceFile>), RegistryError> {
         let profile = variable(PROFILE_VARIABLE)?;
+        let profile = profile.as_deref();
         match variable(REGISTRY_VARIABLE)? {
             Some(named) if named.contains("://") => Err(RegistryError::Unsupported {
                 service: Arc::from(REGISTRY_VARIABLE),
@@ -204,19 +243,12 @@ impl CompiledRegistry {
                     "{named}: control planes are not built into this version, name a services.toml"
                 )),
             }),
-            Some(named) => {
-                ServiceRegistry::read(Path::new(&named), profile.as_deref(), self.carriers)
-            }
+            Some(named) => read_files(Path::new(&named), profile),
             None => match beside_executable() {
-                Some(path) => ServiceRegistry::read(&path, profile.as_deref(), self.carriers),
-                None => self.load_compiled(profile.as_deref()),
+                Some(path) => read_files(&path, profile),
+                None => self.layers(profile.or(self.profile)),
             },
         }
-    }
-
-    fn load_compiled(&self, profile: Option<&str>) -> Result<ServiceRegistry, RegistryError> {
-        let (base, overlay) = self.layers(profile.or(self.profile))?;
-        ServiceRegistry::resolve(&base, overlay.as_ref(), self.carriers)
     }
 
     /// The compiled-in base and the overlay of a profile.
@@ -329,6 +361,20 @@ impl<M: MessageType> AnyLeaf for Carried<M> {
     }
 }
 
+/// The variables that may be the topmost layer.
+fn environment() -> Result<Vec<(String, String)>, RegistryError> {
+    std::env::vars_os()
+        .filter(|(key, _)| key.as_encoded_bytes().starts_with(b"SINKS__"))
+        .map(|(key, value)| {
+            let name = key.to_string_lossy().into_owned();
+            Ok((
+                key.into_string().map_err(|_| not_text(&name))?,
+                value.into_string().map_err(|_| not_text(&name))?,
+            ))
+        })
+        .collect()
+}
+
 /// An environment variable; one that is empty is none.
 fn variable(name: &str) -> Result<Option<String>, RegistryError> {
     match std::env::var(name) {
@@ -352,7 +398,8 @@ impl ServiceRegistry {
     /// If it cannot be read or has mistakes.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, RegistryError> {
         let profile = variable(PROFILE_VARIABLE)?;
-        Self::read(path.as_ref(), profile.as_deref(), &[])
+        let (base, overlay) = read_files(path.as_ref(), profile.as_deref())?;
+        Self::resolve(&base, overlay.as_ref())
     }
 
     /// Takes a registry from a string; the environment is laid over it.
@@ -364,73 +411,47 @@ impl ServiceRegistry {
             path: "services.toml".to_owned(),
             text: text.to_owned(),
         };
-        Self::resolve(&base, None, &[])
+        Self::resolve(&base, None)
     }
 
-    fn read(
-        path: &Path,
-        profile: Option<&str>,
-        carriers: &'static [&'static Carrier],
-    ) -> Result<Self, RegistryError> {
-        let base = read_file(path)?;
-        let overlay = match profile {
-            None => None,
-            Some(profile) => {
-                let stem = path
-                    .file_stem()
-                    .map_or_else(|| "services".into(), |stem| stem.to_string_lossy());
-                Some(read_file(
-                    &path.with_file_name(format!("{stem}.{profile}.toml")),
-                )?)
-            }
-        };
-        Self::resolve(&base, overlay.as_ref(), carriers)
-    }
-
-    fn resolve(
-        base: &SourceFile,
-        overlay: Option<&SourceFile>,
-        carriers: &'static [&'static Carrier],
-    ) -> Result<Self, RegistryError> {
-        let environment = std::env::vars_os()
-            .filter(|(key, _)| key.as_encoded_bytes().starts_with(b"SINKS__"))
-            .map(|(key, value)| {
-                let name = key.to_string_lossy().into_owned();
-                Ok((
-                    key.into_string().map_err(|_| not_text(&name))?,
-                    value.into_string().map_err(|_| not_text(&name))?,
-                ))
-            })
-            .collect::<Result<Vec<(String, String)>, RegistryError>>()?;
-        let capabilities = with_carriers(built_in(), carriers);
+    fn resolve(base: &SourceFile, overlay: Option<&SourceFile>) -> Result<Self, RegistryError> {
         let layers = Layers {
             base,
             overlay,
-            environment: &environment,
-            capabilities,
+            environment: &environment()?,
+            capabilities: built_in(),
         };
-        let (plan, diagnostics) = sink_schema::load(&layers);
-        let origin: Arc<str> = Arc::from(base.path.as_str());
-        if diagnostics.has_errors() {
-            let count = diagnostics.errors().count();
-            return Err(RegistryError::Invalid {
-                registry: origin,
-                count,
-                text: Arc::from(diagnostics.render(Format::Human, Color::Never)),
-            });
+        match Self::judged(&layers, &[]) {
+            (_, Some(invalid)) => Err(invalid),
+            (registry, None) => Ok(registry),
         }
+    }
+
+    /// The sound services, and what is wrong with the others.
+    fn judged(
+        layers: &Layers<'_>,
+        carriers: &'static [&'static Carrier],
+    ) -> (Self, Option<RegistryError>) {
+        let (plan, diagnostics) = sink_schema::load(layers);
+        let origin: Arc<str> = Arc::from(layers.base.path.as_str());
+        let invalid = diagnostics.has_errors().then(|| RegistryError::Invalid {
+            registry: Arc::clone(&origin),
+            count: diagnostics.errors().count(),
+            text: Arc::from(diagnostics.render(Format::Human, Color::Never)),
+        });
         let surroundings = Surroundings {
             clock: Arc::new(TokioClock),
             chance: Arc::new(SplitMix::from_system()),
             dial: Arc::new(CarrierDial::new(carriers)),
         };
-        Ok(Self {
+        let registry = Self {
             origin,
             plan,
             surroundings,
             leaves: Mutex::default(),
             moved: Vec::new(),
-        })
+        };
+        (registry, invalid)
     }
 
     /// The same registry with other surroundings: a simulated clock, network and dice.
@@ -459,12 +480,11 @@ impl ServiceRegistry {
     }
 
     /// Whether a service exists and carries this message type.
-    fn expect(&self, name: &str, message: &'static str) -> Result<&ServicePlan, RegistryError> {
+    fn expect(&self, name: &str, message: &str) -> Result<&ServicePlan, RegistryError> {
         let service = self.find(name)?;
         let registered = service.message().unwrap_or("sink_runtime::Message");
         // The registry names a path, the program a type: the path's last segment is the type's name.
-        let last = registered.rsplit("::").next().unwrap_or(registered);
-        if last.trim() == message {
+        if agreement::last_segment(registered) == message {
             return Ok(service);
         }
         Err(RegistryError::MessageMismatch {
@@ -761,69 +781,6 @@ fn level(level: sink_schema::Level) -> Level {
     }
 }
 
-/// Every composite that the registry in force makes of other members, or in another pattern, than its compiled type has.
-fn moved(compiled: &Plan, live: &Plan) -> Vec<(String, RegistryError)> {
-    let known = compiled.services.iter().filter(|service| !service.runtime);
-    known
-        .filter_map(|service| {
-            let Kind::Composite(built) = &service.kind else {
-                return None;
-            };
-            let found = live.find(&service.name)?;
-            let now = match &found.kind {
-                Kind::Leaf(_) => "a leaf".to_owned(),
-                Kind::Composite(now) if same_shape(built, now) => return None,
-                Kind::Composite(now) => shape(now),
-            };
-            let name = &service.name;
-            let text = format!(
-                "the program was built with {} ({}:{}), and {}:{} or a layer over it makes it {now}, which the accessor cannot \
-                 follow; build again with this registry, or use `Sinks::dynamic(\"{name}\")`",
-                shape(built),
-                service.location.path,
-                service.location.line,
-                found.location.path,
-                found.location.line
-            );
-            let error = RegistryError::Unsupported {
-                service: Arc::from(name.as_str()),
-                text: Arc::from(text),
-            };
-            Some((name.clone(), error))
-        })
-        .collect()
-}
-
-/// Whether two composites have one type: what is optional is part of it, in whatever order it is written.
-fn same_shape(left: &CompositePlan, right: &CompositePlan) -> bool {
-    let optional = |plan: &CompositePlan| {
-        let mut names = plan.optional.clone();
-        names.sort();
-        names
-    };
-    left.pattern == right.pattern
-        && left.targets == right.targets
-        && optional(left) == optional(right)
-}
-
-/// `a fanout of relay, audit (optional)`.
-fn shape(plan: &CompositePlan) -> String {
-    let pattern = match plan.pattern {
-        Pattern::FanOut => "fanout",
-        Pattern::Failover => "failover",
-        Pattern::RoundRobin => "round_robin",
-        Pattern::Partition => "partition",
-    };
-    let members = plan.targets.iter().map(|target| {
-        if plan.optional.contains(target) {
-            format!("{target} (optional)")
-        } else {
-            target.clone()
-        }
-    });
-    format!("a {pattern} of {}", members.collect::<Vec<_>>().join(", "))
-}
-
 fn with_carriers(
     capabilities: sink_schema::Capabilities,
     carriers: &[&Carrier],
@@ -854,6 +811,22 @@ fn built_in() -> sink_schema::Capabilities {
         }
     }
     capabilities
+}
+
+/// A registry and the overlay of a profile beside it.
+fn read_files(
+    path: &Path,
+    profile: Option<&str>,
+) -> Result<(SourceFile, Option<SourceFile>), RegistryError> {
+    let base = read_file(path)?;
+    let Some(profile) = profile else {
+        return Ok((base, None));
+    };
+    let stem = path
+        .file_stem()
+        .map_or_else(|| "services".into(), |stem| stem.to_string_lossy());
+    let overlay = read_file(&path.with_file_name(format!("{stem}.{profile}.toml")))?;
+    Ok((base, Some(overlay)))
 }
 
 fn read_file(path: &Path) -> Result<SourceFile, RegistryError> {
@@ -908,8 +881,9 @@ mod tests {
     ];
 
     fn endpoint(registry: &CompiledRegistry, asked: Option<&str>) -> String {
-        let live = registry.load_compiled(asked).unwrap();
-        let orders = live.plan.find("orders").unwrap();
+        let (base, overlay) = registry.layers(asked.or(registry.profile)).unwrap();
+        let live = registry.resolve(&base, overlay.as_ref(), &[]).unwrap();
+        let orders = live.registry.plan.find("orders").unwrap();
         orders.leaf().unwrap().endpoint.to_string()
     }
 
@@ -940,12 +914,10 @@ mod tests {
         use crate::composite::Branch;
         use crate::{ConnectError, Message, MessageSink, SendErrorKind};
 
-        let (base, _) = MOVED.layers(None).unwrap();
-        let (built, _) = sink_schema::load(&Layers::of(&base));
-        let mut live = MOVED.load_compiled(Some("one")).unwrap();
-        live.moved = moved(&built, &live.plan);
-        let live = Arc::new(live);
-        assert!(MOVED.live.set(Ok(Arc::clone(&live))).is_ok());
+        let (base, overlay) = MOVED.layers(Some("one")).unwrap();
+        let live = MOVED.resolve(&base, overlay.as_ref(), &[]).unwrap();
+        assert!(MOVED.live.set(Ok(live)).is_ok());
+        let live = MOVED.live().unwrap();
 
         let members = || {
             let sink = |name| live.sink::<Message>(name).unwrap();
