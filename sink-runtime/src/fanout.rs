@@ -564,13 +564,14 @@ pub(crate) async fn close_members<M: MessageType>(
         service: name.get(),
         ledger,
         undelivered: Vec::new(),
+        last: None,
     };
     for index in 0..branches.count() {
         if let Some(branch) = branches.get(index) {
             let left = until.saturating_duration_since(tokio::time::Instant::now());
-            report
-                .undelivered
-                .extend(branch.close_boxed(left).await.undelivered);
+            let of_member = branch.close_boxed(left).await;
+            report.undelivered.extend(of_member.undelivered);
+            report.last = report.last.or(of_member.last);
         }
     }
     report

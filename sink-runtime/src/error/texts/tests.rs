@@ -400,8 +400,11 @@ fn what_was_lost_is_said_with_its_number() {
             service: name(),
             sequence,
             waited: WAITED,
+            last: Some("`a`: nobody listens on b yet".into()),
         },
-        &["`a`: message 4 was not confirmed within 1.5s"],
+        &[
+            "`a`: message 4 was not confirmed within 1.5s; last attempt: `a`: nobody listens on b yet",
+        ],
     );
 }
 
