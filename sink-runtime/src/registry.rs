@@ -14,7 +14,7 @@ use sink_schema::{
 use crate::carried::Carried;
 use crate::carrier::{Carrier, CarrierDial};
 use crate::clock::{SplitMix, Surroundings, TokioClock};
-use crate::composite::Members;
+use crate::composite::{Branches, Members};
 use crate::dynamic::DynSink;
 use crate::error::RegistryError;
 use crate::factory::SinkFactory;
@@ -37,7 +37,7 @@ use crate::transport::foreign::ForeignDial;
 
 mod agreement;
 
-use agreement::{Agreement, Lowered};
+use agreement::{Agreement, Lowered, Moved};
 
 /// Names the registry that replaces the compiled-in one.
 pub const REGISTRY_VARIABLE: &str = "SINKS_REGISTRY";
@@ -163,17 +163,36 @@ impl CompiledRegistry {
         self.live()?.source_settings::<M>(name)
     }
 
-    /// Why the generated composite of this name may not be used: its type holds the members it was built with, and the
-    /// registry in force gives it others. A registry that cannot be read is for the members to tell.
-    pub(crate) fn moved(&'static self, composite: &str) -> Option<RegistryError> {
-        let live = self.read().as_ref().ok()?;
-        if !live.refused.is_empty() {
-            return None;
+    /// What the registry in force makes of the generated composite of this name, if not what its type holds (PROMISES 9.4).
+    /// A registry that cannot be read is for the members to tell.
+    pub(crate) fn instead<M: MessageType>(
+        &'static self,
+        composite: &str,
+    ) -> Result<Option<&'static dyn Branches<M>>, RegistryError> {
+        match self.moved_to(composite) {
+            Some((moved, registry)) => moved.members::<M>(registry).map(Some),
+            None => Ok(None),
         }
+    }
+
+    /// Why a composite of this name that has doubles for members may not be used: the registry in force gives it others.
+    pub(crate) fn moved(&'static self, composite: &str) -> Option<RegistryError> {
+        let (moved, _) = self.moved_to(composite)?;
+        Some(moved.error.clone())
+    }
+
+    fn moved_to(
+        &'static self,
+        composite: &str,
+    ) -> Option<(&'static Moved, &'static Arc<ServiceRegistry>)> {
+        let live = self.read().as_ref().ok()?;
         let mut moved = live.registry.moved.iter();
-        moved
-            .find(|(name, _)| name == composite)
-            .map(|(_, error)| error.clone())
+        let moved = moved.find(|moved| moved.name == composite)?;
+        live.refused.is_empty().then_some((moved, &live.registry))
+    }
+
+    pub(crate) fn is_read(&self) -> bool {
+        self.live.get().is_some()
     }
 
     pub(crate) fn live(&'static self) -> Result<Arc<ServiceRegistry>, RegistryError> {
@@ -331,8 +350,8 @@ pub struct ServiceRegistry {
     plan: Plan,
     surroundings: Surroundings,
     leaves: Mutex<HashMap<String, Made>>,
-    /// Composites that the program was built with otherwise: by name they are served, their accessors refuse.
-    moved: Vec<(String, RegistryError)>,
+    /// Composites that the program was built with otherwise.
+    moved: Vec<Moved>,
 }
 
 /// A link that exists, behind the handle that keeps it.
@@ -518,12 +537,7 @@ impl ServiceRegistry {
         service: &ServicePlan,
         plan: &CompositePlan,
     ) -> Result<DynSink<M>, RegistryError> {
-        // The validator has refused cycles, so this ends.
-        let mut members = Vec::with_capacity(plan.targets.len());
-        for target in &plan.targets {
-            members.push((self.sink::<M>(target)?, plan.optional.contains(target)));
-        }
-        let members = Members::new(members);
+        let members = self.members(plan)?;
         let name: Arc<str> = Arc::from(service.name.as_str());
         match plan.pattern {
             Pattern::FanOut => Ok(DynSink::branch(
@@ -539,6 +553,18 @@ impl ServiceRegistry {
                 text: Arc::from("this pattern is not built into this version"),
             }),
         }
+    }
+
+    fn members<M: MessageType>(
+        self: &Arc<Self>,
+        plan: &CompositePlan,
+    ) -> Result<Members<M>, RegistryError> {
+        // The validator has refused cycles, so this ends.
+        let mut members = Vec::with_capacity(plan.targets.len());
+        for target in &plan.targets {
+            members.push((self.sink::<M>(target)?, plan.optional.contains(target)));
+        }
+        Ok(Members::new(members))
     }
 
     /// A source for a leaf by name.
@@ -897,34 +923,78 @@ mod tests {
         assert_eq!(endpoint(&staged, Some("production")), "inproc://production");
     }
 
-    const PAIR: &str = "[services.a]\ntype = \"direct\"\nendpoint = \"inproc://moved-a\"\n\
+    const LEAVES: &str = "[services.a]\ntype = \"direct\"\nendpoint = \"inproc://moved-a\"\n\
         [services.b]\ntype = \"direct\"\nendpoint = \"inproc://moved-b\"\n\
-        [services.both]\ntype = \"composite\"\npattern = \"fanout\"\ntargets = [\"a\", \"b\"]\n\
-        [services.spare]\ntype = \"composite\"\npattern = \"failover\"\ntargets = [\"a\", \"b\"]\n";
-    static CHANGED: &[(&str, &str, &str)] = &[(
-        "one",
-        "services.one.toml",
-        "[services.both]\ntargets = [\"b\", \"a\"]\n[services.spare]\npattern = \"fanout\"\n",
-    )];
-    // Loaded by hand below, with a profile that only the layer at run time has.
-    static MOVED: CompiledRegistry = CompiledRegistry::new("services.toml", PAIR, CHANGED, &[]);
+        [services.c]\ntype = \"direct\"\nendpoint = \"inproc://moved-c\"\n";
+    const BUILT: &str = "[services.both]\ntype = \"composite\"\npattern = \"fanout\"\ntargets = [\"a\", \"b\"]\n\
+        [services.spare]\ntype = \"composite\"\npattern = \"failover\"\ntargets = [\"a\", \"b\"]\n\
+        [services.lone]\ntype = \"composite\"\npattern = \"fanout\"\ntargets = [\"a\"]\n";
+    const LIVE: &str = "[services.both]\ntype = \"composite\"\npattern = \"fanout\"\ntargets = [\"b\", \"c\"]\n\
+        [services.spare]\ntype = \"composite\"\npattern = \"fanout\"\ntargets = [\"a\", \"b\"]\n\
+        [services.lone]\ntype = \"direct\"\nendpoint = \"inproc://moved-lone\"\n";
+
+    /// A program that was built with [`BUILT`] and runs with [`LIVE`].
+    fn moved() -> &'static CompiledRegistry {
+        let text = Box::leak(format!("{LEAVES}{BUILT}").into_boxed_str());
+        let program = Box::leak(Box::new(CompiledRegistry::new(
+            "services.toml",
+            text,
+            &[],
+            &[],
+        )));
+        let base = SourceFile::new("live.toml", format!("{LEAVES}{LIVE}"));
+        let live = program.resolve(&base, None, &[]).unwrap();
+        assert!(program.live.set(Ok(live)).is_ok());
+        program
+    }
 
     #[tokio::test]
-    async fn a_composite_that_a_layer_changes_is_refused_by_its_accessor_and_served_by_name() {
-        use crate::composite::Branch;
+    async fn the_accessor_of_a_composite_goes_where_the_registry_in_force_says() {
+        use crate::{Message, MessageSink};
+
+        let program = moved();
+        assert!(program.check(&[]).is_ok(), "nothing of it needs repair");
+        let mut sources: Vec<Source<Message>> = ["a", "b", "c", "lone"]
+            .iter()
+            .map(|name| program.source(name).unwrap())
+            .collect();
+        let sink = |name| program.dynamic::<Message>(name).unwrap();
+        let both = FanOut::compiled("both", program, (sink("a"), sink("b")));
+        let spare = Failover::compiled("spare", program, (sink("a"), sink("b")));
+        let lone = FanOut::compiled("lone", program, (sink("a"),));
+        let message = |number| Message::new(vec![number]);
+        both.send(message(1)).await.unwrap();
+        both.try_send(message(2)).unwrap();
+        spare.send(message(3)).await.unwrap();
+        spare.try_send(message(4)).unwrap();
+        lone.send(message(5)).await.unwrap();
+        assert_eq!(both.ledger().done, 2);
+        let nested = FanOut::new((both, sink("a"), spare));
+        nested.try_send(message(6)).unwrap();
+        for (source, expected) in
+            sources
+                .iter_mut()
+                .zip([&[3, 4, 6, 6][..], &[1, 2, 3, 4, 6, 6], &[1, 2, 6], &[5]])
+        {
+            for expected in expected {
+                let got = source.recv().await.unwrap().unwrap();
+                assert_eq!(got.payload().as_ref(), [*expected]);
+            }
+        }
+        let report = MessageSink::<Message>::close(&nested, Duration::from_secs(5)).await;
+        assert!(report.is_clean(), "{report}");
+        assert_eq!(sink("c").state().name(), "closed");
+    }
+
+    #[tokio::test]
+    async fn a_composite_of_doubles_is_refused_where_the_registry_in_force_has_others() {
+        use crate::composite::Generated;
         use crate::{ConnectError, Message, MessageSink, SendErrorKind};
 
-        let (base, overlay) = MOVED.layers(Some("one")).unwrap();
-        let live = MOVED.resolve(&base, overlay.as_ref(), &[]).unwrap();
-        assert!(MOVED.live.set(Ok(live)).is_ok());
-        let live = MOVED.live().unwrap();
-
-        let members = || {
-            let sink = |name| live.sink::<Message>(name).unwrap();
-            (sink("a"), sink("b"))
-        };
-        let both = FanOut::compiled("both", &MOVED, members());
-        let spare = Failover::compiled("spare", &MOVED, members());
+        let program = moved();
+        let sink = |name| program.dynamic::<Message>(name).unwrap();
+        let mut both = FanOut::compiled("both", program, (sink("a"), sink("b")));
+        both.of_doubles();
         let refused = |error: &SendErrorKind| match error {
             SendErrorKind::Registry { source } => source.to_string(),
             other => panic!("{other}"),
@@ -933,21 +1003,28 @@ mod tests {
         let said = refused(both.send(message()).await.unwrap_err().kind());
         assert_eq!(
             said,
-            "`both`: the program was built with a fanout of a, b (services.toml:7), and services.toml:7 or a layer over it \
-             makes it a fanout of b, a, which the accessor cannot follow; build again with this registry, or use \
-             `Sinks::dynamic(\"both\")`"
+            "`both`: the program was built with a fanout of a, b (services.toml:10), and live.toml:10 or a layer over it makes \
+             it a fanout of b, c, which a `SinkSet` with doubles cannot follow; build again with this registry"
         );
         assert_eq!(refused(both.try_send(message()).unwrap_err().kind()), said);
         let connect = MessageSink::<Message>::connect(&both).await;
         assert!(matches!(connect, Err(ConnectError::Registry { .. })));
-        let said = refused(spare.send(message()).await.unwrap_err().kind());
-        assert!(said.contains("a failover of a, b") && said.contains("a fanout of a, b"));
-        refused(spare.try_send(message()).unwrap_err().kind());
-        let nested = FanOut::new((both, MOVED.dynamic::<Message>("a").unwrap()));
+        let nested = FanOut::new((both, sink("a")));
         refused(nested.try_send(message()).unwrap_err().kind());
-        let _: &dyn Branch<Message> = &spare;
+        assert_eq!(sink("a").ledger().unwrap().attempted, 0);
+    }
 
-        assert!(MOVED.check(&[]).is_err(), "what is checked at the start");
-        assert!(MOVED.init().is_ok() && MOVED.dynamic::<Message>("both").is_ok());
+    #[tokio::test]
+    async fn a_composite_that_sent_nothing_reads_no_registry() {
+        use crate::{Message, MessageSink};
+
+        static UNREAD: CompiledRegistry = CompiledRegistry::new("services.toml", "", &[], &[]);
+        let member = DynSink::new(crate::testing::Recording::<Message>::new());
+        let both = FanOut::compiled("both", &UNREAD, (member,));
+        let _ = MessageSink::<Message>::state(&both);
+        MessageSink::<Message>::flush(&both).await.unwrap();
+        MessageSink::<Message>::disconnect(&both).await.unwrap();
+        MessageSink::<Message>::close(&both, Duration::from_secs(1)).await;
+        assert!(!UNREAD.is_read());
     }
 }

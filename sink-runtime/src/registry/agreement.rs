@@ -1,13 +1,60 @@
 //! What a program was built with, held against the registry in force: every difference that an accessor cannot follow, all
 //! at once.
 
-use std::sync::Arc;
+use std::any::Any;
+use std::sync::{Arc, OnceLock};
 
 use sink_schema::{CompositePlan, Kind, Layers, Pattern, Plan, Role, ServicePlan};
 
 use super::ServiceRegistry;
+use crate::composite::{Branches, Members};
 use crate::error::RegistryError;
+use crate::message::MessageType;
 use crate::service::Expect;
+
+/// A composite that the registry in force makes of other members, or in another pattern, than its compiled type has.
+pub(super) struct Moved {
+    pub(super) name: String,
+    built: Pattern,
+    /// What is said where it cannot be followed.
+    pub(super) error: RegistryError,
+    /// [`Members`] of the message type that the accessor carries, made at its first use.
+    members: OnceLock<Result<Box<dyn Any + Send + Sync>, RegistryError>>,
+}
+
+// === impl Moved ===
+
+impl Moved {
+    /// What the accessor's composite has for members now.
+    pub(super) fn members<M: MessageType>(
+        &self,
+        registry: &Arc<ServiceRegistry>,
+    ) -> Result<&dyn Branches<M>, RegistryError> {
+        let members = self.members.get_or_init(|| {
+            let members = self.make::<M>(registry)?;
+            Ok(Box::new(members))
+        });
+        match members {
+            Ok(members) => match members.downcast_ref::<Members<M>>() {
+                Some(members) => Ok(members),
+                None => Err(self.error.clone()),
+            },
+            Err(error) => Err(error.clone()),
+        }
+    }
+
+    fn make<M: MessageType>(
+        &self,
+        registry: &Arc<ServiceRegistry>,
+    ) -> Result<Members<M>, RegistryError> {
+        let service = registry.expect(&self.name, M::NAME)?;
+        match &service.kind {
+            Kind::Composite(now) if now.pattern == self.built => registry.members(now),
+            // What is of another pattern, or no composite at all, is the one member of the compiled one, which passes on.
+            _ => Ok(Members::new(vec![(registry.sink::<M>(&self.name)?, false)])),
+        }
+    }
+}
 
 /// The two sides.
 pub(super) struct Agreement<'a> {
@@ -101,11 +148,7 @@ impl<'a> Agreement<'a> {
         if let (Kind::Leaf(built), Kind::Composite(now)) = (&service.kind, &found.kind) {
             return Some(became_composite(service, built.role, found, now));
         }
-        let mut moved = self.live.moved.iter();
-        let moved = moved.find(|(name, _)| *name == service.name);
-        moved
-            .map(|(_, error)| error.clone())
-            .or_else(|| self.former_name_of_another(service, found))
+        self.former_name_of_another(service, found)
     }
 
     /// A former name under which the accessor goes to one service and `Sinks::dynamic` to another.
@@ -169,7 +212,7 @@ impl<'a> Agreement<'a> {
     }
 
     /// Every composite that the registry in force makes of other members, or in another pattern, than its compiled type has.
-    pub(super) fn moved(&self) -> Vec<(String, RegistryError)> {
+    pub(super) fn moved(&self) -> Vec<Moved> {
         self.known()
             .filter_map(|service| {
                 let Kind::Composite(built) = &service.kind else {
@@ -183,8 +226,8 @@ impl<'a> Agreement<'a> {
                 };
                 let name = &service.name;
                 let text = format!(
-                    "the program was built with {} ({}), and {} or a layer over it makes it {now}, which the accessor cannot \
-                     follow; build again with this registry, or use `Sinks::dynamic(\"{name}\")`",
+                    "the program was built with {} ({}), and {} or a layer over it makes it {now}, which a `SinkSet` \
+                     with doubles cannot follow; build again with this registry",
                     shape(built),
                     place(service),
                     place(found)
@@ -193,7 +236,12 @@ impl<'a> Agreement<'a> {
                     service: Arc::from(name.as_str()),
                     text: Arc::from(text),
                 };
-                Some((name.clone(), error))
+                Some(Moved {
+                    name: name.clone(),
+                    built: built.pattern,
+                    error,
+                    members: OnceLock::new(),
+                })
             })
             .collect()
     }
