@@ -163,6 +163,7 @@ impl<M: MessageType> Carried<M> {
                         .into_iter()
                         .map(|(sequence, message)| framed(self.service(), sequence, &message))
                         .collect(),
+                    last: None,
                 }
             }
         }

@@ -361,6 +361,13 @@ tuple_branches!(6: A 0, B 1, C 2, D 3, E 4, F 5);
 tuple_branches!(7: A 0, B 1, C 2, D 3, E 4, F 5, G 6);
 tuple_branches!(8: A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
 
+/// A composite that the generator prints.
+#[doc(hidden)]
+pub trait Generated {
+    /// Says that some of its members are doubles.
+    fn of_doubles(&mut self);
+}
+
 /// Members known at run time: a static composite of these *is* the dynamic composite.
 pub struct Members<M> {
     /// Each with whether it is optional.

@@ -440,6 +440,13 @@ pub enum RegistryError {
         /// The rendered diagnostics.
         text: Arc<str>,
     },
+    /// More than one of the others, each of which has to be repaired.
+    Several {
+        /// Which registry.
+        registry: Arc<str>,
+        /// All of them.
+        all: Arc<[RegistryError]>,
+    },
     /// The registry could not be read.
     Read {
         /// Which registry.
@@ -464,6 +471,19 @@ pub enum RegistryError {
         /// Why.
         text: Arc<str>,
     },
+}
+
+impl RegistryError {
+    /// One error of as many as there are; none of none.
+    pub(crate) fn of_all(registry: &Arc<str>, mut all: Vec<Self>) -> Option<Self> {
+        match all.len() {
+            0 | 1 => all.pop(),
+            _ => Some(Self::Several {
+                registry: Arc::clone(registry),
+                all: Arc::from(all),
+            }),
+        }
+    }
 }
 
 /// A message that does not encode.

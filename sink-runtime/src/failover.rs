@@ -5,9 +5,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::composite::{Branch, Branches, Encoded, Reserved};
-use crate::error::{ConnectError, SendError, SendErrorKind};
-use crate::fanout::{Name, close_members};
+use crate::composite::{Branch, Branches, Encoded, Generated, Reserved};
+use crate::error::{ConnectError, RegistryError, SendError, SendErrorKind};
+use crate::fanout::{Name, close_members, unprovisioned};
 use crate::ledger::Ledger;
 use crate::life::SinkState;
 use crate::message::MessageType;
@@ -66,14 +66,28 @@ impl<B> Failover<B> {
         }
     }
 
+    /// With the members it was built with: for what asks for those in force itself.
     #[inline]
-    fn view<M>(&self) -> View<'_, M>
+    fn built<M>(&self) -> View<'_, M>
     where
         B: Branches<M>,
     {
         View {
             name: &self.name,
             branches: &self.branches,
+        }
+    }
+
+    /// With the members that messages went to.
+    #[inline]
+    fn view<M: MessageType>(&self) -> View<'_, M>
+    where
+        B: Branches<M>,
+    {
+        let built = self.built();
+        View {
+            branches: self.name.used(built.branches),
+            ..built
         }
     }
 }
@@ -89,19 +103,19 @@ fn is_healthy(state: &SinkState) -> bool {
 
 impl<M: MessageType, B: Branches<M>> MessageSink<M> for Failover<B> {
     fn send(&self, message: M) -> impl Future<Output = Result<Receipt, SendError<M>>> + Send {
-        self.view().send(message)
+        self.built().send(message)
     }
 
     fn try_send(&self, message: M) -> Result<Receipt, SendError<M>> {
-        self.view().try_send(message)
+        self.built().try_send(message)
     }
 
     fn send_now(&self, message: M) -> Result<Result<Receipt, SendError<M>>, M> {
-        self.view().send_now(message)
+        self.built().send_now(message)
     }
 
     fn ready(&self) -> impl Future<Output = ()> + Send {
-        self.view().ready()
+        self.built().ready()
     }
 
     fn settled(
@@ -117,7 +131,7 @@ impl<M: MessageType, B: Branches<M>> MessageSink<M> for Failover<B> {
     }
 
     fn connect(&self) -> impl Future<Output = Result<(), ConnectError>> + Send {
-        self.view::<M>().connect()
+        self.built::<M>().connect()
     }
 
     fn disconnect(&self) -> impl Future<Output = Result<(), ConnectError>> + Send {
@@ -134,6 +148,12 @@ impl<M: MessageType, B: Branches<M>> MessageSink<M> for Failover<B> {
 }
 
 impl<'a, M: MessageType> View<'a, M> {
+    /// With the members in force, for what needs them.
+    fn current(mut self) -> Result<Self, RegistryError> {
+        self.branches = self.name.members(self.branches)?;
+        Ok(self)
+    }
+
     /// The member that the next message goes to.
     fn chosen(self) -> Option<&'a dyn Branch<M>> {
         self.member(self.choose())
@@ -151,14 +171,10 @@ impl<'a, M: MessageType> View<'a, M> {
         (0..self.branches.count()).find(healthy).unwrap_or_default()
     }
 
-    /// The member for the next message of a caller, unless a layer has changed the composite since it was compiled.
+    /// The member for the next message of a caller.
     fn next(self) -> Result<&'a dyn Branch<M>, SendErrorKind> {
-        match self.name.moved() {
-            Some(error) => Err(SendErrorKind::Registry {
-                source: Arc::new(error),
-            }),
-            None => self.chosen().ok_or_else(|| self.empty()),
-        }
+        let this = self.current().map_err(unprovisioned)?;
+        this.chosen().ok_or_else(|| self.empty())
     }
 
     fn empty(self) -> SendErrorKind {
@@ -194,7 +210,7 @@ impl<'a, M: MessageType> View<'a, M> {
     }
 
     async fn ready(self) {
-        if let Some(branch) = self.chosen() {
+        if let Ok(branch) = self.next() {
             branch.ready_boxed().await;
         }
     }
@@ -226,14 +242,12 @@ impl<'a, M: MessageType> View<'a, M> {
     }
 
     async fn connect(self) -> Result<(), ConnectError> {
-        if let Some(source) = self.name.moved() {
-            return Err(ConnectError::Registry {
-                source: Arc::new(source),
-            });
-        }
+        let this = self.current().map_err(|source| ConnectError::Registry {
+            source: Arc::new(source),
+        })?;
         let mut last = Ok(());
-        for index in 0..self.branches.count() {
-            if let Some(branch) = self.member(index) {
+        for index in 0..this.branches.count() {
+            if let Some(branch) = this.member(index) {
                 last = branch.connect_boxed().await;
                 if last.is_ok() {
                     break;
@@ -262,13 +276,14 @@ impl<'a, M: MessageType> View<'a, M> {
     }
 
     fn reserve(self, encoded: &Encoded<'_, M>) -> Reserved {
-        if let Some(error) = self.name.moved() {
-            return Reserved::registry(error);
-        }
-        let index = self.choose();
+        let this = match self.current() {
+            Ok(this) => this,
+            Err(error) => return Reserved::registry(error),
+        };
+        let index = this.choose();
         // The choice may change before the commit: the room is where it was set aside.
-        encoded.remember(self.identity(), index);
-        match self.member(index) {
+        encoded.remember(this.identity(), index);
+        match this.member(index) {
             Some(branch) => branch.reserve(encoded),
             None => Reserved::Refused(self.empty()),
         }
@@ -313,7 +328,7 @@ impl<'a, M: MessageType> View<'a, M> {
 
 impl<M: MessageType, B: Branches<M>> Branch<M> for Failover<B> {
     fn reserve(&self, encoded: &Encoded<'_, M>) -> Reserved {
-        self.view().reserve(encoded)
+        self.built().reserve(encoded)
     }
 
     fn release(&self, encoded: &Encoded<'_, M>) {
@@ -338,6 +353,12 @@ impl<M: MessageType, B: Branches<M>> Branch<M> for Failover<B> {
 
     fn as_branch(&self) -> &dyn Branch<M> {
         self
+    }
+}
+
+impl<B> Generated for Failover<B> {
+    fn of_doubles(&mut self) {
+        self.name.of_doubles();
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::composite::{Branch, Branches, Encoded, Member, Reserved};
+use crate::composite::{Branch, Branches, Encoded, Generated, Member, Reserved};
 use crate::error::{ConnectError, RegistryError, SendError, SendErrorKind};
 use crate::ledger::Ledger;
 use crate::life::SinkState;
@@ -30,22 +30,50 @@ pub struct FanOut<B> {
 pub(crate) enum Name {
     /// Of a generated composite, with the registry that may have changed it since.
     Static(&'static str, &'static CompiledRegistry),
+    /// The same in a set with doubles, whose members stay what they are: what the registry names instead is no double.
+    Doubled(&'static str, &'static CompiledRegistry),
     Owned(Arc<str>),
 }
 
 impl Name {
     pub(crate) fn get(&self) -> Arc<str> {
         match self {
-            Self::Static(name, _) => Arc::from(*name),
+            Self::Static(name, _) | Self::Doubled(name, _) => Arc::from(*name),
             Self::Owned(name) => Arc::clone(name),
         }
     }
 
-    /// Why the composite may not be used: see [`CompiledRegistry::moved`].
-    pub(crate) fn moved(&self) -> Option<RegistryError> {
-        match self {
-            Self::Static(name, registry) => registry.moved(name),
+    /// The members in force: those that the composite was built with, or what the registry has made of it since. Reads the
+    /// registry, if nobody has yet.
+    pub(crate) fn members<'a, M: MessageType>(
+        &'a self,
+        built: &'a dyn Branches<M>,
+    ) -> Result<&'a dyn Branches<M>, RegistryError> {
+        let instead = match self {
+            Self::Static(name, registry) => registry.instead(name)?,
+            Self::Doubled(name, registry) => match registry.moved(name) {
+                Some(error) => return Err(error),
+                None => None,
+            },
             Self::Owned(_) => None,
+        };
+        Ok(instead.unwrap_or(built))
+    }
+
+    /// The same for what needs no link: without a registry, nothing was sent, and any members are idle.
+    pub(crate) fn used<'a, M: MessageType>(
+        &'a self,
+        built: &'a dyn Branches<M>,
+    ) -> &'a dyn Branches<M> {
+        match self {
+            Self::Static(_, registry) if registry.is_read() => self.members(built).unwrap_or(built),
+            _ => built,
+        }
+    }
+
+    pub(crate) fn of_doubles(&mut self) {
+        if let Self::Static(name, registry) = *self {
+            *self = Self::Doubled(name, registry);
         }
     }
 }
@@ -151,8 +179,9 @@ impl<B> FanOut<B> {
         self.counts.optional_dropped.load(Ordering::Relaxed)
     }
 
+    /// With the members it was built with: for what asks for those in force itself.
     #[inline]
-    fn view<M>(&self) -> View<'_, M>
+    fn built<M>(&self) -> View<'_, M>
     where
         B: Branches<M>,
     {
@@ -162,19 +191,32 @@ impl<B> FanOut<B> {
             counts: &self.counts,
         }
     }
+
+    /// With the members that messages went to.
+    #[inline]
+    fn view<M: MessageType>(&self) -> View<'_, M>
+    where
+        B: Branches<M>,
+    {
+        let built = self.built();
+        View {
+            branches: self.name.used(built.branches),
+            ..built
+        }
+    }
 }
 
 impl<M: MessageType, B: Branches<M>> MessageSink<M> for FanOut<B> {
     fn send(&self, message: M) -> impl Future<Output = Result<Receipt, SendError<M>>> + Send {
-        self.view().send(message)
+        self.built().send(message)
     }
 
     fn try_send(&self, message: M) -> Result<Receipt, SendError<M>> {
-        self.view().try_send(message)
+        self.built().try_send(message)
     }
 
     fn ready(&self) -> impl Future<Output = ()> + Send {
-        self.view().ready()
+        self.built().ready()
     }
 
     fn settled(
@@ -190,7 +232,7 @@ impl<M: MessageType, B: Branches<M>> MessageSink<M> for FanOut<B> {
     }
 
     fn connect(&self) -> impl Future<Output = Result<(), ConnectError>> + Send {
-        self.view::<M>().connect()
+        self.built::<M>().connect()
     }
 
     fn disconnect(&self) -> impl Future<Output = Result<(), ConnectError>> + Send {
@@ -215,13 +257,14 @@ impl<'a, M: MessageType> View<'a, M> {
         )
     }
 
+    /// With the members in force, for what needs them.
+    fn current(mut self) -> Result<Self, RegistryError> {
+        self.branches = self.name.members(self.branches)?;
+        Ok(self)
+    }
+
     /// Reserves in every required member, in order, then commits everywhere.
     fn offer(self, encoded: &Encoded<'_, M>) -> Try {
-        if let Some(error) = self.name.moved() {
-            return Try::Refused(SendErrorKind::Registry {
-                source: Arc::new(error),
-            });
-        }
         let mut outcome = None;
         self.branches
             .with(&mut |branches| outcome = Some(self.offer_to(branches, encoded)));
@@ -322,19 +365,23 @@ impl<'a, M: MessageType> View<'a, M> {
     async fn send(self, message: M) -> Result<Receipt, SendError<M>> {
         tokio::task::coop::consume_budget().await;
         let identity = self.identity();
+        let this = match self.current() {
+            Ok(this) => this,
+            Err(error) => return self.answer(Err(unprovisioned(error)), message),
+        };
         loop {
-            let outcome = self.offer(&Encoded::new(&message, Some(identity)));
+            let outcome = this.offer(&Encoded::new(&message, Some(identity)));
             match outcome {
                 Try::Accepted(receipt) => {
-                    let receipt = self.confirmed(receipt).await;
-                    return self.answer(receipt, message);
+                    let receipt = this.confirmed(receipt).await;
+                    return this.answer(receipt, message);
                 }
-                Try::Refused(kind) => return self.answer(Err(kind), message),
+                Try::Refused(kind) => return this.answer(Err(kind), message),
                 Try::Full(index) => {
-                    if let Some(branch) = self.branches.get(index)
+                    if let Some(branch) = this.branches.get(index)
                         && let Err(kind) = branch.room().await
                     {
-                        return self.answer(Err(kind), message);
+                        return this.answer(Err(kind), message);
                     }
                 }
             }
@@ -343,17 +390,23 @@ impl<'a, M: MessageType> View<'a, M> {
 
     fn try_send(self, message: M) -> Result<Receipt, SendError<M>> {
         let identity = self.identity();
-        let outcome = match self.offer(&Encoded::new(&message, Some(identity))) {
-            Try::Accepted(receipt) => Ok(receipt),
-            Try::Refused(kind) => Err(kind),
-            Try::Full(_) => Err(self.full()),
+        let outcome = match self.current() {
+            Ok(this) => match this.offer(&Encoded::new(&message, Some(identity))) {
+                Try::Accepted(receipt) => Ok(receipt),
+                Try::Refused(kind) => Err(kind),
+                Try::Full(_) => Err(self.full()),
+            },
+            Err(error) => Err(unprovisioned(error)),
         };
         self.answer(outcome, message)
     }
 
     async fn ready(self) {
-        for index in 0..self.branches.count() {
-            if let Some(branch) = self.branches.get(index)
+        let Ok(this) = self.current() else {
+            return;
+        };
+        for index in 0..this.branches.count() {
+            if let Some(branch) = this.branches.get(index)
                 && branch.is_required()
             {
                 branch.ready_boxed().await;
@@ -381,13 +434,11 @@ impl<'a, M: MessageType> View<'a, M> {
     }
 
     async fn connect(self) -> Result<(), ConnectError> {
-        if let Some(source) = self.name.moved() {
-            return Err(ConnectError::Registry {
-                source: Arc::new(source),
-            });
-        }
-        for index in 0..self.branches.count() {
-            if let Some(branch) = self.branches.get(index) {
+        let this = self.current().map_err(|source| ConnectError::Registry {
+            source: Arc::new(source),
+        })?;
+        for index in 0..this.branches.count() {
+            if let Some(branch) = this.branches.get(index) {
                 branch.connect_boxed().await?;
             }
         }
@@ -440,13 +491,14 @@ impl<'a, M: MessageType> View<'a, M> {
     }
 
     fn reserve(self, encoded: &Encoded<'_, M>) -> Reserved {
-        if let Some(error) = self.name.moved() {
-            return Reserved::registry(error);
-        }
+        let this = match self.current() {
+            Ok(this) => this,
+            Err(error) => return Reserved::registry(error),
+        };
         let mut outcome = Reserved::Room;
         // Members whose own policy dropped their copy: the others still get theirs.
         let mut dropped = 0;
-        self.branches.with(&mut |branches| {
+        this.branches.with(&mut |branches| {
             for (index, branch) in branches
                 .iter()
                 .enumerate()
@@ -538,6 +590,12 @@ impl<'a, M: MessageType> View<'a, M> {
     }
 }
 
+pub(crate) fn unprovisioned(error: RegistryError) -> SendErrorKind {
+    SendErrorKind::Registry {
+        source: Arc::new(error),
+    }
+}
+
 /// The required members that hold room for a copy: all but those of the indices in `dropped`.
 fn holding<'a, 'b, M>(
     branches: &'a [Member<'b, M>],
@@ -564,13 +622,14 @@ pub(crate) async fn close_members<M: MessageType>(
         service: name.get(),
         ledger,
         undelivered: Vec::new(),
+        last: None,
     };
     for index in 0..branches.count() {
         if let Some(branch) = branches.get(index) {
             let left = until.saturating_duration_since(tokio::time::Instant::now());
-            report
-                .undelivered
-                .extend(branch.close_boxed(left).await.undelivered);
+            let of_member = branch.close_boxed(left).await;
+            report.undelivered.extend(of_member.undelivered);
+            report.last = report.last.or(of_member.last);
         }
     }
     report
@@ -606,7 +665,7 @@ fn rank(state: &SinkState) -> u8 {
 
 impl<M: MessageType, B: Branches<M>> Branch<M> for FanOut<B> {
     fn reserve(&self, encoded: &Encoded<'_, M>) -> Reserved {
-        self.view().reserve(encoded)
+        self.built().reserve(encoded)
     }
 
     fn release(&self, encoded: &Encoded<'_, M>) {
@@ -631,6 +690,12 @@ impl<M: MessageType, B: Branches<M>> Branch<M> for FanOut<B> {
 
     fn as_branch(&self) -> &dyn Branch<M> {
         self
+    }
+}
+
+impl<B> Generated for FanOut<B> {
+    fn of_doubles(&mut self) {
+        self.name.of_doubles();
     }
 }
 

@@ -56,7 +56,7 @@ macro_rules! sinks {
 /// | attribute | meaning |
 /// |---|---|
 /// | `serde` | implements `Serialize` and `Deserialize` too; `#[serde(…)]` attributes are honoured |
-/// | `accepts = ["0x…"]` | fingerprints of older shapes that this one can still decode |
+/// | `accepts = ["0x…"]` | fingerprints of older shapes that this one can still decode: added `Option` fields under `json`; under `postcard`, which writes no names, only renamed fields and variants added at the end |
 /// | `crate = "path"` | where the runtime is, if another crate exports it; a runtime renamed in `Cargo.toml` is found without |
 ///
 /// "could not find `sink_runtime`" at the derive means that it did not find the runtime: say `#[message(crate = "path")]`.

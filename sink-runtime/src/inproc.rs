@@ -587,6 +587,7 @@ impl<M: Send + 'static> Inproc<M> {
                 service: self.service(),
                 sequence,
                 waited: self.config.send_timeout.unwrap_or_default(),
+                last: None,
             }),
         }
     }

@@ -163,6 +163,7 @@ impl<M: MessageType> Leaf<M> {
                 service: link.service(),
                 sequence,
                 waited: link.config.send_timeout.unwrap_or_default(),
+                last: link.last_words(),
             }),
             Err(Ended::NoRuntime) => Err(Lost::Unknown {
                 service: link.service(),
@@ -206,6 +207,7 @@ impl<M: MessageType> Leaf<M> {
                 service: link.service(),
                 sequence: upto,
                 waited: link.config.send_timeout.unwrap_or_default(),
+                last: link.last_words(),
             }),
             Err(Ended::NoRuntime) => Err(lost),
         }
@@ -372,6 +374,7 @@ impl<M: MessageType> Leaf<M> {
         // Nothing of it stays for a later connection: half a goodbye would end that.
         crate::driver::hang_up(&mut core);
         core.disconnecting = None;
+        let last = core.life.last_error().cloned();
         core.life.rest();
         core.wake_waits(&mut wakers);
         link.publish(&core);
@@ -396,6 +399,7 @@ impl<M: MessageType> Leaf<M> {
             service: link.service(),
             ledger: link.ledger(),
             undelivered,
+            last,
         })
     }
 

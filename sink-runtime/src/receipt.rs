@@ -158,6 +158,8 @@ pub enum Lost {
         sequence: u64,
         /// How long was waited.
         waited: std::time::Duration,
+        /// What the last connection attempt's error says, where none has succeeded since.
+        last: Option<std::sync::Arc<str>>,
     },
 }
 
@@ -185,10 +187,17 @@ impl fmt::Display for Lost {
                 service,
                 sequence,
                 waited,
-            } => write!(
-                f,
-                "`{service}`: message {sequence} was not confirmed within {waited:?}"
-            ),
+                last,
+            } => {
+                write!(
+                    f,
+                    "`{service}`: message {sequence} was not confirmed within {waited:?}"
+                )?;
+                match last {
+                    Some(error) => write!(f, "; last attempt: {error}"),
+                    None => Ok(()),
+                }
+            }
         }
     }
 }

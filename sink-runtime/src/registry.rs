@@ -14,7 +14,7 @@ use sink_schema::{
 use crate::carried::Carried;
 use crate::carrier::{Carrier, CarrierDial};
 use crate::clock::{SplitMix, Surroundings, TokioClock};
-use crate::composite::Members;
+use crate::composite::{Branches, Members};
 use crate::dynamic::DynSink;
 use crate::error::RegistryError;
 use crate::factory::SinkFactory;
@@ -35,6 +35,10 @@ use crate::source::{Role as SourceRole, Source, SourceSettings};
 use crate::transport::Target;
 use crate::transport::foreign::ForeignDial;
 
+mod agreement;
+
+use agreement::{Agreement, Lowered, Moved};
+
 /// Names the registry that replaces the compiled-in one.
 pub const REGISTRY_VARIABLE: &str = "SINKS_REGISTRY";
 /// Names the profile whose overlay is laid over the registry.
@@ -48,7 +52,14 @@ pub struct CompiledRegistry {
     carriers: &'static [&'static Carrier],
     /// The overlay that the program was built with, in force unless another is asked for.
     profile: Option<&'static str>,
-    live: OnceLock<Result<Arc<ServiceRegistry>, RegistryError>>,
+    live: OnceLock<Result<Live, RegistryError>>,
+}
+
+/// The registry in force, as far as it is sound.
+struct Live {
+    registry: Arc<ServiceRegistry>,
+    /// Why none of it may be used: mistakes in it, a guarantee of a compiled type that it lowers.
+    refused: Vec<RegistryError>,
 }
 
 impl CompiledRegistry {
@@ -85,20 +96,27 @@ impl CompiledRegistry {
         self.live().map(|_| ())
     }
 
-    /// Reads the layers and compares them with what the program expects.
+    /// Reads the layers and compares them with what the program was built for.
     ///
     /// # Errors
-    /// The first service that is missing or carries another message type, or composite that the program was built with otherwise.
+    /// Everything at once that keeps an accessor from its service: see `Sinks::check`.
     pub fn check(&'static self, expected: &[Expect]) -> Result<(), RegistryError> {
-        let live = self.live()?;
-        for expect in expected {
-            for service in expect.services {
-                live.expect(service, expect.message)?;
-            }
+        let live = self.read().as_ref().map_err(RegistryError::clone)?;
+        self.judge(live, expected)
+    }
+
+    fn judge(&self, live: &Live, expected: &[Expect]) -> Result<(), RegistryError> {
+        let compiled = self.compiled()?;
+        let agreement = Agreement {
+            compiled: &compiled,
+            live: &live.registry,
+        };
+        let mut all = live.refused.clone();
+        all.extend(agreement.differences(expected));
+        match RegistryError::of_all(&live.registry.origin, all) {
+            Some(error) => Err(error),
+            None => Ok(()),
         }
-        live.moved
-            .first()
-            .map_or(Ok(()), |(_, error)| Err(error.clone()))
     }
 
     /// A sink for a name known only at run time; shares the link of the generated accessor of that name.
@@ -126,7 +144,7 @@ impl CompiledRegistry {
     /// Closes every sink that was used, each with its share of `deadline`; parents have no buffers of their own.
     pub async fn close_all(&'static self, deadline: Duration) -> Vec<DrainReport> {
         match self.live.get() {
-            Some(Ok(live)) => live.close_all(deadline).await,
+            Some(Ok(live)) => live.registry.close_all(deadline).await,
             _ => Vec::new(),
         }
     }
@@ -145,58 +163,98 @@ impl CompiledRegistry {
         self.live()?.source_settings::<M>(name)
     }
 
-    /// Why the generated composite of this name may not be used: its type holds the members it was built with, and the
-    /// registry in force gives it others. A registry that cannot be read is for the members to tell.
+    /// What the registry in force makes of the generated composite of this name, if not what its type holds (PROMISES 9.4).
+    /// A registry that cannot be read is for the members to tell.
+    pub(crate) fn instead<M: MessageType>(
+        &'static self,
+        composite: &str,
+    ) -> Result<Option<&'static dyn Branches<M>>, RegistryError> {
+        match self.moved_to(composite) {
+            Some((moved, registry)) => moved.members::<M>(registry).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Why a composite of this name that has doubles for members may not be used: the registry in force gives it others.
     pub(crate) fn moved(&'static self, composite: &str) -> Option<RegistryError> {
-        let live = match self.live.get() {
-            Some(live) => live.as_ref().ok()?,
-            None => &self.live().ok()?,
-        };
-        let mut moved = live.moved.iter();
-        moved
-            .find(|(name, _)| name == composite)
-            .map(|(_, error)| error.clone())
+        let (moved, _) = self.moved_to(composite)?;
+        Some(moved.error.clone())
+    }
+
+    fn moved_to(
+        &'static self,
+        composite: &str,
+    ) -> Option<(&'static Moved, &'static Arc<ServiceRegistry>)> {
+        let live = self.read().as_ref().ok()?;
+        let mut moved = live.registry.moved.iter();
+        let moved = moved.find(|moved| moved.name == composite)?;
+        live.refused.is_empty().then_some((moved, &live.registry))
+    }
+
+    pub(crate) fn is_read(&self) -> bool {
+        self.live.get().is_some()
     }
 
     pub(crate) fn live(&'static self) -> Result<Arc<ServiceRegistry>, RegistryError> {
-        self.live.get_or_init(|| self.load().map(Arc::new)).clone()
+        let live = self.read().as_ref().map_err(RegistryError::clone)?;
+        match RegistryError::of_all(&live.registry.origin, live.refused.clone()) {
+            Some(error) => Err(error),
+            None => Ok(Arc::clone(&live.registry)),
+        }
     }
 
-    fn load(&self) -> Result<ServiceRegistry, RegistryError> {
-        let mut live = self.load_live()?;
+    fn read(&self) -> &Result<Live, RegistryError> {
+        self.live.get_or_init(|| {
+            let (base, overlay) = self.sources()?;
+            self.resolve(&base, overlay.as_ref(), &environment()?)
+        })
+    }
+
+    /// Lays the layers over each other and holds the outcome against the program's own types.
+    fn resolve(
+        &self,
+        base: &SourceFile,
+        overlay: Option<&SourceFile>,
+        environment: &[(String, String)],
+    ) -> Result<Live, RegistryError> {
+        let layers = Layers {
+            base,
+            overlay,
+            environment,
+            capabilities: with_carriers(built_in(), self.carriers),
+        };
+        let (mut registry, invalid) = ServiceRegistry::judged(&layers, self.carriers);
+        let compiled = self.compiled()?;
+        let agreement = Agreement {
+            compiled: &compiled,
+            live: &registry,
+        };
+        let mut refused = Vec::from_iter(invalid);
         // The guarantee is in the compiled types: what runs may be more, never less (PROMISES 6.2).
+        refused.extend(agreement.lowered(&Lowered::by(&layers)));
+        registry.moved = agreement.moved();
+        Ok(Live {
+            registry: Arc::new(registry),
+            refused,
+        })
+    }
+
+    /// What the program was built with.
+    fn compiled(&self) -> Result<Plan, RegistryError> {
         let (base, overlay) = self.layers(self.profile)?;
         let (compiled, _) = sink_schema::load(&Layers {
             overlay: overlay.as_ref(),
             capabilities: with_carriers(sink_schema::Capabilities::build(), self.carriers),
             ..Layers::of(&base)
         });
-        for service in compiled
-            .services
-            .iter()
-            .filter(|service| service.at_least_once())
-        {
-            if let Some(found) = live.plan.find(&service.name)
-                && !found.at_least_once()
-            {
-                return Err(RegistryError::Unsupported {
-                    service: Arc::from(service.name.as_str()),
-                    text: Arc::from(format!(
-                        "the program was built with at-least-once delivery ({}:{}), and {}:{} or the environment lowers it; set delivery = \"at_least_once\"",
-                        service.location.path,
-                        service.location.line,
-                        found.location.path,
-                        found.location.line
-                    )),
-                });
-            }
-        }
-        live.moved = moved(&compiled, &live.plan);
-        Ok(live)
+        Ok(compiled)
     }
 
-    fn load_live(&self) -> Result<ServiceRegistry, RegistryError> {
+    /// The registry in force and the overlay of its profile: a file that is named, one beside the executable, or what is
+    /// compiled in.
+    fn sources(&self) -> Result<(SourceFile, Option<SourceFile>), RegistryError> {
         let profile = variable(PROFILE_VARIABLE)?;
+        let profile = profile.as_deref();
         match variable(REGISTRY_VARIABLE)? {
             Some(named) if named.contains("://") => Err(RegistryError::Unsupported {
                 service: Arc::from(REGISTRY_VARIABLE),
@@ -204,19 +262,12 @@ impl CompiledRegistry {
                     "{named}: control planes are not built into this version, name a services.toml"
                 )),
             }),
-            Some(named) => {
-                ServiceRegistry::read(Path::new(&named), profile.as_deref(), self.carriers)
-            }
+            Some(named) => read_files(Path::new(&named), profile),
             None => match beside_executable() {
-                Some(path) => ServiceRegistry::read(&path, profile.as_deref(), self.carriers),
-                None => self.load_compiled(profile.as_deref()),
+                Some(path) => read_files(&path, profile),
+                None => self.layers(profile.or(self.profile)),
             },
         }
-    }
-
-    fn load_compiled(&self, profile: Option<&str>) -> Result<ServiceRegistry, RegistryError> {
-        let (base, overlay) = self.layers(profile.or(self.profile))?;
-        ServiceRegistry::resolve(&base, overlay.as_ref(), self.carriers)
     }
 
     /// The compiled-in base and the overlay of a profile.
@@ -299,8 +350,8 @@ pub struct ServiceRegistry {
     plan: Plan,
     surroundings: Surroundings,
     leaves: Mutex<HashMap<String, Made>>,
-    /// Composites that the program was built with otherwise: by name they are served, their accessors refuse.
-    moved: Vec<(String, RegistryError)>,
+    /// Composites that the program was built with otherwise.
+    moved: Vec<Moved>,
 }
 
 /// A link that exists, behind the handle that keeps it.
@@ -329,6 +380,20 @@ impl<M: MessageType> AnyLeaf for Carried<M> {
     }
 }
 
+/// The variables that may be the topmost layer.
+fn environment() -> Result<Vec<(String, String)>, RegistryError> {
+    std::env::vars_os()
+        .filter(|(key, _)| key.as_encoded_bytes().starts_with(b"SINKS__"))
+        .map(|(key, value)| {
+            let name = key.to_string_lossy().into_owned();
+            Ok((
+                key.into_string().map_err(|_| not_text(&name))?,
+                value.into_string().map_err(|_| not_text(&name))?,
+            ))
+        })
+        .collect()
+}
+
 /// An environment variable; one that is empty is none.
 fn variable(name: &str) -> Result<Option<String>, RegistryError> {
     match std::env::var(name) {
@@ -352,7 +417,8 @@ impl ServiceRegistry {
     /// If it cannot be read or has mistakes.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, RegistryError> {
         let profile = variable(PROFILE_VARIABLE)?;
-        Self::read(path.as_ref(), profile.as_deref(), &[])
+        let (base, overlay) = read_files(path.as_ref(), profile.as_deref())?;
+        Self::resolve(&base, overlay.as_ref())
     }
 
     /// Takes a registry from a string; the environment is laid over it.
@@ -364,73 +430,47 @@ impl ServiceRegistry {
             path: "services.toml".to_owned(),
             text: text.to_owned(),
         };
-        Self::resolve(&base, None, &[])
+        Self::resolve(&base, None)
     }
 
-    fn read(
-        path: &Path,
-        profile: Option<&str>,
-        carriers: &'static [&'static Carrier],
-    ) -> Result<Self, RegistryError> {
-        let base = read_file(path)?;
-        let overlay = match profile {
-            None => None,
-            Some(profile) => {
-                let stem = path
-                    .file_stem()
-                    .map_or_else(|| "services".into(), |stem| stem.to_string_lossy());
-                Some(read_file(
-                    &path.with_file_name(format!("{stem}.{profile}.toml")),
-                )?)
-            }
-        };
-        Self::resolve(&base, overlay.as_ref(), carriers)
-    }
-
-    fn resolve(
-        base: &SourceFile,
-        overlay: Option<&SourceFile>,
-        carriers: &'static [&'static Carrier],
-    ) -> Result<Self, RegistryError> {
-        let environment = std::env::vars_os()
-            .filter(|(key, _)| key.as_encoded_bytes().starts_with(b"SINKS__"))
-            .map(|(key, value)| {
-                let name = key.to_string_lossy().into_owned();
-                Ok((
-                    key.into_string().map_err(|_| not_text(&name))?,
-                    value.into_string().map_err(|_| not_text(&name))?,
-                ))
-            })
-            .collect::<Result<Vec<(String, String)>, RegistryError>>()?;
-        let capabilities = with_carriers(built_in(), carriers);
+    fn resolve(base: &SourceFile, overlay: Option<&SourceFile>) -> Result<Self, RegistryError> {
         let layers = Layers {
             base,
             overlay,
-            environment: &environment,
-            capabilities,
+            environment: &environment()?,
+            capabilities: built_in(),
         };
-        let (plan, diagnostics) = sink_schema::load(&layers);
-        let origin: Arc<str> = Arc::from(base.path.as_str());
-        if diagnostics.has_errors() {
-            let count = diagnostics.errors().count();
-            return Err(RegistryError::Invalid {
-                registry: origin,
-                count,
-                text: Arc::from(diagnostics.render(Format::Human, Color::Never)),
-            });
+        match Self::judged(&layers, &[]) {
+            (_, Some(invalid)) => Err(invalid),
+            (registry, None) => Ok(registry),
         }
+    }
+
+    /// The sound services, and what is wrong with the others.
+    fn judged(
+        layers: &Layers<'_>,
+        carriers: &'static [&'static Carrier],
+    ) -> (Self, Option<RegistryError>) {
+        let (plan, diagnostics) = sink_schema::load(layers);
+        let origin: Arc<str> = Arc::from(layers.base.path.as_str());
+        let invalid = diagnostics.has_errors().then(|| RegistryError::Invalid {
+            registry: Arc::clone(&origin),
+            count: diagnostics.errors().count(),
+            text: Arc::from(diagnostics.render(Format::Human, Color::Never)),
+        });
         let surroundings = Surroundings {
             clock: Arc::new(TokioClock),
             chance: Arc::new(SplitMix::from_system()),
             dial: Arc::new(CarrierDial::new(carriers)),
         };
-        Ok(Self {
+        let registry = Self {
             origin,
             plan,
             surroundings,
             leaves: Mutex::default(),
             moved: Vec::new(),
-        })
+        };
+        (registry, invalid)
     }
 
     /// The same registry with other surroundings: a simulated clock, network and dice.
@@ -459,12 +499,11 @@ impl ServiceRegistry {
     }
 
     /// Whether a service exists and carries this message type.
-    fn expect(&self, name: &str, message: &'static str) -> Result<&ServicePlan, RegistryError> {
+    fn expect(&self, name: &str, message: &str) -> Result<&ServicePlan, RegistryError> {
         let service = self.find(name)?;
         let registered = service.message().unwrap_or("sink_runtime::Message");
         // The registry names a path, the program a type: the path's last segment is the type's name.
-        let last = registered.rsplit("::").next().unwrap_or(registered);
-        if last.trim() == message {
+        if agreement::last_segment(registered) == message {
             return Ok(service);
         }
         Err(RegistryError::MessageMismatch {
@@ -498,12 +537,7 @@ impl ServiceRegistry {
         service: &ServicePlan,
         plan: &CompositePlan,
     ) -> Result<DynSink<M>, RegistryError> {
-        // The validator has refused cycles, so this ends.
-        let mut members = Vec::with_capacity(plan.targets.len());
-        for target in &plan.targets {
-            members.push((self.sink::<M>(target)?, plan.optional.contains(target)));
-        }
-        let members = Members::new(members);
+        let members = self.members(plan)?;
         let name: Arc<str> = Arc::from(service.name.as_str());
         match plan.pattern {
             Pattern::FanOut => Ok(DynSink::branch(
@@ -519,6 +553,18 @@ impl ServiceRegistry {
                 text: Arc::from("this pattern is not built into this version"),
             }),
         }
+    }
+
+    fn members<M: MessageType>(
+        self: &Arc<Self>,
+        plan: &CompositePlan,
+    ) -> Result<Members<M>, RegistryError> {
+        // The validator has refused cycles, so this ends.
+        let mut members = Vec::with_capacity(plan.targets.len());
+        for target in &plan.targets {
+            members.push((self.sink::<M>(target)?, plan.optional.contains(target)));
+        }
+        Ok(Members::new(members))
     }
 
     /// A source for a leaf by name.
@@ -761,69 +807,6 @@ fn level(level: sink_schema::Level) -> Level {
     }
 }
 
-/// Every composite that the registry in force makes of other members, or in another pattern, than its compiled type has.
-fn moved(compiled: &Plan, live: &Plan) -> Vec<(String, RegistryError)> {
-    let known = compiled.services.iter().filter(|service| !service.runtime);
-    known
-        .filter_map(|service| {
-            let Kind::Composite(built) = &service.kind else {
-                return None;
-            };
-            let found = live.find(&service.name)?;
-            let now = match &found.kind {
-                Kind::Leaf(_) => "a leaf".to_owned(),
-                Kind::Composite(now) if same_shape(built, now) => return None,
-                Kind::Composite(now) => shape(now),
-            };
-            let name = &service.name;
-            let text = format!(
-                "the program was built with {} ({}:{}), and {}:{} or a layer over it makes it {now}, which the accessor cannot \
-                 follow; build again with this registry, or use `Sinks::dynamic(\"{name}\")`",
-                shape(built),
-                service.location.path,
-                service.location.line,
-                found.location.path,
-                found.location.line
-            );
-            let error = RegistryError::Unsupported {
-                service: Arc::from(name.as_str()),
-                text: Arc::from(text),
-            };
-            Some((name.clone(), error))
-        })
-        .collect()
-}
-
-/// Whether two composites have one type: what is optional is part of it, in whatever order it is written.
-fn same_shape(left: &CompositePlan, right: &CompositePlan) -> bool {
-    let optional = |plan: &CompositePlan| {
-        let mut names = plan.optional.clone();
-        names.sort();
-        names
-    };
-    left.pattern == right.pattern
-        && left.targets == right.targets
-        && optional(left) == optional(right)
-}
-
-/// `a fanout of relay, audit (optional)`.
-fn shape(plan: &CompositePlan) -> String {
-    let pattern = match plan.pattern {
-        Pattern::FanOut => "fanout",
-        Pattern::Failover => "failover",
-        Pattern::RoundRobin => "round_robin",
-        Pattern::Partition => "partition",
-    };
-    let members = plan.targets.iter().map(|target| {
-        if plan.optional.contains(target) {
-            format!("{target} (optional)")
-        } else {
-            target.clone()
-        }
-    });
-    format!("a {pattern} of {}", members.collect::<Vec<_>>().join(", "))
-}
-
 fn with_carriers(
     capabilities: sink_schema::Capabilities,
     carriers: &[&Carrier],
@@ -854,6 +837,22 @@ fn built_in() -> sink_schema::Capabilities {
         }
     }
     capabilities
+}
+
+/// A registry and the overlay of a profile beside it.
+fn read_files(
+    path: &Path,
+    profile: Option<&str>,
+) -> Result<(SourceFile, Option<SourceFile>), RegistryError> {
+    let base = read_file(path)?;
+    let Some(profile) = profile else {
+        return Ok((base, None));
+    };
+    let stem = path
+        .file_stem()
+        .map_or_else(|| "services".into(), |stem| stem.to_string_lossy());
+    let overlay = read_file(&path.with_file_name(format!("{stem}.{profile}.toml")))?;
+    Ok((base, Some(overlay)))
 }
 
 fn read_file(path: &Path) -> Result<SourceFile, RegistryError> {
@@ -908,8 +907,9 @@ mod tests {
     ];
 
     fn endpoint(registry: &CompiledRegistry, asked: Option<&str>) -> String {
-        let live = registry.load_compiled(asked).unwrap();
-        let orders = live.plan.find("orders").unwrap();
+        let (base, overlay) = registry.layers(asked.or(registry.profile)).unwrap();
+        let live = registry.resolve(&base, overlay.as_ref(), &[]).unwrap();
+        let orders = live.registry.plan.find("orders").unwrap();
         orders.leaf().unwrap().endpoint.to_string()
     }
 
@@ -923,36 +923,78 @@ mod tests {
         assert_eq!(endpoint(&staged, Some("production")), "inproc://production");
     }
 
-    const PAIR: &str = "[services.a]\ntype = \"direct\"\nendpoint = \"inproc://moved-a\"\n\
+    const LEAVES: &str = "[services.a]\ntype = \"direct\"\nendpoint = \"inproc://moved-a\"\n\
         [services.b]\ntype = \"direct\"\nendpoint = \"inproc://moved-b\"\n\
-        [services.both]\ntype = \"composite\"\npattern = \"fanout\"\ntargets = [\"a\", \"b\"]\n\
-        [services.spare]\ntype = \"composite\"\npattern = \"failover\"\ntargets = [\"a\", \"b\"]\n";
-    static CHANGED: &[(&str, &str, &str)] = &[(
-        "one",
-        "services.one.toml",
-        "[services.both]\ntargets = [\"b\", \"a\"]\n[services.spare]\npattern = \"fanout\"\n",
-    )];
-    // Loaded by hand below, with a profile that only the layer at run time has.
-    static MOVED: CompiledRegistry = CompiledRegistry::new("services.toml", PAIR, CHANGED, &[]);
+        [services.c]\ntype = \"direct\"\nendpoint = \"inproc://moved-c\"\n";
+    const BUILT: &str = "[services.both]\ntype = \"composite\"\npattern = \"fanout\"\ntargets = [\"a\", \"b\"]\n\
+        [services.spare]\ntype = \"composite\"\npattern = \"failover\"\ntargets = [\"a\", \"b\"]\n\
+        [services.lone]\ntype = \"composite\"\npattern = \"fanout\"\ntargets = [\"a\"]\n";
+    const LIVE: &str = "[services.both]\ntype = \"composite\"\npattern = \"fanout\"\ntargets = [\"b\", \"c\"]\n\
+        [services.spare]\ntype = \"composite\"\npattern = \"fanout\"\ntargets = [\"a\", \"b\"]\n\
+        [services.lone]\ntype = \"direct\"\nendpoint = \"inproc://moved-lone\"\n";
+
+    /// A program that was built with [`BUILT`] and runs with [`LIVE`].
+    fn moved() -> &'static CompiledRegistry {
+        let text = Box::leak(format!("{LEAVES}{BUILT}").into_boxed_str());
+        let program = Box::leak(Box::new(CompiledRegistry::new(
+            "services.toml",
+            text,
+            &[],
+            &[],
+        )));
+        let base = SourceFile::new("live.toml", format!("{LEAVES}{LIVE}"));
+        let live = program.resolve(&base, None, &[]).unwrap();
+        assert!(program.live.set(Ok(live)).is_ok());
+        program
+    }
 
     #[tokio::test]
-    async fn a_composite_that_a_layer_changes_is_refused_by_its_accessor_and_served_by_name() {
-        use crate::composite::Branch;
+    async fn the_accessor_of_a_composite_goes_where_the_registry_in_force_says() {
+        use crate::{Message, MessageSink};
+
+        let program = moved();
+        assert!(program.check(&[]).is_ok(), "nothing of it needs repair");
+        let mut sources: Vec<Source<Message>> = ["a", "b", "c", "lone"]
+            .iter()
+            .map(|name| program.source(name).unwrap())
+            .collect();
+        let sink = |name| program.dynamic::<Message>(name).unwrap();
+        let both = FanOut::compiled("both", program, (sink("a"), sink("b")));
+        let spare = Failover::compiled("spare", program, (sink("a"), sink("b")));
+        let lone = FanOut::compiled("lone", program, (sink("a"),));
+        let message = |number| Message::new(vec![number]);
+        both.send(message(1)).await.unwrap();
+        both.try_send(message(2)).unwrap();
+        spare.send(message(3)).await.unwrap();
+        spare.try_send(message(4)).unwrap();
+        lone.send(message(5)).await.unwrap();
+        assert_eq!(both.ledger().done, 2);
+        let nested = FanOut::new((both, sink("a"), spare));
+        nested.try_send(message(6)).unwrap();
+        for (source, expected) in
+            sources
+                .iter_mut()
+                .zip([&[3, 4, 6, 6][..], &[1, 2, 3, 4, 6, 6], &[1, 2, 6], &[5]])
+        {
+            for expected in expected {
+                let got = source.recv().await.unwrap().unwrap();
+                assert_eq!(got.payload().as_ref(), [*expected]);
+            }
+        }
+        let report = MessageSink::<Message>::close(&nested, Duration::from_secs(5)).await;
+        assert!(report.is_clean(), "{report}");
+        assert_eq!(sink("c").state().name(), "closed");
+    }
+
+    #[tokio::test]
+    async fn a_composite_of_doubles_is_refused_where_the_registry_in_force_has_others() {
+        use crate::composite::Generated;
         use crate::{ConnectError, Message, MessageSink, SendErrorKind};
 
-        let (base, _) = MOVED.layers(None).unwrap();
-        let (built, _) = sink_schema::load(&Layers::of(&base));
-        let mut live = MOVED.load_compiled(Some("one")).unwrap();
-        live.moved = moved(&built, &live.plan);
-        let live = Arc::new(live);
-        assert!(MOVED.live.set(Ok(Arc::clone(&live))).is_ok());
-
-        let members = || {
-            let sink = |name| live.sink::<Message>(name).unwrap();
-            (sink("a"), sink("b"))
-        };
-        let both = FanOut::compiled("both", &MOVED, members());
-        let spare = Failover::compiled("spare", &MOVED, members());
+        let program = moved();
+        let sink = |name| program.dynamic::<Message>(name).unwrap();
+        let mut both = FanOut::compiled("both", program, (sink("a"), sink("b")));
+        both.of_doubles();
         let refused = |error: &SendErrorKind| match error {
             SendErrorKind::Registry { source } => source.to_string(),
             other => panic!("{other}"),
@@ -961,21 +1003,28 @@ mod tests {
         let said = refused(both.send(message()).await.unwrap_err().kind());
         assert_eq!(
             said,
-            "`both`: the program was built with a fanout of a, b (services.toml:7), and services.toml:7 or a layer over it \
-             makes it a fanout of b, a, which the accessor cannot follow; build again with this registry, or use \
-             `Sinks::dynamic(\"both\")`"
+            "`both`: the program was built with a fanout of a, b (services.toml:10), and live.toml:10 or a layer over it makes \
+             it a fanout of b, c, which a `SinkSet` with doubles cannot follow; build again with this registry"
         );
         assert_eq!(refused(both.try_send(message()).unwrap_err().kind()), said);
         let connect = MessageSink::<Message>::connect(&both).await;
         assert!(matches!(connect, Err(ConnectError::Registry { .. })));
-        let said = refused(spare.send(message()).await.unwrap_err().kind());
-        assert!(said.contains("a failover of a, b") && said.contains("a fanout of a, b"));
-        refused(spare.try_send(message()).unwrap_err().kind());
-        let nested = FanOut::new((both, MOVED.dynamic::<Message>("a").unwrap()));
+        let nested = FanOut::new((both, sink("a")));
         refused(nested.try_send(message()).unwrap_err().kind());
-        let _: &dyn Branch<Message> = &spare;
+        assert_eq!(sink("a").ledger().unwrap().attempted, 0);
+    }
 
-        assert!(MOVED.check(&[]).is_err(), "what is checked at the start");
-        assert!(MOVED.init().is_ok() && MOVED.dynamic::<Message>("both").is_ok());
+    #[tokio::test]
+    async fn a_composite_that_sent_nothing_reads_no_registry() {
+        use crate::{Message, MessageSink};
+
+        static UNREAD: CompiledRegistry = CompiledRegistry::new("services.toml", "", &[], &[]);
+        let member = DynSink::new(crate::testing::Recording::<Message>::new());
+        let both = FanOut::compiled("both", &UNREAD, (member,));
+        let _ = MessageSink::<Message>::state(&both);
+        MessageSink::<Message>::flush(&both).await.unwrap();
+        MessageSink::<Message>::disconnect(&both).await.unwrap();
+        MessageSink::<Message>::close(&both, Duration::from_secs(1)).await;
+        assert!(!UNREAD.is_read());
     }
 }

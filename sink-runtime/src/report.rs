@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::codec::Codec;
-use crate::error::{DecodeError, SendError, SendErrorKind};
+use crate::error::{ConnectError, DecodeError, SendError, SendErrorKind};
 use crate::frame;
 use crate::ledger::Ledger;
 use crate::message::{MessageType, Metadata, Payload};
@@ -116,6 +116,8 @@ pub struct DrainReport {
     pub ledger: Ledger,
     /// What was accepted and not delivered by the deadline, oldest first.
     pub undelivered: Vec<UndeliveredMessage>,
+    /// The last connection attempt's error, where none has succeeded since.
+    pub last: Option<Arc<ConnectError>>,
 }
 
 impl DrainReport {
@@ -135,7 +137,11 @@ impl fmt::Display for DrainReport {
             self.ledger.done,
             self.undelivered.len(),
             self.ledger.unknown
-        )
+        )?;
+        match &self.last {
+            Some(error) => write!(f, "; last attempt: {}", crate::error::chain(&**error)),
+            None => Ok(()),
+        }
     }
 }
 

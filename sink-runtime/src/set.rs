@@ -5,6 +5,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use crate::composite::Generated;
 use crate::dynamic::DynSink;
 use crate::service::Service;
 use crate::sink::MessageSink;
@@ -14,6 +15,8 @@ use crate::{Direct, Lazy, Relay};
 pub struct Set {
     places: Box<[OnceLock<Made>]>,
     others: Others,
+    /// Whether a leaf is not what the registry says.
+    doubles: bool,
 }
 
 /// An `Arc` of a sink; which sink, the number of its place says.
@@ -33,10 +36,12 @@ impl Set {
         Self {
             places: (0..services).map(|_| OnceLock::new()).collect(),
             others: Others::Real,
+            doubles: false,
         }
     }
 
     fn with<S: Send + Sync + 'static>(mut self, place: usize, sink: S) -> Self {
+        self.doubles = true;
         if let Some(place) = self.places.get_mut(place) {
             *place = OnceLock::from(Box::new(Arc::new(sink)) as Made);
         }
@@ -53,22 +58,33 @@ impl Set {
             Others::Real => real,
             Others::Recording => recording,
         };
-        self.composite(place, make)
+        self.made(place, make)
     }
 
     /// Lets leaves that nothing is put in the place of keep their messages in memory.
     #[must_use = "the set is changed in what is returned"]
     pub fn others_recording(mut self) -> Self {
         self.others = Others::Recording;
+        self.doubles = true;
         self
     }
 
     /// The composite at a place, made if there is none yet.
-    pub fn composite<S: Send + Sync + 'static>(
+    pub fn composite<S: Generated + Send + Sync + 'static>(
         &self,
         place: usize,
         make: impl FnOnce() -> S,
     ) -> &Arc<S> {
+        self.made(place, || {
+            let mut composite = make();
+            if self.doubles {
+                composite.of_doubles();
+            }
+            composite
+        })
+    }
+
+    fn made<S: Send + Sync + 'static>(&self, place: usize, make: impl FnOnce() -> S) -> &Arc<S> {
         let made = self.places[place].get_or_init(|| Box::new(Arc::new(make())));
         made.downcast_ref()
             .expect("generated code gives each place one type")

@@ -22,6 +22,7 @@ use crate::transport::{BoxFuture, Endpoint};
 mod inbox;
 mod listen;
 mod settings;
+mod shapes;
 mod stream;
 mod subscribe;
 mod track;

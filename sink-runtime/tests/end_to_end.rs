@@ -186,3 +186,55 @@ async fn a_receipt_settles_when_the_message_was_handed_up() {
     );
     assert_eq!(settled.await.unwrap().unwrap(), Level::Acked);
 }
+
+/// Two shapes of one message, as two processes would have them.
+mod old {
+    #[derive(Debug, sink_runtime::Message)]
+    #[message(serde)]
+    pub(crate) struct Order {
+        pub(crate) id: u64,
+    }
+}
+mod new {
+    #[derive(Debug, sink_runtime::Message)]
+    #[message(serde)]
+    #[allow(dead_code, reason = "what it holds is not looked at")]
+    pub(crate) struct Order {
+        pub(crate) id: u64,
+        pub(crate) note: Option<String>,
+    }
+}
+
+#[tokio::test]
+async fn a_sender_that_is_turned_away_for_its_type_is_told_what_is_safe_by_the_report_of_its_close()
+{
+    for (codec, advice) in [
+        ("postcard", "would admit it, but not safely: postcard"),
+        ("json", "to admit it, write #[message(accepts = "),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let endpoint = format!("unix://{}/orders.sock", directory.path().display());
+        let more = format!("message = \"crate::Order\"\ncodec = \"{codec}\"");
+        let (theirs, ours) = (registry(&endpoint, &more), registry(&endpoint, &more));
+        let mut source = ours.source::<new::Order>("orders").unwrap();
+        let received = tokio::spawn(async move { source.recv().await.is_some() });
+        let sink = theirs.sink::<old::Order>("orders").unwrap();
+        sink.send(old::Order { id: 1 }).await.unwrap();
+        let refused = async {
+            let refused = |state: &sink_runtime::SinkState| matches!(state, sink_runtime::SinkState::Backoff { last_error, .. } if last_error.is_permanent());
+            while !refused(&sink.state()) {
+                tokio::task::yield_now().await;
+            }
+        };
+        let bound = Duration::from_secs(60);
+        tokio::time::timeout(bound, refused).await.unwrap();
+        let report = sink.close(Duration::ZERO).await.to_string();
+        assert!(
+            report.contains("1 undelivered, 0 unknown; last attempt:")
+                && report.contains("only the consumer has `note:Option<String>`")
+                && report.contains(advice),
+            "{report}"
+        );
+        received.abort();
+    }
+}

@@ -354,15 +354,20 @@ fn edits(a: &[char], b: &[char]) -> usize {
 
 /// A name from the registry inside a message: quoted, shortened, with nothing that a terminal would obey.
 pub(crate) fn show(name: &str) -> String {
-    const SHOWN: usize = 60;
     if name.is_empty() {
         return "`\"\"`".to_owned();
     }
+    format!("`{}`", shortened(name))
+}
+
+/// The same without quotes, for a name that is part of something longer.
+pub(crate) fn shortened(name: &str) -> String {
+    const SHOWN: usize = 60;
     let mut text: String = name.chars().take(SHOWN).flat_map(visible).collect();
     if name.chars().nth(SHOWN).is_some() {
         text.push('…');
     }
-    format!("`{text}`")
+    text
 }
 
 /// A basic string of TOML that means `text`: with TOML's own escapes, where Rust's would be another text.

@@ -37,7 +37,10 @@ targets = ["market_data_relay", "strategy_a"]
   registry is saved again: cargo can watch a file that is there, or a folder with all that is beneath. A folder that holds nothing
   but registries is watched: `Build::new("registry/services.toml")`.
 - `SINKS__SERVICE__KEY` in the environment changes one key: `SINKS__STRATEGY_A__ENDPOINT=tcp://127.0.0.1:9101`. Names are matched
-  without regard to case; lists are separated by commas, or written as in TOML.
+  without regard to case; lists are separated by commas, or written as in TOML. `SERVICE` is the service's Rust name, its `ident`
+  where it has one, with `_` for `-` and `.`: `orders-eu` is `SINKS__ORDERS_EU__ENDPOINT`. A former name (`aliases`) will do as
+  well. Two variables of one key are an error, whatever they say. A name with letters beyond ASCII is matched too
+  (`SINKS__BÖRSE__ENDPOINT`); where a shell cannot write such a variable, `env` can, or give the service an `ident` without them.
 - Order of force: environment, overlay, base, `[defaults]`, the default below. Every layer passes the same validation as the build.
 - Secrets are references, `{ env = "NAME" }` or `{ file = "path" }`, resolved at run time and printed as `***`.
 - Names become Rust: `orders-eu` is `Sinks::orders_eu()` and the type `OrdersEu`; `ident` chooses another, `aliases` keep former ones.

@@ -124,6 +124,37 @@ fn upper_layers_win_key_by_key() {
 }
 
 #[test]
+fn a_variable_names_a_service_by_its_rust_name_or_a_former_one() {
+    let base = "[services.orders-eu]\ntype = \"direct\"\nendpoint = \"inproc://a\"\nident = \"eu\"\n\
+        [services.fills-us]\ntype = \"direct\"\nendpoint = \"inproc://b\"\naliases = [\"old-fills\"]\n\
+        [services.\"börse\"]\ntype = \"direct\"\nendpoint = \"inproc://c\"\n\
+        [services.a__b_]\ntype = \"direct\"\nendpoint = \"inproc://d\"\n";
+    let sizes = |environment: &[(&str, &str)]| {
+        let (plan, mistakes) = layered(base, None, environment);
+        assert!(!mistakes.has_errors(), "{mistakes}");
+        let sizes = plan
+            .services
+            .iter()
+            .map(|service| service.leaf().unwrap().buffer_size);
+        sizes.collect::<Vec<_>>()
+    };
+    let set = [
+        ("SINKS__EU__BUFFER_SIZE", "1"),
+        ("SINKS__FILLS_US__BUFFER_SIZE", "2"),
+        ("SINKS__BÖRSE__BUFFER_SIZE", "3"),
+        ("SINKS__A__B___BUFFER_SIZE", "4"),
+    ];
+    assert_eq!(sizes(&set), [1, 2, 3, 4]);
+    let set = [
+        ("SINKS__eu__buffer_size", "5"),
+        ("SINKS__old-fills__BUFFER_SIZE", "6"),
+        ("SINKS__börse__BUFFER_SIZE", "7"),
+        ("SINKS__a__b___BUFFER_SIZE", "8"),
+    ];
+    assert_eq!(sizes(&set), [5, 6, 7, 8]);
+}
+
+#[test]
 fn a_relay_without_endpoint_has_a_private_socket() {
     let (plan, _) = layered("[services.orders]\ntype = \"relay\"\n", None, &[]);
     assert_eq!(

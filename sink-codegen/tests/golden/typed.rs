@@ -413,7 +413,9 @@ impl Sinks {
     ///
     /// # Errors
     ///
-    /// A service is missing or carries another message type; names the service, both sides and the fix.
+    /// Everything at once that keeps an accessor from its service: one that is missing, carries another message type or is
+    /// of a kind that its type cannot follow, a guarantee of its type that a layer takes away, and what is wrong with the
+    /// registry itself. Each names the service, both sides and the fix.
     pub fn check() -> ::core::result::Result<(), __sink_runtime::RegistryError> {
         __REGISTRY.check(__MESSAGES)
     }

@@ -38,18 +38,6 @@ impl Display for Bytes {
     }
 }
 
-/// Prints the nearest name where there is one.
-struct Help<'a>(&'a Option<Arc<str>>);
-
-impl Display for Help<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(name) => write!(f, "; did you mean `{name}`?"),
-            None => Ok(()),
-        }
-    }
-}
-
 // === impl SendErrorKind ===
 
 impl Display for SendErrorKind {
@@ -274,7 +262,16 @@ impl Display for RegistryError {
                 service,
                 registry,
                 help,
-            } => write!(f, "no service `{service}` in {registry}{}", Help(help)),
+            } => match help {
+                Some(near) => write!(
+                    f,
+                    "no service `{service}` in {registry}; did you mean `{near}`?"
+                ),
+                None => write!(
+                    f,
+                    "no service `{service}` in {registry}; add `[services.{service}]` there"
+                ),
+            },
             Self::MessageMismatch {
                 service,
                 registry,
@@ -282,13 +279,22 @@ impl Display for RegistryError {
                 expected,
             } => write!(
                 f,
-                "`{service}` carries `{registered}` in {registry}, the program expects `{expected}`"
+                "`{service}` carries `{registered}` in {registry}, the program expects `{expected}`; change `message` there, or the \
+                 type that the program uses"
             ),
             Self::Invalid {
                 registry,
                 count,
                 text,
             } => write!(f, "{count} mistake(s) in {registry}:\n{text}"),
+            Self::Several { registry, all } => {
+                write!(
+                    f,
+                    "{registry} does not fit the program in {} places:",
+                    all.len()
+                )?;
+                all.iter().try_for_each(|error| write!(f, "\n- {error}"))
+            }
             Self::Read { registry, .. } => write!(f, "cannot read registry {registry}"),
             Self::TimedOut { waited } => {
                 write!(f, "registry did not answer within {waited:?}")

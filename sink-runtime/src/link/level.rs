@@ -105,6 +105,13 @@ impl Link {
         self.lock()
     }
 
+    /// What the last attempt's error says, where none has succeeded since.
+    pub(crate) fn last_words(&self) -> Option<Arc<str>> {
+        let core = self.lock();
+        let last = core.life.last_error();
+        last.map(|error| Arc::from(crate::error::chain(&**error)))
+    }
+
     /// At its deadline, having waited so long, or when there is nothing left to wait for, a confirming send takes its message back
     /// if no byte of it left.
     pub(crate) fn withdraw(

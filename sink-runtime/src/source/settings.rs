@@ -10,6 +10,7 @@ use crate::frame::Start;
 use crate::life::LifePolicy;
 use crate::link::MessageIdentity;
 use crate::preamble::Preamble;
+use crate::source::shapes;
 use crate::transport::Target;
 
 /// Whether a source listens or subscribes.
@@ -61,57 +62,15 @@ impl SourceSettings {
             return None;
         }
         let message = crate::frame::escape(message.as_bytes());
-        let differing = differing_fields(&crate::frame::escape(shape.as_bytes()), ours.shape);
+        let accepts = format!(
+            "#[message(accepts = [\"{fingerprint:#018x}\"])] on `{}`",
+            ours.name
+        );
         Some(format!(
-            "producer sends `{message}` {fingerprint:#018x}, consumer expects `{}` {:#018x}{differing}; \
-             to admit it, write #[message(accepts = [\"{fingerprint:#018x}\"])] on `{}`",
-            ours.name, ours.fingerprint, ours.name
+            "producer sends `{message}` {fingerprint:#018x}, consumer expects `{}` {:#018x}{}",
+            ours.name,
+            ours.fingerprint,
+            shapes::differ(self.codec, shape, ours.shape, &accepts)
         ))
     }
-}
-
-/// The fields two shapes do not share, as `; producer has …, consumer has …`.
-fn differing_fields(theirs: &str, ours: &str) -> String {
-    let (theirs, ours) = (fields(theirs), fields(ours));
-    let only = |these: &[&str], those: &[&str]| {
-        let names: Vec<String> = these
-            .iter()
-            .filter(|field| !those.contains(field))
-            .map(|field| format!("`{field}`"))
-            .collect();
-        if names.is_empty() {
-            "nothing else".to_owned()
-        } else {
-            names.join(", ")
-        }
-    };
-    format!(
-        "; only the producer has {}; only the consumer has {}",
-        only(&theirs, &ours),
-        only(&ours, &theirs)
-    )
-}
-
-/// The fields of a shape, split at its outermost level: `Tick{price:u64,side:Side}` → `price:u64`, `side:Side`.
-fn fields(shape: &str) -> Vec<&str> {
-    let inner = shape
-        .split_once(['{', '('])
-        .map_or(shape, |(_, rest)| rest)
-        .trim_end_matches(['}', ')']);
-    let mut fields = Vec::new();
-    let (mut depth, mut from) = (0i32, 0);
-    for (at, character) in inner.char_indices() {
-        match character {
-            '{' | '(' | '<' | '[' => depth += 1,
-            '}' | ')' | '>' | ']' => depth -= 1,
-            ',' | '|' if depth == 0 => {
-                fields.push(inner[from..at].trim());
-                from = at + 1;
-            }
-            _ => {}
-        }
-    }
-    fields.push(inner[from..].trim());
-    fields.retain(|field| !field.is_empty());
-    fields
 }

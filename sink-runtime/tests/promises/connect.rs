@@ -409,6 +409,37 @@ async fn a_permanent_cause_waits_the_longest_delay_and_says_so_2_6() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_asks_for_no_confirmation_learns_why_nothing_arrived_8_1() {
+    let net = Net::open();
+    let sink = sink_over(&net, "send_timeout_ms = 2_000");
+    sink.try_send(numbered(0)).unwrap();
+    let mut peer = bounded(net.accept()).await;
+    peer.hear_hello().await;
+    peer.say(|out| {
+        Refuse::encode(
+            out,
+            RefuseCode::TypeMismatch,
+            "this carries Trade, not Tick",
+        )
+    });
+    settle().await;
+    let lost = bounded(sink.flush()).await.unwrap_err().to_string();
+    assert!(
+        lost.starts_with("`orders`: message 1 was not confirmed within 2s; last attempt: ")
+            && lost.ends_with("refused: this carries Trade, not Tick"),
+        "{lost}"
+    );
+    let report = bounded(sink.close(SECOND)).await;
+    assert!(report.last.as_ref().unwrap().is_permanent());
+    let said = report.to_string();
+    assert!(
+        said.starts_with("`orders`: 0 done, 1 undelivered, 0 unknown; last attempt: ")
+            && said.ends_with("refused: this carries Trade, not Tick"),
+        "{said}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn want_of_permission_waits_the_longest_delay_2_6() {
     let net = Net::new(|_| Answer::Refuse(ErrorKind::PermissionDenied));
     let sink = sink_over(&net, "");

@@ -16,7 +16,8 @@ type = "relay"
     (
         "E0101",
         r#"a key or table stands twice"#,
-        r#"TOML gives every name one value. Two tables of one name are usually a copy that was not renamed."#,
+        r#"TOML gives every name one value. Two tables of one name are usually a copy that was not renamed. Variables
+`SINKS__SERVICE__KEY` are matched without regard to case and by former names too: two that set one key are the same mistake."#,
         r#"[services.orders]
 type = "relay"
 

@@ -1,10 +1,10 @@
 //! Variables `SINKS__NAME__KEY` as the topmost layer, written down as a text of their own so that mistakes can point at it.
 
-use crate::by_name::order;
+use crate::by_name::{ByName, order};
 use crate::codes;
 use crate::keys::{self, KeyType};
 use crate::mistakes::{Mistake, Mistakes};
-use crate::names::{self, show};
+use crate::names::{self, shortened, show};
 use crate::text::{SourceFile, Span, Text};
 use crate::tree::{self, Data, Entry, Value};
 
@@ -22,6 +22,10 @@ struct Variable<'a> {
 // === impl Variable ===
 
 impl Variable<'_> {
+    fn name_span(&self, file: usize) -> Span {
+        Span::new(file, self.line_at..self.line_at + self.name.len())
+    }
+
     fn value_span(&self, file: usize) -> Span {
         let start = self.line_at + self.name.len() + 1;
         Span::new(file, start..start + self.value.len())
@@ -52,17 +56,14 @@ pub(super) fn lay_over(
     mistakes
         .files
         .push(Text::new(&SourceFile::new("environment", text)));
+    let mut said = ByName::default();
     for (line_at, name, value) in &placed {
-        one(
-            registry,
-            file,
-            &Variable {
-                name,
-                value,
-                line_at: *line_at,
-            },
-            mistakes,
-        );
+        let variable = Variable {
+            name,
+            value,
+            line_at: *line_at,
+        };
+        one(registry, file, &variable, &mut said, mistakes);
     }
 }
 
@@ -73,19 +74,22 @@ fn flat(text: &str) -> String {
         .collect()
 }
 
-fn one(registry: &mut Registry, file: usize, variable: &Variable<'_>, mistakes: &mut Mistakes) {
+/// Lays one variable over its service; `said` are the variables before it, by service and key.
+fn one(
+    registry: &mut Registry,
+    file: usize,
+    variable: &Variable<'_>,
+    said: &mut ByName<(String, Span, Span)>,
+    mistakes: &mut Mistakes,
+) {
     let rest = &variable.name[PREFIX.len()..];
     let Some((service, key)) = rest
         .rsplit_once("__")
         .filter(|(service, key)| !service.is_empty() && !key.is_empty())
     else {
-        let span = Span::new(
-            file,
-            variable.line_at..variable.line_at + variable.name.len(),
-        );
         let mistake = Mistake::new(
             codes::UNKNOWN_VARIABLE,
-            span,
+            variable.name_span(file),
             format!("variable {} names no service and key", show(variable.name)),
         );
         mistakes.mask(variable.value_span(file));
@@ -102,20 +106,35 @@ fn one(registry: &mut Registry, file: usize, variable: &Variable<'_>, mistakes: 
     let key_span = Span::new(file, key_at..key_at + key.len());
     let value_span = variable.value_span(file);
 
-    let wanted = service.to_uppercase();
-    let Some(known) = registry
-        .services
-        .iter_mut()
-        .find(|known| variable_of(known) == wanted)
-    else {
-        // Whatever this variable is for, its value is nothing to print.
-        mistakes.mask(value_span);
-        if !registry.torn {
-            unknown_service(registry, service, service_span, mistakes);
+    let known = match named(registry, service) {
+        Named::One(known) => known,
+        Named::None => {
+            // Whatever this variable is for, its value is nothing to print.
+            mistakes.mask(value_span);
+            if !registry.torn {
+                unknown_service(registry, service, service_span, mistakes);
+            }
+            return;
         }
-        return;
+        Named::FormerlyTwo(one, other) => {
+            mistakes.mask(value_span);
+            formerly_two([one, other], service, service_span, mistakes);
+            return;
+        }
     };
+    let known = &mut registry.services[known];
     let key = key.to_lowercase();
+    let own = (
+        variable.name.to_owned(),
+        variable.name_span(file),
+        value_span,
+    );
+    let place = format!("{}\0{key}", known.name);
+    if let Some(first) = said.get(&place) {
+        twice(known, &key, first, &own, mistakes);
+        return;
+    }
+    said.insert(&place, own);
     let data = data(&key, variable.value);
     let entry = Entry {
         key,
@@ -128,7 +147,95 @@ fn one(registry: &mut Registry, file: usize, variable: &Variable<'_>, mistakes: 
     super::put(known, entry, mistakes);
 }
 
-/// The name of a service inside a variable: its identifier in upper case.
+/// Two variables of one key: which of them was meant, nobody can tell, so neither is passed over in silence.
+fn twice(
+    service: &RawService,
+    key: &str,
+    (first, first_span, first_value): &(String, Span, Span),
+    (second, second_span, second_value): &(String, Span, Span),
+    mistakes: &mut Mistakes,
+) {
+    // What they say is not the point, and one of them is looked at by no rule that would know a secret.
+    mistakes.mask(*first_value);
+    mistakes.mask(*second_value);
+    let message = format!(
+        "variables {} and {} both set {} of service {}",
+        show(first),
+        show(second),
+        show(key),
+        show(&service.name)
+    );
+    let mistake = Mistake::new(codes::DUPLICATE_KEY, *second_span, message).of(&service.name);
+    mistakes.push(
+        mistake
+            .label("once more here")
+            .also(*first_span, "first here")
+            .help(format!(
+                "remove one of the two; the usual spelling is `{PREFIX}{}__{}`",
+                shortened(&variable_of(service)),
+                shortened(&key.to_uppercase())
+            )),
+    );
+}
+
+/// Which service a variable names.
+enum Named {
+    One(usize),
+    None,
+    /// Former names of two services that differ in case alone.
+    FormerlyTwo(String, String),
+}
+
+/// Finds a service by its present name, else by a former one.
+fn named(registry: &Registry, written: &str) -> Named {
+    let wanted = in_variable(written);
+    let services = &registry.services;
+    if let Some(known) = services
+        .iter()
+        .position(|known| variable_of(known) == wanted)
+    {
+        return Named::One(known);
+    }
+    let formerly = |known: &RawService| former_names(known).any(|name| in_variable(name) == wanted);
+    let mut found = (0..services.len()).filter(|at| formerly(&services[*at]));
+    match (found.next(), found.next()) {
+        (None, _) => Named::None,
+        (Some(one), None) => Named::One(one),
+        (Some(one), Some(other)) => {
+            Named::FormerlyTwo(services[one].name.clone(), services[other].name.clone())
+        }
+    }
+}
+
+fn formerly_two(services: [String; 2], written: &str, span: Span, mistakes: &mut Mistakes) {
+    let [one, other] = services;
+    let message = format!(
+        "{} is a former name of service {} and of service {}",
+        show(written),
+        show(&one),
+        show(&other)
+    );
+    let mistake = Mistake::new(codes::UNKNOWN_VARIABLE, span, message);
+    mistakes.push(
+        mistake
+            .label("which of the two?")
+            .help("name the service by its present name"),
+    );
+}
+
+fn former_names(service: &RawService) -> impl Iterator<Item = &str> {
+    let entries = service.entries.iter().flatten();
+    let aliases = entries.filter_map(|entry| match (&*entry.key, &entry.value.data) {
+        ("aliases", Data::Array(items)) => Some(items),
+        _ => None,
+    });
+    aliases.flatten().filter_map(|item| match &item.data {
+        Data::Text(name) => Some(name.as_str()),
+        _ => None,
+    })
+}
+
+/// The present name of a service inside a variable: its identifier in upper case.
 fn variable_of(service: &RawService) -> String {
     let ident =
         service
@@ -139,8 +246,12 @@ fn variable_of(service: &RawService) -> String {
                 ("ident", Data::Text(ident)) => Some(ident.as_str()),
                 _ => None,
             });
-    let plain = ident.unwrap_or(&service.name).trim_start_matches("r#");
-    plain.replace(['-', '.'], "_").to_uppercase()
+    in_variable(ident.unwrap_or(&service.name).trim_start_matches("r#"))
+}
+
+/// A name as a variable may have it: most shells know neither small letters, by custom, nor `-` and `.`, at all.
+fn in_variable(name: &str) -> String {
+    name.replace(['-', '.'], "_").to_uppercase()
 }
 
 fn unknown_service(registry: &Registry, service: &str, span: Span, mistakes: &mut Mistakes) {
@@ -154,6 +265,15 @@ fn unknown_service(registry: &Registry, service: &str, span: Span, mistakes: &mu
         ),
     );
     let mistake = mistake.label("no such service");
+    let wanted = in_variable(service);
+    let mut services = registry.services.iter();
+    if let Some(renamed) = services.find(|known| in_variable(&known.name) == wanted) {
+        // Its `ident` is its name wherever a name is not free to be anything.
+        let near = variable_of(renamed);
+        let title = format!("the service's `ident` is its name here: `{near}`");
+        mistakes.push(mistake.patch(span, near, title));
+        return;
+    }
     mistakes.push(
         match names::nearest(service, all.iter().map(String::as_str)) {
             Some(near) => mistake.patch(

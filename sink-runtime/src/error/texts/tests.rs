@@ -317,7 +317,10 @@ fn a_registry_error_says_what_is_wrong() {
         registry: registry(),
         help,
     };
-    says(&unknown(None), &["no service `a` in services.toml"]);
+    says(
+        &unknown(None),
+        &["no service `a` in services.toml; add `[services.a]` there"],
+    );
     says(
         &unknown(Some("b".into())),
         &["no service `a` in services.toml; did you mean `b`?"],
@@ -329,7 +332,9 @@ fn a_registry_error_says_what_is_wrong() {
             registered: "X".into(),
             expected: "Y".into(),
         },
-        &["`a` carries `X` in services.toml, the program expects `Y`"],
+        &[
+            "`a` carries `X` in services.toml, the program expects `Y`; change `message` there, or the type that the program uses",
+        ],
     );
     says(
         &RegistryError::Invalid {
@@ -338,6 +343,15 @@ fn a_registry_error_says_what_is_wrong() {
             text: "error: it".into(),
         },
         &["2 mistake(s) in services.toml:\nerror: it"],
+    );
+    says(
+        &RegistryError::Several {
+            registry: registry(),
+            all: Arc::from([unknown(Some("b".into())), unknown(Some("c".into()))]),
+        },
+        &["services.toml does not fit the program in 2 places:\n\
+           - no service `a` in services.toml; did you mean `b`?\n\
+           - no service `a` in services.toml; did you mean `c`?"],
     );
     says(
         &RegistryError::TimedOut { waited: WAITED },
@@ -386,8 +400,11 @@ fn what_was_lost_is_said_with_its_number() {
             service: name(),
             sequence,
             waited: WAITED,
+            last: Some("`a`: nobody listens on b yet".into()),
         },
-        &["`a`: message 4 was not confirmed within 1.5s"],
+        &[
+            "`a`: message 4 was not confirmed within 1.5s; last attempt: `a`: nobody listens on b yet",
+        ],
     );
 }
 
