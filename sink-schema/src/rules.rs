@@ -31,5 +31,7 @@ pub(crate) fn resolve(drafts: Vec<Draft>, registry: &Registry, mistakes: &mut Mi
     let graph = composite::judge(&drafts, registry, mistakes);
     let facts = graph::judge(&drafts, &graph, mistakes);
     composite::single_targets(&drafts, &graph, |at| facts[at].is_some(), mistakes);
-    plan::plan(&drafts, &graph, &facts, mistakes)
+    let mut plan = plan::plan(&drafts, &graph, &facts, mistakes);
+    plan.incomplete = registry.nameless;
+    plan
 }

@@ -121,6 +121,26 @@ pub(super) fn torn_headers(text: &Text, errors: &[usize]) -> HashSet<usize> {
         .collect()
 }
 
+/// The name of a service in a header that is broken: `orders` in `[services.orders`.
+pub(super) fn name_in_header(file: usize, text: &Text, line: usize) -> Option<(String, Span)> {
+    let whole = text.line_text(line);
+    let below = whole
+        .trim_start_matches(['[', ' ', '\t'])
+        .strip_prefix("services")?;
+    let below = below.trim_start().strip_prefix('.')?.trim_start();
+    let name = match below.strip_prefix(['"', '\'']) {
+        Some(quoted) => quoted.split(['"', '\'', ']']).next()?,
+        None => below
+            .split(|c: char| c.is_whitespace() || "].#\"'".contains(c))
+            .next()?,
+    };
+    if name.is_empty() {
+        return None;
+    }
+    let start = text.line_range(line).start + whole.len() - below.len() + below.find(name)?;
+    Some((name.to_owned(), Span::new(file, start..start + name.len())))
+}
+
 /// Whether `span` stands below one of the `torn` headers.
 pub(super) fn is_below(text: &Text, torn: &HashSet<usize>, span: Span) -> bool {
     if torn.is_empty() {
