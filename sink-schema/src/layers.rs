@@ -79,8 +79,8 @@ pub(crate) struct RawService {
     /// An upper layer says another `type`: keys of the base that no longer apply are passed over.
     pub(crate) retyped: bool,
     pub(crate) torn: bool,
-    /// It does not stand where services stand, which was told: its name is known and nothing else.
-    pub(crate) misplaced: bool,
+    /// What is wrong with its name, or with where it stands, was told.
+    pub(crate) told: bool,
 }
 
 impl RawService {
@@ -92,7 +92,7 @@ impl RawService {
             entries: None,
             retyped: false,
             torn: true,
-            misplaced: true,
+            told: true,
         }
     }
 }
@@ -261,13 +261,15 @@ fn raw(entry: Entry, damage: &Damage, mistakes: &mut Mistakes) -> Option<RawServ
             None
         }
     };
+    let text = mistakes.files.get(damage.file);
+    let line = text.map(|text| text.line_of(entry.key_span.start));
     Some(RawService {
         name: entry.key,
         name_span: entry.key_span,
         entries,
         retyped: false,
         torn,
-        misplaced: false,
+        told: line.is_some_and(|line| damage.headers.contains(&line)),
     })
 }
 

@@ -61,7 +61,7 @@ pub(super) fn read(services: &[RawService], mistakes: &mut Mistakes) -> Vec<Name
     let mut taken = Taken::default();
     let plain: Vec<Option<RustName>> = services
         .iter()
-        .map(|service| match service.misplaced {
+        .map(|service| match service.told {
             true => mistakes.muted(|mistakes| service_name(service, &mut taken, mistakes)),
             false => service_name(service, &mut taken, mistakes),
         })
