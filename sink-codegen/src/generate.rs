@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use proc_macro2::TokenStream;
-use quote::quote;
 use sink_schema::{Capabilities, Color, Diagnostic, Diagnostics, Format, Layers, Plan, SourceFile};
 
 use crate::{emit, emit::Whole, layout};
