@@ -36,6 +36,10 @@ pub(super) struct Inbox {
     state: Mutex<State>,
     /// A [`Going`].
     going: AtomicU8,
+    /// Connections so far.
+    connections: AtomicU64,
+    /// The task that brought connections is gone, and nobody ended it: its runtime has. Set under the lock.
+    orphaned: AtomicBool,
 }
 
 /// How far a source is with leaving its peers.
@@ -92,6 +96,20 @@ impl Inbox {
             state.tasks.retain(|task| !task.is_finished());
             state.tasks.push(task);
         }
+    }
+
+    /// A number for a connection, unique within the source: whoever listens for it, and however often it begins again.
+    pub(super) fn number(&self) -> u64 {
+        self.connections.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(super) fn is_orphaned(&self) -> bool {
+        self.orphaned.load(Ordering::Acquire)
+    }
+
+    /// Whether what brought connections ended with its runtime; asked once, as it is begun again then.
+    pub(super) fn take_orphaned(&self) -> bool {
+        self.is_orphaned() && self.orphaned.swap(false, Ordering::AcqRel)
     }
 
     /// Adds the task of a connection, which ends with the source once its acks are written.
@@ -213,7 +231,7 @@ impl Inbox {
     /// Waits until something is queued.
     pub(super) fn poll_filled(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.lock();
-        if !state.items.is_empty() {
+        if !state.items.is_empty() || self.is_orphaned() {
             return Poll::Ready(());
         }
         match &mut state.receiver {
@@ -289,6 +307,19 @@ impl Inbox {
             ends.extend(serving);
         }
         ends.iter().for_each(AbortHandle::abort);
+    }
+}
+
+/// Held by the task that brings connections: the source is to hear that it ended.
+pub(super) struct Brings(pub(super) Arc<Inbox>);
+
+impl Drop for Brings {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        self.0.orphaned.store(!state.shut, Ordering::Release);
+        let receiver = state.receiver.take();
+        drop(state);
+        receiver.into_iter().for_each(Waker::wake);
     }
 }
 

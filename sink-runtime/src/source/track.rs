@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use crate::frame::{Chunk, Producer, ProducerId, RelayGap};
+use crate::frame::{Chunk, Producer, ProducerId, RelayGap, Start};
 
 use super::inbox::Connection;
 use super::{Gap, GapCause};
@@ -203,6 +203,15 @@ impl Tracker {
     }
 
     // --- behind a relay
+
+    /// Where a subscription that begins anew goes on: behind what was read of the relay, if anything was.
+    pub(super) fn resumes_at(&self) -> Option<Start> {
+        let relay = &self.relay;
+        (relay.epoch != 0).then(|| Start::After {
+            epoch: relay.epoch,
+            offset: relay.next_offset.saturating_sub(1),
+        })
+    }
 
     /// A subscription stands.
     pub(super) fn resumed(
