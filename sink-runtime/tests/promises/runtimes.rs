@@ -119,9 +119,12 @@ fn of_two_runtimes_at_once_one_may_die_under_load_2_9() {
             .enable_all()
             .build()
             .unwrap();
+        let (alive, ended) = std::sync::mpsc::channel::<()>();
         for sender in 0..4u64 {
             let (sink, accepted) = (sink.clone(), Arc::clone(&accepted));
+            let alive = alive.clone();
             dying.spawn(async move {
+                let _alive = alive;
                 for number in 0.. {
                     if sink
                         .send(numbered(1_000_000 * (sender + 1) + number))
@@ -153,6 +156,13 @@ fn of_two_runtimes_at_once_one_may_die_under_load_2_9() {
         surviving
             .join()
             .expect("the survivor neither hangs nor fails");
+        drop(alive);
+        // `shutdown_background` does not wait for its workers: who still sends has the ledger change while it is read.
+        assert!(
+            ended
+                .recv_timeout(BOUND)
+                .is_err_and(|error| error == std::sync::mpsc::RecvTimeoutError::Disconnected)
+        );
         // Whatever was accepted is there, once; a send that died with its runtime may be.
         single().block_on(async { bounded(sink.flush()).await.unwrap() });
         let ledger = ledger(&sink);
