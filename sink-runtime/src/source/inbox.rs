@@ -173,6 +173,7 @@ impl Inbox {
             bytes.truncate(sound.bytes);
             messages = sound.messages;
         }
+        let bytes = kept(bytes);
         state.messages += u64::from(messages);
         state.bytes += bytes.len() as u64;
         state.items.push_back(Item::Chunk {
@@ -332,6 +333,19 @@ fn wake_readers(mut state: MutexGuard<'_, State>) {
     drop(state);
     readers.into_iter().for_each(Waker::wake);
 }
+
+/// What waits to be handed up. A slice of what was read keeps all of the buffer that it was read into: who sends one message and
+/// goes, again and again, must not make of each a buffer that waits.
+fn kept(bytes: Bytes) -> Bytes {
+    if bytes.len() <= COPIED_BYTES {
+        Bytes::copy_from_slice(&bytes)
+    } else {
+        bytes
+    }
+}
+
+/// Up to this much is copied: less than one system call costs, and what is longer keeps sixteen times its size at most.
+const COPIED_BYTES: usize = frame::READ_CHUNK / 16;
 
 /// What [`Inbox::fill`] took.
 #[derive(Default)]

@@ -153,3 +153,26 @@ async fn the_last_ack_is_waited_for_and_no_longer_than_a_second() {
         assert_eq!(begun.elapsed().as_millis(), if reads { 0 } else { 1_000 });
     }
 }
+
+/// One small message does not keep the buffer that it was read into.
+#[test]
+fn a_small_chunk_that_waits_keeps_little_memory() {
+    for (payload, most) in [(100, 200), (40_000, frame::READ_CHUNK)] {
+        let inbox = Inbox::default();
+        inbox.set_limit(10, 1 << 20);
+        let mut assembler = Assembler::new(1 << 20);
+        let mut data = Vec::new();
+        frame::begin_data(&mut data, 0, 1);
+        data.resize(data.len() + payload, 7);
+        frame::finish(&mut data, 0, 0);
+        assembler.room().extend_from_slice(&data);
+        inbox.fill(&connection(false).0, &mut assembler).unwrap();
+        drop(assembler);
+        let Some(Item::Chunk { bytes, .. }) = inbox.pop() else {
+            panic!("a chunk");
+        };
+        assert_eq!(bytes, data);
+        let kept = bytes.try_into_mut().expect("nobody else has it").capacity();
+        assert!(kept <= most, "{kept} bytes for {payload}");
+    }
+}
