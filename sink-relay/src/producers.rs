@@ -44,6 +44,8 @@ pub(crate) struct Remembered {
 pub(crate) struct Producers {
     by_number: BTreeMap<u64, Remembered>,
     by_id: HashMap<ProducerId, u64>,
+    /// Those of whom something left retention, by the highest offset that did.
+    lost: BTreeMap<u64, u64>,
     /// Forgettable ones, by when they left.
     idle: BTreeMap<u64, u64>,
     /// Numbers by when they last had news.
@@ -138,7 +140,11 @@ impl Producers {
         let Some(known) = self.by_number.get_mut(&number) else {
             return;
         };
-        known.evicted = Some((chunk.end_offset() - 1, chunk.last));
+        let offset = chunk.end_offset() - 1;
+        if let Some((before, _)) = known.evicted.replace((offset, chunk.last)) {
+            self.lost.remove(&before);
+        }
+        self.lost.insert(offset, number);
         known.chunks -= 1;
         self.may_forget(number);
     }
@@ -151,6 +157,19 @@ impl Producers {
         self.by_id.get(producer).copied()
     }
 
+    /// Producers of whom a message at `offset` or behind it left retention, with offset and sequence of the highest that did; by
+    /// that offset.
+    pub(crate) fn lost_since(
+        &self,
+        offset: u64,
+    ) -> impl Iterator<Item = (&Remembered, (u64, u64))> {
+        self.lost
+            .range(offset..)
+            .filter_map(|(_, number)| self.by_number.get(number))
+            .filter_map(|known| Some((known, known.evicted?)))
+    }
+
+    #[cfg(test)]
     pub(crate) fn all(&self) -> impl Iterator<Item = &Remembered> {
         self.by_number.values()
     }
@@ -250,6 +269,9 @@ impl Producers {
         if let Some(gone) = self.by_number.remove(&number) {
             self.by_id.remove(&gone.identity.producer);
             self.news.remove(&gone.news);
+            if let Some((offset, _)) = gone.evicted {
+                self.lost.remove(&offset);
+            }
         }
     }
 }

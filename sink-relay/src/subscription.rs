@@ -131,7 +131,12 @@ impl Subscription {
                 {
                     return Gathered::TooSlow;
                 }
-                Next::Gap { from, to } => self.gap(from, to, producers, out),
+                Next::Gap { from, to } => {
+                    if !self.gap(from, to, producers, out) {
+                        // Of one gap the cause is one.
+                        continue;
+                    }
+                }
                 Next::End => return self.news(producers, out),
             }
             self.cause = CAUSE_SLOW;
@@ -156,23 +161,39 @@ impl Subscription {
         }
     }
 
-    /// Tells of missing offsets, and of every producer's highest sequence among them.
-    fn gap(&mut self, from: u64, to: u64, producers: &Producers, out: &mut Outbox) {
-        self.counts.gaps += 1;
-        self.counts.dropped += to - from + 1;
-        let mut missing = Vec::new();
-        for known in producers.all() {
-            let Some((_, last)) = known.evicted.filter(|(offset, _)| *offset >= from) else {
-                continue;
-            };
+    /// Tells of missing offsets, and of every producer's highest sequence among them; with more producers than a frame can name,
+    /// of as many offsets as those account for. Whether that was all.
+    fn gap(&mut self, from: u64, to: u64, producers: &Producers, out: &mut Outbox) -> bool {
+        let mut gap = RelayGap {
+            from,
+            to,
+            cause: self.cause,
+            producers: Vec::new(),
+        };
+        let mut lost = producers.lost_since(from);
+        let mut named: Vec<_> = lost.by_ref().take(RelayGap::MAX_PRODUCERS).collect();
+        if let Some((_, (offset, _))) = named.last() {
+            gap.to = *offset;
+        }
+        let is_whole = lost.next().is_none();
+        if is_whole {
+            gap.to = to;
+            self.counts.gaps += 1;
+        } else {
+            // What is left is found again.
+            self.position.offset = gap.to + 1;
+        }
+        self.counts.dropped += gap.to - gap.from + 1;
+        // Announced in the order in which they came.
+        named.sort_unstable_by_key(|(known, _)| known.identity.number);
+        for (known, (_, last)) in named {
             let begin = known.begin_at(from);
             let index = self.announce(&known.identity, known.begin, begin, out);
-            missing.push((index, last));
             self.told(known.identity.number, last);
+            gap.producers.push((index, last));
         }
-        for gap in split(from, to, self.cause, &missing) {
-            out.control(|frame| gap.encode(frame));
-        }
+        out.control(|frame| gap.encode(frame));
+        is_whole
     }
 
     /// With the ring read to its end: tells of producers, and of holes in what they sent, that no chunk told of.
@@ -247,24 +268,4 @@ fn announcement(index: u32, identity: &Identity, first: u64, begin: u64) -> Prod
         message: identity.message.name.clone(),
         shape: identity.message.shape.clone(),
     }
-}
-
-/// Gap frames for `from..=to`: one, or, with more producers than a frame can name, several that share the offsets out.
-fn split(from: u64, to: u64, cause: u8, missing: &[(u32, u64)]) -> Vec<RelayGap> {
-    let mut parts: Vec<_> = missing.chunks(RelayGap::MAX_PRODUCERS).collect();
-    if parts.is_empty() {
-        parts.push(&[]);
-    }
-    let last = parts.len() - 1;
-    // Every producer named has a message missing, so there are at least as many offsets as parts.
-    let part = |(at, producers): (usize, &&[(u32, u64)])| {
-        let from = from + at as u64;
-        RelayGap {
-            from,
-            to: if at == last { to } else { from },
-            cause,
-            producers: producers.to_vec(),
-        }
-    };
-    parts.iter().enumerate().map(part).collect()
 }

@@ -255,6 +255,40 @@ fn a_gap_of_very_many_producers_is_several_frames_that_add_up() {
     assert!(reader.next.values().all(|next| *next == 3));
 }
 
+/// However many producers a gap is about, what is gathered at once is a batch.
+#[test]
+fn a_gap_of_very_many_producers_is_gathered_in_batches() {
+    for overtaken in [Overtaken::Gap, Overtaken::Disconnect] {
+        let mut world = World::new(1);
+        for id in 1..=20_000u128 {
+            let number = world.producers.enter(&hello(id, 1));
+            world.append(number, &[1, 2]);
+        }
+        let start = Start::After {
+            epoch: 1,
+            offset: 7,
+        };
+        let (mut subscription, mut reader) = world.subscribe(start);
+        subscription.overtaken = overtaken;
+        let mut batches = 0;
+        loop {
+            let mut out = Outbox::default();
+            let gathered = subscription.gather(&world.ring, &world.producers, &mut out);
+            assert!(out.bytes() < BATCH_BYTES + 128 * 1024, "{}", out.bytes());
+            reader.read(&written(&mut out), &world.all);
+            batches += 1;
+            match gathered {
+                Gathered::All => break,
+                other => assert_eq!(other, Gathered::Full, "{overtaken:?}"),
+            }
+        }
+        assert!(batches > 3, "{batches}");
+        assert_eq!((reader.lost, reader.got), (39_998 - 7, 2));
+        assert_eq!(subscription.counts.gaps, 1);
+        assert!(reader.next.values().all(|next| *next == 3));
+    }
+}
+
 /// Random producers with holes, random retention, consumers that come, lag, go and come back: nothing is handed out twice, and at the
 /// end every message and every hole is accounted for, as a message, a gap's or a hole's.
 #[test]
