@@ -91,6 +91,8 @@ pub(crate) struct Limited {
     control: Arc<Control>,
 }
 
+type LastWords = (Arc<dyn Wire>, Vec<u8>);
+
 /// Changes a limited wire from outside.
 #[derive(Debug, Default)]
 pub(crate) struct Control {
@@ -98,7 +100,7 @@ pub(crate) struct Control {
     cut: bool,
     writer: Mutex<Option<Waker>>,
     /// What the other end says just before a write finds it gone, and by which wire.
-    last_words: Mutex<Option<(Arc<dyn Wire>, Vec<u8>)>>,
+    last_words: Mutex<Option<LastWords>>,
 }
 
 impl Control {

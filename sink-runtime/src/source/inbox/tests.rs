@@ -135,7 +135,10 @@ async fn the_last_ack_is_waited_for_and_no_longer_than_a_second() {
         assert!(!inbox.admits(&connection), "nobody is welcome any more");
         let mut heard = Assembler::new(1024);
         let mut last = None;
-        while reads {
+        loop {
+            if !reads {
+                break;
+            }
             std::future::poll_fn(|cx| peer.poll_readable(cx))
                 .await
                 .unwrap();
