@@ -464,3 +464,27 @@ fn a_registry_that_is_no_text_is_named_with_the_place() {
     );
     assert_eq!(status(&sinks(folder.path(), &["explain", "E0117"])), 0);
 }
+
+#[test]
+fn a_registry_that_is_no_file_or_has_no_end_is_refused_unread() {
+    let folder = folder("");
+    for (registry, said) in [
+        ("/dev/zero", "the registry /dev/zero is no regular file"),
+        (".", "the registry . is a folder"),
+    ] {
+        for command in ["check", "relay"] {
+            let asked = sinks(folder.path(), &[command, "--registry", registry]);
+            assert_eq!(status(&asked), 1, "{command} {registry}");
+            assert!(err(&asked).contains(said), "{}", err(&asked));
+        }
+    }
+    let long = fs::File::create(folder.path().join("services.toml")).unwrap();
+    long.set_len(1 << 40).unwrap();
+    let json = sinks(folder.path(), &["check", "--format", "json"]);
+    assert!(
+        out(&json).contains("services.toml is 1048576 MiB long, at most 4 MiB are read")
+            && err(&json).contains("split it"),
+        "{}",
+        out(&json)
+    );
+}

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use sink_schema::{
     Color, CompositePlan, Delivery, Format, Kind, Layers, LeafPlan, Pattern, Plan, Role,
-    ServicePlan, SourceFile,
+    ServicePlan, SourceFile, Unreadable,
 };
 
 use crate::carried::Carried;
@@ -282,11 +283,16 @@ impl CompiledRegistry {
         let found = self.overlays.iter().find(|(name, _, _)| *name == profile);
         let Some((_, path, text)) = found else {
             let known: Vec<_> = self.overlays.iter().map(|(name, _, _)| *name).collect();
+            let known = match known.is_empty() {
+                true => "none was".to_owned(),
+                false => format!("known: {}", known.join(", ")),
+            };
+            let stem = Path::new(self.path).file_stem().unwrap_or_default();
             return Err(RegistryError::Unsupported {
                 service: Arc::from(PROFILE_VARIABLE),
                 text: Arc::from(format!(
-                    "no overlay `services.{profile}.toml` was built in (known: {})",
-                    known.join(", ")
+                    "no overlay `{}.{profile}.toml` was built in ({known})",
+                    stem.to_string_lossy()
                 )),
             });
         };
@@ -451,10 +457,11 @@ impl ServiceRegistry {
         layers: &Layers<'_>,
         carriers: &'static [&'static Carrier],
     ) -> (Self, Option<RegistryError>) {
-        let (plan, diagnostics) = sink_schema::load(layers);
+        let (plan, mut diagnostics) = sink_schema::load(layers);
         let origin: Arc<str> = Arc::from(layers.base.path.as_str());
+        diagnostics.errors_first();
         let invalid = diagnostics.has_errors().then(|| RegistryError::Invalid {
-            registry: Arc::clone(&origin),
+            registry: Arc::from(diagnostics.places_of_errors()),
             count: diagnostics.errors().count(),
             text: Arc::from(diagnostics.render(Format::Human, Color::Never)),
         });
@@ -855,16 +862,37 @@ fn read_files(
     Ok((base, Some(overlay)))
 }
 
-fn read_file(path: &Path) -> Result<SourceFile, RegistryError> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(SourceFile {
-            path: path.display().to_string(),
-            text,
-        }),
-        Err(error) => Err(RegistryError::Read {
-            registry: Arc::from(path.display().to_string()),
-            source: Arc::new(error),
-        }),
+/// Reads a registry, or an overlay, as a program does: a regular file of bounded length that is text.
+///
+/// # Errors
+/// If it is none, with the words of the build for it.
+#[doc(hidden)]
+pub fn read_file(path: &Path) -> Result<SourceFile, RegistryError> {
+    let shown = path.display().to_string();
+    let unread = |error| RegistryError::Read {
+        registry: Arc::from(shown.as_str()),
+        source: Arc::new(error),
+    };
+    // Before it is opened: a pipe would wait for who writes into it.
+    let about = std::fs::metadata(path).map_err(unread)?;
+    if !about.is_file() {
+        return Err(unreadable(Unreadable::no_file(&shown, about.is_dir())));
+    }
+    if let Some(long) = Unreadable::too_long(&shown, about.len()) {
+        return Err(unreadable(long));
+    }
+    let mut bytes = Vec::new();
+    let most = sink_schema::MAX_REGISTRY_BYTES as u64 + 1;
+    let file = std::fs::File::open(path).map_err(unread)?;
+    file.take(most).read_to_end(&mut bytes).map_err(unread)?;
+    SourceFile::from_bytes(shown.as_str(), bytes).map_err(unreadable)
+}
+
+fn unreadable(mistake: Unreadable) -> RegistryError {
+    RegistryError::Invalid {
+        registry: Arc::from(mistake.location.path.as_str()),
+        count: 1,
+        text: Arc::from(format!("error: {mistake}\n")),
     }
 }
 
@@ -921,6 +949,79 @@ mod tests {
         assert_eq!(endpoint(&plain, None), "inproc://base");
         assert_eq!(endpoint(&staged, None), "inproc://staging");
         assert_eq!(endpoint(&staged, Some("production")), "inproc://production");
+    }
+
+    fn refused(text: &str, environment: &[(&str, &str)]) -> String {
+        let program = CompiledRegistry::new("services.toml", BASE, OVERLAYS, &[]);
+        let environment: Vec<(String, String)> = environment
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        let base = SourceFile::new("services.toml", text);
+        let live = program.resolve(&base, None, &environment).unwrap();
+        live.refused[0].to_string()
+    }
+
+    #[test]
+    fn a_mistake_is_told_with_the_layer_it_is_in_and_before_any_warning() {
+        let in_the_environment = refused(BASE, &[("SINKS__ORDERS__BUFFER_SIZE", "many")]);
+        assert!(
+            in_the_environment.starts_with("1 mistake in the environment:\nerror["),
+            "{in_the_environment}"
+        );
+        let shared = "[services.shared]\ntype = \"relay\"\nendpoint = \"unix:///tmp/a.sock\"\n";
+        let wrong = BASE.replace("direct", "driect");
+        let in_both = refused(
+            &format!("{shared}{wrong}"),
+            &[("SINKS__SHARED__BUFFER_SIZE", "many")],
+        );
+        assert!(
+            in_both.starts_with("2 mistakes in services.toml and the environment:\nerror["),
+            "{in_both}"
+        );
+        let warning = in_both.find("\nwarning[").expect("a shared directory");
+        assert!(warning > in_both.rfind("\nerror[").unwrap(), "{in_both}");
+    }
+
+    #[test]
+    fn a_profile_that_was_not_built_in_is_told_with_those_that_were() {
+        let none = CompiledRegistry::new("config/sinks.toml", BASE, &[], &[]);
+        assert_eq!(
+            none.layers(Some("test")).unwrap_err().to_string(),
+            "`SINKS_PROFILE`: no overlay `sinks.test.toml` was built in (none was)"
+        );
+        let two = CompiledRegistry::new("services.toml", BASE, OVERLAYS, &[]);
+        assert_eq!(
+            two.layers(Some("test")).unwrap_err().to_string(),
+            "`SINKS_PROFILE`: no overlay `services.test.toml` was built in (known: production, staging)"
+        );
+    }
+
+    #[test]
+    fn what_is_no_text_file_is_refused_as_the_build_refuses_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("services.toml");
+        let said = |path: &Path| ServiceRegistry::from_file(path).unwrap_err().to_string();
+        assert!(said(folder.path()).contains("is a folder"));
+        assert!(said(Path::new("/dev/zero")).contains("is no regular file"));
+        let pipe = folder.path().join("pipe");
+        let mode = rustix::fs::Mode::RUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        assert!(said(&pipe).contains("is no regular file"));
+        std::fs::File::create(&path)
+            .unwrap()
+            .set_len(1 << 40)
+            .unwrap();
+        assert!(said(&path).contains("is 1048576 MiB long, at most 4 MiB are read"));
+        let utf16: Vec<u8> = BASE.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        std::fs::write(&path, [&[0xff, 0xfe][..], &utf16].concat()).unwrap();
+        let path = path.display();
+        assert_eq!(
+            said(Path::new(&path.to_string())),
+            format!(
+                "1 mistake in {path}:\nerror: {path}:1:1: the registry is not UTF-8\n\nhelp: it is saved as UTF-16: save it as UTF-8\n"
+            )
+        );
     }
 
     const LEAVES: &str = "[services.a]\ntype = \"direct\"\nendpoint = \"inproc://moved-a\"\n\

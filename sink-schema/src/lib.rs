@@ -42,6 +42,7 @@ mod mistakes;
 #[cfg(feature = "documents")]
 mod reference;
 mod render;
+mod unreadable;
 
 pub use capabilities::Capabilities;
 pub use diagnostics::{Color, Diagnostic, Diagnostics, Format, Label, Patch, Severity};
@@ -60,3 +61,4 @@ pub use plan::{
 #[cfg(feature = "documents")]
 pub use reference::reference_markdown;
 pub use text::{Location, SourceFile};
+pub use unreadable::Unreadable;

@@ -286,7 +286,10 @@ impl Display for RegistryError {
                 registry,
                 count,
                 text,
-            } => write!(f, "{count} mistake(s) in {registry}:\n{text}"),
+            } => {
+                let mistakes = if *count == 1 { "mistake" } else { "mistakes" };
+                write!(f, "{count} {mistakes} in {registry}:\n{text}")
+            }
             Self::Several { registry, all } => {
                 write!(
                     f,

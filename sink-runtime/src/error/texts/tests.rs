@@ -342,7 +342,7 @@ fn a_registry_error_says_what_is_wrong() {
             count: 2,
             text: "error: it".into(),
         },
-        &["2 mistake(s) in services.toml:\nerror: it"],
+        &["2 mistakes in services.toml:\nerror: it"],
     );
     says(
         &RegistryError::Several {
