@@ -260,7 +260,8 @@ impl CompiledRegistry {
             Some(named) if named.contains("://") => Err(RegistryError::Unsupported {
                 service: Arc::from(REGISTRY_VARIABLE),
                 text: Arc::from(format!(
-                    "{named}: control planes are not built into this version, name a services.toml"
+                    "{}: control planes are not built into this version, name a services.toml",
+                    sink_schema::shortened(&named)
                 )),
             }),
             Some(named) => read_files(Path::new(&named), profile),
@@ -288,6 +289,7 @@ impl CompiledRegistry {
                 false => format!("known: {}", known.join(", ")),
             };
             let stem = Path::new(self.path).file_stem().unwrap_or_default();
+            let profile = sink_schema::shortened(profile);
             return Err(RegistryError::Unsupported {
                 service: Arc::from(PROFILE_VARIABLE),
                 text: Arc::from(format!(

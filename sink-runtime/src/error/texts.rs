@@ -262,16 +262,20 @@ impl Display for RegistryError {
                 service,
                 registry,
                 help,
-            } => match help {
-                Some(near) => write!(
-                    f,
-                    "no service `{service}` in {registry}; did you mean `{near}`?"
-                ),
-                None => write!(
-                    f,
-                    "no service `{service}` in {registry}; add `[services.{service}]` there"
-                ),
-            },
+            } => {
+                // Whatever a program asks for by name, a person has to read.
+                let service = sink_schema::shortened(service);
+                match help {
+                    Some(near) => write!(
+                        f,
+                        "no service `{service}` in {registry}; did you mean `{near}`?"
+                    ),
+                    None => write!(
+                        f,
+                        "no service `{service}` in {registry}; add `[services.{service}]` there"
+                    ),
+                }
+            }
             Self::MessageMismatch {
                 service,
                 registry,
