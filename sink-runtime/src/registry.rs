@@ -53,6 +53,8 @@ pub struct CompiledRegistry {
     carriers: &'static [&'static Carrier],
     /// The overlay that the program was built with, in force unless another is asked for.
     profile: Option<&'static str>,
+    /// The message types of its services, by the names that they have themselves.
+    messages: &'static [Expect],
     live: OnceLock<Result<Live, RegistryError>>,
 }
 
@@ -78,8 +80,16 @@ impl CompiledRegistry {
             overlays,
             carriers,
             profile: None,
+            messages: &[],
             live: OnceLock::new(),
         }
+    }
+
+    /// What the generator prints behind it: the services by the message type that they carry.
+    #[must_use]
+    pub const fn carrying(mut self, messages: &'static [Expect]) -> Self {
+        self.messages = messages;
+        self
     }
 
     /// What the generator prints behind it for a build with a profile.
@@ -101,19 +111,19 @@ impl CompiledRegistry {
     ///
     /// # Errors
     /// Everything at once that keeps an accessor from its service: see `Sinks::check`.
-    pub fn check(&'static self, expected: &[Expect]) -> Result<(), RegistryError> {
+    pub fn check(&'static self) -> Result<(), RegistryError> {
         let live = self.read().as_ref().map_err(RegistryError::clone)?;
-        self.judge(live, expected)
+        self.judge(live)
     }
 
-    fn judge(&self, live: &Live, expected: &[Expect]) -> Result<(), RegistryError> {
+    fn judge(&self, live: &Live) -> Result<(), RegistryError> {
         let compiled = self.compiled()?;
         let agreement = Agreement {
             compiled: &compiled,
             live: &live.registry,
         };
         let mut all = live.refused.clone();
-        all.extend(agreement.differences(expected));
+        all.extend(agreement.differences());
         match RegistryError::of_all(&live.registry.origin, all) {
             Some(error) => Err(error),
             None => Ok(()),
@@ -233,7 +243,9 @@ impl CompiledRegistry {
         let mut refused = Vec::from_iter(invalid);
         // The guarantee is in the compiled types: what runs may be more, never less (PROMISES 6.2).
         refused.extend(agreement.lowered(&Lowered::by(&layers)));
-        registry.moved = agreement.moved();
+        let (moved, carried) = (agreement.moved(), agreement.carried(self.messages));
+        registry.moved = moved;
+        registry.carried = carried;
         Ok(Live {
             registry: Arc::new(registry),
             refused,
@@ -360,6 +372,8 @@ pub struct ServiceRegistry {
     leaves: Mutex<HashMap<String, Made>>,
     /// Composites that the program was built with otherwise.
     moved: Vec<Moved>,
+    /// Of each service that the program was built with, its message type: the path, and the type's own name.
+    carried: HashMap<String, (String, String)>,
 }
 
 /// A link that exists, behind the handle that keeps it.
@@ -478,6 +492,7 @@ impl ServiceRegistry {
             surroundings,
             leaves: Mutex::default(),
             moved: Vec::new(),
+            carried: HashMap::new(),
         };
         (registry, invalid)
     }
@@ -511,8 +526,13 @@ impl ServiceRegistry {
     fn expect(&self, name: &str, message: &str) -> Result<&ServicePlan, RegistryError> {
         let service = self.find(name)?;
         let registered = service.message().unwrap_or("sink_runtime::Message");
-        // The registry names a path, the program a type: the path's last segment is the type's name.
-        if agreement::last_segment(registered) == message {
+        // The registry names a path, the program a type. What the path of the build names, rustc has said; of any other, the
+        // last segment is the type's name.
+        let named = match self.carried.get(name) {
+            Some((path, named)) if path == registered => named,
+            _ => agreement::last_segment(registered),
+        };
+        if named == message {
             return Ok(service);
         }
         Err(RegistryError::MessageMismatch {
@@ -1056,7 +1076,7 @@ mod tests {
         use crate::{Message, MessageSink};
 
         let program = moved();
-        assert!(program.check(&[]).is_ok(), "nothing of it needs repair");
+        assert!(program.check().is_ok(), "nothing of it needs repair");
         let mut sources: Vec<Source<Message>> = ["a", "b", "c", "lone"]
             .iter()
             .map(|name| program.source(name).unwrap())

@@ -2,6 +2,7 @@ use sink_schema::SourceFile;
 
 use super::super::CompiledRegistry;
 use super::*;
+use crate::{Codec, DecodeError, EncodeError, Payload};
 
 const BUILT: &str = r#"
 [services.plain]
@@ -46,7 +47,7 @@ const EXPECTED: &[Expect] = &[
 
 /// What `Sinks::check()` says of another registry, a line for each.
 fn said(live: &str, environment: &[(&str, &str)]) -> Vec<String> {
-    let built = CompiledRegistry::new("built.toml", BUILT, &[], &[]);
+    let built = CompiledRegistry::new("built.toml", BUILT, &[], &[]).carrying(EXPECTED);
     let environment: Vec<(String, String)> = environment
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -54,7 +55,7 @@ fn said(live: &str, environment: &[(&str, &str)]) -> Vec<String> {
     let live = built
         .resolve(&SourceFile::new("live.toml", live), None, &environment)
         .expect("the program's own registry is sound");
-    match built.judge(&live, EXPECTED) {
+    match built.judge(&live) {
         Ok(()) => Vec::new(),
         Err(RegistryError::Several { all, .. }) => all.iter().map(ToString::to_string).collect(),
         Err(one) => vec![one.to_string()],
@@ -179,5 +180,38 @@ fn what_is_broken_is_told_by_its_own_mistake_beside_what_does_not_fit() {
         said[1].starts_with("no service `plain` in live.toml"),
         "{}",
         said[1]
+    );
+}
+
+#[test]
+fn a_path_that_calls_a_type_by_another_name_is_that_type() {
+    struct Order;
+    impl MessageType for Order {
+        const NAME: &'static str = "Order";
+        const SHAPE: &'static str = "Order";
+        const FINGERPRINT: u64 = 1;
+        fn encode(&self, _: Codec, _: &mut Vec<u8>) -> Result<(), EncodeError> {
+            Ok(())
+        }
+        fn decode(_: Codec, _: Payload<'_>) -> Result<Self, DecodeError> {
+            Ok(Self)
+        }
+    }
+    const RENAMED: &str = "[services.orders]\ntype = \"direct\"\nendpoint = \"inproc://renamed\"\nmessage = \"crate::ShopOrder\"\n";
+    let built = CompiledRegistry::new("built.toml", RENAMED, &[], &[]).carrying(&EXPECTED[..1]);
+    let base = SourceFile::new("built.toml", RENAMED);
+    let live = built.resolve(&base, None, &[]).expect("it is sound");
+    built
+        .judge(&live)
+        .expect("`pub use orders::Order as ShopOrder;`");
+    live.registry
+        .sink::<Order>("orders")
+        .expect("the type that the accessor carries");
+    let other = live.registry.sink::<crate::Message>("orders").unwrap_err();
+    assert!(
+        other.to_string().starts_with(
+            "`orders` carries `crate::ShopOrder` in built.toml:1, the program expects `Message`"
+        ),
+        "{other}"
     );
 }
