@@ -535,12 +535,13 @@ impl ServiceRegistry {
         if named == message {
             return Ok(service);
         }
+        let place = service
+            .message_location
+            .as_ref()
+            .unwrap_or(&service.location);
         Err(RegistryError::MessageMismatch {
             service: Arc::from(name),
-            registry: Arc::from(format!(
-                "{}:{}",
-                service.location.path, service.location.line
-            )),
+            registry: Arc::from(format!("{}:{}", place.path, place.line)),
             registered: Arc::from(registered),
             expected: Arc::from(message),
         })

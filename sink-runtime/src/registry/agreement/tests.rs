@@ -97,9 +97,9 @@ message = "crate::Quote"
             "no service `plain` in live.toml (the program was built with it: built.toml:2); add `[services.plain]` there",
             "`orders`: the program was built with it (built.toml:5), and live.toml has it under its former name: write \
              [services.orders] instead of [services.old_orders] there",
-            "`ticks` carries `crate::Quote` in live.toml:9, the program expects `Tick`; change `message` there, or the type that \
+            "`ticks` carries `crate::Quote` in live.toml:12, the program expects `Tick`; change `message` there, or the type that \
              the program uses",
-            "`more_ticks` carries `crate::Quote` in live.toml:14, the program expects `Tick`; change `message` there, or the \
+            "`more_ticks` carries `crate::Quote` in live.toml:17, the program expects `Tick`; change `message` there, or the \
              type that the program uses",
             "no service `both` in live.toml (the program was built with it: built.toml:20); add `[services.both]` there",
         ]
@@ -122,7 +122,7 @@ fn an_untyped_service_that_got_a_type_and_a_leaf_that_became_a_composite_are_tol
     assert_eq!(
         said(&live, &[]),
         [
-            "`plain` carries `crate::Order` in live.toml:2, the program expects `Message`; change `message` there, or the type \
+            "`plain` carries `crate::Order` in live.toml:5, the program expects `Message`; change `message` there, or the type \
              that the program uses",
             "`more_ticks`: the program was built with a relay service (built.toml:15), and live.toml:16 makes it a fanout of \
              ticks, which has no link of its own: give the composite another name, or build again with this registry",
@@ -210,7 +210,7 @@ fn a_path_that_calls_a_type_by_another_name_is_that_type() {
     let other = live.registry.sink::<crate::Message>("orders").unwrap_err();
     assert!(
         other.to_string().starts_with(
-            "`orders` carries `crate::ShopOrder` in built.toml:1, the program expects `Message`"
+            "`orders` carries `crate::ShopOrder` in built.toml:4, the program expects `Message`"
         ),
         "{other}"
     );
