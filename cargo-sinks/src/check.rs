@@ -8,7 +8,7 @@ use sink_schema::{Color, Diagnostic, Diagnostics, Format, Location};
 use crate::{
     cli::{CheckArgs, RegistryArgs, ReportFormat},
     failure::Failure,
-    output,
+    github, output,
     registry::{self, Loaded},
 };
 
@@ -25,17 +25,16 @@ pub(crate) fn run(registry: &RegistryArgs, args: &CheckArgs) -> Result<(), Failu
             return Err(failure);
         }
     };
-    let format = match args.format {
+    let report = match args.format {
         ReportFormat::Human => {
             let outcome = loaded.report();
             tell!("{}", verdict(&loaded));
             return outcome;
         }
-        ReportFormat::Short => Format::Short,
-        ReportFormat::Json => Format::Json,
-        ReportFormat::Github => Format::Github,
+        ReportFormat::Short => loaded.diagnostics.render(Format::Short, Color::Never),
+        ReportFormat::Json => loaded.diagnostics.render(Format::Json, Color::Never),
+        ReportFormat::Github => github::annotations(&loaded.diagnostics),
     };
-    let report = loaded.diagnostics.render(format, Color::Never);
     if !report.trim().is_empty() {
         output::print(&format!("{}\n", report.trim_end()))?;
     }
@@ -58,7 +57,7 @@ fn unreadable(path: &Path, failure: &Failure, format: ReportFormat) -> String {
     let drawn = |format| Diagnostics::default().render_one(&mistake, format, Color::Never);
     match format {
         ReportFormat::Json => format!("[\n{}\n]\n", drawn(Format::Json)),
-        ReportFormat::Github => drawn(Format::Github),
+        ReportFormat::Github => github::annotation(&Diagnostics::default(), &mistake),
         ReportFormat::Human | ReportFormat::Short => String::new(),
     }
 }

@@ -14,7 +14,8 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
     match explain(code) {
         Some(explanation) => output::print(&explanation.to_string()),
         None => Err(Failure::Said(format!(
-            "there is no code `{code}`; `cargo sinks explain` lists them all"
+            "there is no code `{}`; `cargo sinks explain` lists them all",
+            sink_schema::shortened(code)
         ))),
     }
 }

@@ -13,6 +13,7 @@ mod expand;
 mod explain;
 mod failure;
 mod generate;
+mod github;
 mod graph;
 mod init;
 mod registry;

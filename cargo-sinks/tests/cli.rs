@@ -464,3 +464,71 @@ fn a_registry_that_is_no_text_is_named_with_the_place() {
     );
     assert_eq!(status(&sinks(folder.path(), &["explain", "E0117"])), 0);
 }
+
+#[test]
+fn a_registry_that_is_no_file_or_has_no_end_is_refused_unread() {
+    let folder = folder("");
+    for (registry, said) in [
+        ("/dev/zero", "the registry /dev/zero is no regular file"),
+        (".", "the registry . is a folder"),
+    ] {
+        for command in ["check", "relay"] {
+            let asked = sinks(folder.path(), &[command, "--registry", registry]);
+            assert_eq!(status(&asked), 1, "{command} {registry}");
+            assert!(err(&asked).contains(said), "{}", err(&asked));
+        }
+    }
+    let long = fs::File::create(folder.path().join("services.toml")).unwrap();
+    long.set_len(1 << 40).unwrap();
+    let json = sinks(folder.path(), &["check", "--format", "json"]);
+    assert!(
+        out(&json).contains("services.toml is 1048576 MiB long, at most 4 MiB are read")
+            && err(&json).contains("split it"),
+        "{}",
+        out(&json)
+    );
+}
+
+#[test]
+fn annotations_name_files_from_the_root_of_the_repository() {
+    let repository = tempfile::tempdir().unwrap();
+    let shop = repository.path().join("crates/shop");
+    fs::create_dir_all(&shop).unwrap();
+    fs::write(shop.join("services.toml"), "[services.a]\ntype = \"x\"\n").unwrap();
+    let first_line = |registry: &str, workspace: &Path| {
+        let asked = Command::new(env!("CARGO_BIN_EXE_cargo-sinks"))
+            .args(["check", "--format", "github", "--registry", registry])
+            .current_dir(&shop)
+            .env_remove("SINKS_PROFILE")
+            .env("GITHUB_WORKSPACE", workspace)
+            .output()
+            .unwrap();
+        assert_eq!(status(&asked), 1);
+        out(&asked).lines().next().unwrap_or_default().to_owned()
+    };
+    let there = "::error file=crates/shop/services.toml,line=2,";
+    let absolute = shop.join("services.toml");
+    for registry in [
+        "services.toml",
+        "../shop/./services.toml",
+        absolute.to_str().unwrap(),
+    ] {
+        let said = first_line(registry, repository.path());
+        assert!(said.starts_with(there), "{registry}: {said}");
+    }
+    let missing = first_line("none.toml", repository.path());
+    assert!(
+        missing.starts_with("::error file=crates/shop/none.toml,line=1,"),
+        "{missing}"
+    );
+    // Where no workflow says it, the repository does; and elsewhere the path is what was asked for.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let said = first_line("services.toml", elsewhere.path());
+    assert!(
+        said.starts_with("::error file=services.toml,line=2,"),
+        "{said}"
+    );
+    fs::create_dir(repository.path().join(".git")).unwrap();
+    let said = first_line("services.toml", elsewhere.path());
+    assert!(said.starts_with(there), "{said}");
+}

@@ -41,6 +41,7 @@ impl Registry {
         let base = &self.base.path;
         // A profile may hold anything, a path's separators too.
         let stem = Path::new(base).file_stem().unwrap_or_default();
+        let profile = sink_schema::shortened(profile);
         let overlay = format!("{}.{profile}.toml", stem.to_string_lossy());
         let overlay = crate::text::one_line(&overlay);
         Err(format!("no overlay {overlay} beside {base}; {there}{help}"))

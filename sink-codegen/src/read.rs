@@ -2,10 +2,11 @@
 
 use std::{
     fs,
+    io::Read,
     path::{Path, PathBuf},
 };
 
-use sink_schema::SourceFile;
+use sink_schema::{MAX_REGISTRY_BYTES, SourceFile, Unreadable};
 
 use crate::generate::{Overlay, Registry};
 
@@ -31,30 +32,27 @@ pub fn read(path: &Path, shown: &Path) -> Result<Registry, String> {
 
 fn source(path: &Path, shown: &Path) -> Result<SourceFile, String> {
     let shown = shown.to_string_lossy().replace('\\', "/");
-    let bytes = fs::read(path).map_err(|error| match error.kind() {
+    let unread = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => format!(
             "there is no registry at {}\n\nhelp: `cargo sinks init` writes one; another is named relative to Cargo.toml in build.rs, \
              `sink_codegen::Build::new(\"services.toml\")`, or by `--registry`",
             path.display()
         ),
         _ => format!("the registry {} cannot be read: {error}", path.display()),
-    })?;
-    let text = String::from_utf8(bytes).map_err(|error| not_utf8(&shown, error.as_bytes()))?;
-    Ok(SourceFile { path: shown, text })
-}
-
-/// Where a file stops being text, as a person counts, and what it probably is.
-fn not_utf8(shown: &str, bytes: &[u8]) -> String {
-    let sound = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
-    let line = sound.matches('\n').count() + 1;
-    let column = sound.lines().last().filter(|_| !sound.ends_with('\n'));
-    let column = column.map_or(0, |line| line.chars().count()) + 1;
-    let help = if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        "it is saved as UTF-16: save it as UTF-8"
-    } else {
-        "save it as UTF-8"
     };
-    format!("{shown}:{line}:{column}: the registry is not UTF-8\n\nhelp: {help}")
+    // Before it is opened: a pipe would wait for who writes into it.
+    let about = fs::metadata(path).map_err(unread)?;
+    if !about.is_file() {
+        return Err(Unreadable::no_file(&shown, about.is_dir()).to_string());
+    }
+    if let Some(long) = Unreadable::too_long(&shown, about.len()) {
+        return Err(long.to_string());
+    }
+    let mut bytes = Vec::new();
+    let most = MAX_REGISTRY_BYTES as u64 + 1;
+    let file = fs::File::open(path).map_err(unread)?;
+    file.take(most).read_to_end(&mut bytes).map_err(unread)?;
+    SourceFile::from_bytes(shown, bytes).map_err(|mistake| mistake.to_string())
 }
 
 /// The overlays beside a registry, as profile and path, in the order of their profiles.

@@ -20,9 +20,9 @@ pub enum RelayError {
         source: Arc<io::Error>,
     },
     /// The registry has mistakes.
-    #[error("{count} mistake(s) in {}:\n{text}", path.display())]
+    #[error("{count} {} in {}:\n{text}", if *count == 1 { "mistake" } else { "mistakes" }, path.display())]
     Invalid {
-        /// The file.
+        /// Where they are: the file, its overlay, the environment.
         path: PathBuf,
         /// How many.
         count: usize,

@@ -1,9 +1,9 @@
 //! From a registry file and its layers to what is to be bound. Reads files and environment; opens no socket.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sink_runtime::RegistryError;
 use sink_runtime::transport::Target;
 use sink_schema::{
     Capabilities, Color, Endpoint, Format, Layers, LeafPlan, Plan, Role, SourceFile,
@@ -44,12 +44,13 @@ pub(crate) fn read(path: &Path) -> Result<Plan, RelayError> {
         environment: &environment,
         capabilities: Capabilities::build(),
     };
-    let (plan, mistakes) = sink_schema::load(&layers);
+    let (plan, mut mistakes) = sink_schema::load(&layers);
     if mistakes.has_errors() {
+        mistakes.errors_first();
         let count = mistakes.errors().count();
         let text = mistakes.render(Format::Human, Color::Never).into();
         return Err(RelayError::Invalid {
-            path: path.to_owned(),
+            path: PathBuf::from(mistakes.places_of_errors()),
             count,
             text,
         });
@@ -66,13 +67,26 @@ fn overlay(path: &Path, profile: &str) -> PathBuf {
 }
 
 fn source(path: &Path) -> Result<SourceFile, RelayError> {
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(SourceFile::new(path.display().to_string(), text)),
-        Err(error) => Err(RelayError::Read {
+    sink_runtime::registry_file(path).map_err(|error| match error {
+        RegistryError::Read { source, .. } => RelayError::Read {
             path: path.to_owned(),
-            source: Arc::new(error),
-        }),
-    }
+            source,
+        },
+        RegistryError::Invalid {
+            registry,
+            count,
+            text,
+        } => RelayError::Invalid {
+            path: PathBuf::from(&*registry),
+            count,
+            text,
+        },
+        other => RelayError::Invalid {
+            path: path.to_owned(),
+            count: 1,
+            text: other.to_string().into(),
+        },
+    })
 }
 
 /// The endpoints of a plan's relay services. Services whose carrier is its own relay (a cluster) are not ours to serve.

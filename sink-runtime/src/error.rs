@@ -433,7 +433,7 @@ pub enum RegistryError {
     },
     /// The registry has mistakes.
     Invalid {
-        /// Which registry.
+        /// Where the mistakes are: files, the environment.
         registry: Arc<str>,
         /// How many.
         count: usize,

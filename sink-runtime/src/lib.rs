@@ -100,6 +100,8 @@ pub use ledger::{Dropped, Ledger, Returned};
 pub use life::SinkState;
 pub use message::{MAX_TRACE_CONTEXT_BYTES, Message, MessageType, Metadata, Payload};
 pub use receipt::{DropCause, Level, Lost, Receipt};
+#[doc(hidden)]
+pub use registry::read_file as registry_file;
 pub use registry::{CompiledRegistry, PROFILE_VARIABLE, REGISTRY_VARIABLE, ServiceRegistry};
 pub use relay::Relay;
 pub use report::{BatchError, BatchReport, DrainReport, UndeliveredMessage};

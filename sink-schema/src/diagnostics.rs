@@ -180,6 +180,26 @@ impl Diagnostics {
         }
     }
 
+    /// Puts the errors before the warnings, for who must not look for them.
+    pub fn errors_first(&mut self) {
+        self.items.sort_by_key(|item| item.severity);
+    }
+
+    /// The files in which the errors are, in words: `services.toml and the environment`.
+    pub fn places_of_errors(&self) -> String {
+        let mut places: Vec<&str> = Vec::new();
+        for error in self.errors() {
+            let place = match error.path.as_str() {
+                "environment" => "the environment",
+                path => path,
+            };
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
+        places.join(" and ")
+    }
+
     /// Adds the mistakes of another load, each only once: overlays repeat what their base says.
     pub fn merge(&mut self, other: Diagnostics) {
         let once =

@@ -254,7 +254,8 @@ impl Parts<'_> {
                 "for example `unix:///run/my_app/name.sock`".to_owned()
             } else {
                 format!(
-                    "write the whole path, with three slashes: for example `unix:///run/{path}`"
+                    "write the whole path, with three slashes: for example `unix:///run/{}`",
+                    crate::names::shortened(path)
                 )
             };
             return self.whole("a socket path is absolute", help);

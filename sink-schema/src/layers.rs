@@ -359,12 +359,16 @@ fn unknown_section(entry: &Entry, mistakes: &mut Mistakes) -> Vec<(String, Span)
     mistakes.push(match near {
         _ if looks_like_service && near.is_none() => {
             let written = mistakes.text(entry.key_span).to_owned();
-            let title = format!("a service stands under `services`: write `[services.{written}]`");
-            mistake.label("not a table of the registry").patch(
-                entry.key_span,
-                format!("services.{written}"),
-                title,
-            )
+            let title = format!(
+                "a service stands under `services`: write `[services.{}]`",
+                names::shortened(&written)
+            );
+            let mistake = mistake.label("not a table of the registry");
+            match names::registry_name(&entry.key) {
+                Ok(()) => mistake.patch(entry.key_span, format!("services.{written}"), title),
+                // It would be the next mistake.
+                Err(_) => mistake.help(title),
+            }
         }
         Some(near) if !looks_like_service || near == "services" => mistake
             .label("no such table")

@@ -42,6 +42,7 @@ mod mistakes;
 #[cfg(feature = "documents")]
 mod reference;
 mod render;
+mod unreadable;
 
 pub use capabilities::Capabilities;
 pub use diagnostics::{Color, Diagnostic, Diagnostics, Format, Label, Patch, Severity};
@@ -51,7 +52,7 @@ pub use explain::{Explanation, explain, explanations};
 #[cfg(feature = "documents")]
 pub use json_schema::json_schema;
 pub use layers::{Layers, MAX_REGISTRY_BYTES, load};
-pub use names::nearest;
+pub use names::{nearest, shortened};
 pub use plan::{
     Ack, Alias, BrokenService, Codec, CompositePlan, Delivery, Failback, Framing, From_, Kind,
     KindHint, LeafPlan, Level, OnDiskFull, Pattern, Plan, Role, Secret, ServicePlan, SlowConsumer,
@@ -60,3 +61,4 @@ pub use plan::{
 #[cfg(feature = "documents")]
 pub use reference::reference_markdown;
 pub use text::{Location, SourceFile};
+pub use unreadable::Unreadable;

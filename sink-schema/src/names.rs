@@ -360,8 +360,8 @@ pub(crate) fn show(name: &str) -> String {
     format!("`{}`", shortened(name))
 }
 
-/// The same without quotes, for a name that is part of something longer.
-pub(crate) fn shortened(name: &str) -> String {
+/// A name for a message: shortened, with nothing that a terminal would obey.
+pub fn shortened(name: &str) -> String {
     const SHOWN: usize = 60;
     let mut text: String = name.chars().take(SHOWN).flat_map(visible).collect();
     if name.chars().nth(SHOWN).is_some() {

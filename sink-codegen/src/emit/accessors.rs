@@ -125,7 +125,7 @@ fn whole() -> TokenStream {
         /// of a kind that its type cannot follow, a guarantee of its type that a layer takes away, and what is wrong with the
         /// registry itself. Each names the service, both sides and the fix.
         pub fn check() -> ::core::result::Result<(), __sink_runtime::RegistryError> {
-            __REGISTRY.check(__MESSAGES)
+            __REGISTRY.check()
         }
 
         /// Closes every sink that was used, parents before children: the last line of a program.

@@ -75,7 +75,7 @@ pub(super) fn emit(alias: &MessageAlias, nested: bool) -> TokenStream {
     }
 }
 
-/// The row that `Sinks::check()` compares with the live registry.
+/// The row that the registry in force is compared with: a path may call a type by another name than its own.
 pub(super) fn expectation(alias: &MessageAlias) -> TokenStream {
     let ident = &alias.ident;
     let services = alias.users.iter().map(|(name, _)| name);

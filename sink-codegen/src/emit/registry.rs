@@ -38,7 +38,8 @@ pub(super) fn emit(registry: &Registry, options: &Options) -> TokenStream {
             #text,
             &[#(#overlays),*],
             &[#(#carriers),*],
-        )#profile;
+        )
+        .carrying(__MESSAGES)#profile;
         #[doc(hidden)]
         #[allow(missing_copy_implementations, missing_debug_implementations, unreachable_pub)]
         pub enum __Registry {}

@@ -164,7 +164,7 @@ impl Sinks {
     /// of a kind that its type cannot follow, a guarantee of its type that a layer takes away, and what is wrong with the
     /// registry itself. Each names the service, both sides and the fix.
     pub fn check() -> ::core::result::Result<(), __sink_runtime::RegistryError> {
-        __REGISTRY.check(__MESSAGES)
+        __REGISTRY.check()
     }
     /// Closes every sink that was used, parents before children: the last line of a program.
     pub async fn close_all(
@@ -331,8 +331,8 @@ __sink_runtime::__needs_unix! {
 }
 
 static __REGISTRY: __sink_runtime::CompiledRegistry = __sink_runtime::CompiledRegistry::new(
-    "hostile.toml",
-    r####"# What a registry says must not become code.
+        "hostile.toml",
+        r####"# What a registry says must not become code.
 
 [services.a]
 type = "relay"
@@ -348,9 +348,10 @@ doc = '''
     ```
 '''
 "####,
-    &[],
-    &[],
-);
+        &[],
+        &[],
+    )
+    .carrying(__MESSAGES);
 
 #[doc(hidden)]
 #[allow(missing_copy_implementations, missing_debug_implementations, unreachable_pub)]

@@ -581,7 +581,7 @@ impl Sinks {
     /// of a kind that its type cannot follow, a guarantee of its type that a layer takes away, and what is wrong with the
     /// registry itself. Each names the service, both sides and the fix.
     pub fn check() -> ::core::result::Result<(), __sink_runtime::RegistryError> {
-        __REGISTRY.check(__MESSAGES)
+        __REGISTRY.check()
     }
     /// Closes every sink that was used, parents before children: the last line of a program.
     pub async fn close_all(
@@ -1100,8 +1100,8 @@ __sink_runtime::__needs_postcard! {
 }
 
 static __REGISTRY: __sink_runtime::CompiledRegistry = __sink_runtime::CompiledRegistry::new(
-    "names.toml",
-    r#"# Services whose types are named like something that stands where they are generated.
+        "names.toml",
+        r#"# Services whose types are named like something that stands where they are generated.
 
 # Its message, in the crate's root.
 [services.tick]
@@ -1163,9 +1163,10 @@ pattern = "fanout"
 targets = ["send", "sink_set", "sink_set_builder"]
 optional = ["sink_set"]
 "#,
-    &[],
-    &[],
-);
+        &[],
+        &[],
+    )
+    .carrying(__MESSAGES);
 
 #[doc(hidden)]
 #[allow(missing_copy_implementations, missing_debug_implementations, unreachable_pub)]

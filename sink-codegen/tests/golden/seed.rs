@@ -211,7 +211,7 @@ impl Sinks {
     /// of a kind that its type cannot follow, a guarantee of its type that a layer takes away, and what is wrong with the
     /// registry itself. Each names the service, both sides and the fix.
     pub fn check() -> ::core::result::Result<(), __sink_runtime::RegistryError> {
-        __REGISTRY.check(__MESSAGES)
+        __REGISTRY.check()
     }
     /// Closes every sink that was used, parents before children: the last line of a program.
     pub async fn close_all(
@@ -402,8 +402,8 @@ __sink_runtime::__needs_tcp! {
 }
 
 static __REGISTRY: __sink_runtime::CompiledRegistry = __sink_runtime::CompiledRegistry::new(
-    "seed.toml",
-    r#"[services.market_data_relay]
+        "seed.toml",
+        r#"[services.market_data_relay]
 type = "relay"
 endpoint = "unix:///tmp/market_data.sock"
 buffer_size = 10000
@@ -416,9 +416,10 @@ type = "composite"
 pattern = "fanout"
 targets = ["market_data_relay", "strategy_a"]
 "#,
-    &[],
-    &[],
-);
+        &[],
+        &[],
+    )
+    .carrying(__MESSAGES);
 
 #[doc(hidden)]
 #[allow(missing_copy_implementations, missing_debug_implementations, unreachable_pub)]

@@ -417,7 +417,7 @@ impl Sinks {
     /// of a kind that its type cannot follow, a guarantee of its type that a layer takes away, and what is wrong with the
     /// registry itself. Each names the service, both sides and the fix.
     pub fn check() -> ::core::result::Result<(), __sink_runtime::RegistryError> {
-        __REGISTRY.check(__MESSAGES)
+        __REGISTRY.check()
     }
     /// Closes every sink that was used, parents before children: the last line of a program.
     pub async fn close_all(
@@ -726,8 +726,8 @@ __sink_runtime::__needs_json! {
 }
 
 static __REGISTRY: __sink_runtime::CompiledRegistry = __sink_runtime::CompiledRegistry::new(
-    "typed.toml",
-    r#"# Message types, guarantees, old names, and words of the author.
+        "typed.toml",
+        r#"# Message types, guarantees, old names, and words of the author.
 
 [services.ticks]
 type = "relay"
@@ -780,9 +780,10 @@ type = "composite"
 pattern = "failover"
 targets = ["everywhere", "backup"]
 "#,
-    &[],
-    &[],
-);
+        &[],
+        &[],
+    )
+    .carrying(__MESSAGES);
 
 #[doc(hidden)]
 #[allow(missing_copy_implementations, missing_debug_implementations, unreachable_pub)]

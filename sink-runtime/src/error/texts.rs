@@ -262,16 +262,20 @@ impl Display for RegistryError {
                 service,
                 registry,
                 help,
-            } => match help {
-                Some(near) => write!(
-                    f,
-                    "no service `{service}` in {registry}; did you mean `{near}`?"
-                ),
-                None => write!(
-                    f,
-                    "no service `{service}` in {registry}; add `[services.{service}]` there"
-                ),
-            },
+            } => {
+                // Whatever a program asks for by name, a person has to read.
+                let service = sink_schema::shortened(service);
+                match help {
+                    Some(near) => write!(
+                        f,
+                        "no service `{service}` in {registry}; did you mean `{near}`?"
+                    ),
+                    None => write!(
+                        f,
+                        "no service `{service}` in {registry}; add `[services.{service}]` there"
+                    ),
+                }
+            }
             Self::MessageMismatch {
                 service,
                 registry,
@@ -286,7 +290,10 @@ impl Display for RegistryError {
                 registry,
                 count,
                 text,
-            } => write!(f, "{count} mistake(s) in {registry}:\n{text}"),
+            } => {
+                let mistakes = if *count == 1 { "mistake" } else { "mistakes" };
+                write!(f, "{count} {mistakes} in {registry}:\n{text}")
+            }
             Self::Several { registry, all } => {
                 write!(
                     f,

@@ -2,6 +2,7 @@
 //! at once.
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use sink_schema::{CompositePlan, Kind, Layers, Pattern, Plan, Role, ServicePlan};
@@ -125,7 +126,7 @@ impl<'a> Agreement<'a> {
     }
 
     /// Every service that is missing, of another message type or of a kind that its accessor cannot be.
-    pub(super) fn differences(&self, expected: &[Expect]) -> Vec<RegistryError> {
+    pub(super) fn differences(&self) -> Vec<RegistryError> {
         let broken = |service: &&ServicePlan| {
             // Its own mistake says why it is not there.
             let mut broken = self.live.plan.broken.iter();
@@ -133,15 +134,16 @@ impl<'a> Agreement<'a> {
         };
         self.known()
             .filter(broken)
-            .filter_map(|service| self.difference(service, expected))
+            .filter_map(|service| self.difference(service))
             .collect()
     }
 
-    fn difference(&self, service: &ServicePlan, expected: &[Expect]) -> Option<RegistryError> {
+    fn difference(&self, service: &ServicePlan) -> Option<RegistryError> {
         let Some(found) = self.live.plan.find(&service.name) else {
             return Some(self.missing(service));
         };
-        let message = self.message_of(service, expected);
+        let carried = self.live.carried.get(&service.name);
+        let message = carried.map_or("Message", |(_, named)| named);
         if let Err(error) = self.live.expect(&service.name, message) {
             return Some(error);
         }
@@ -195,6 +197,17 @@ impl<'a> Agreement<'a> {
             )),
             help: self.live.plan.nearest(&service.name).map(Arc::from),
         }
+    }
+
+    /// The message types of the program's services, untyped ones too: each by its path and by its own name.
+    pub(super) fn carried(&self, expected: &[Expect]) -> HashMap<String, (String, String)> {
+        self.known()
+            .map(|service| {
+                let path = service.message().unwrap_or("sink_runtime::Message");
+                let named = self.message_of(service, expected);
+                (service.name.clone(), (path.to_owned(), named.to_owned()))
+            })
+            .collect()
     }
 
     /// The name of the type that the service's accessor carries; it comes from the type itself, which a path may name otherwise.

@@ -240,7 +240,7 @@ doc = "Every order."
     (
         "E0117",
         r#"a registry or overlay cannot be read"#,
-        r#"The file is not there, may not be read, or is not UTF-8; or a profile was asked for that has no overlay. A registry is named relative to Cargo.toml in build.rs, and relative to the working directory by `--registry`."#,
+        r#"The file is not there, may not be read, is no regular file (a folder, a pipe, a device), or is not UTF-8; or a profile was asked for that has no overlay. A registry is named relative to Cargo.toml in build.rs, and relative to the working directory by `--registry`."#,
         r#"# no file, or none that is text
 "#,
         r#"[services.orders]

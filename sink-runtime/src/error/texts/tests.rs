@@ -325,6 +325,16 @@ fn a_registry_error_says_what_is_wrong() {
         &unknown(Some("b".into())),
         &["no service `a` in services.toml; did you mean `b`?"],
     );
+    let huge = RegistryError::UnknownService {
+        service: "\u{1b}n".repeat(50_000).into(),
+        registry: registry(),
+        help: None,
+    };
+    let said = huge.to_string();
+    assert!(
+        said.starts_with("no service `\\u{1b}n") && said.len() < 600 && !said.contains('\u{1b}'),
+        "{said}"
+    );
     says(
         &RegistryError::MessageMismatch {
             service: name(),
@@ -342,7 +352,7 @@ fn a_registry_error_says_what_is_wrong() {
             count: 2,
             text: "error: it".into(),
         },
-        &["2 mistake(s) in services.toml:\nerror: it"],
+        &["2 mistakes in services.toml:\nerror: it"],
     );
     says(
         &RegistryError::Several {

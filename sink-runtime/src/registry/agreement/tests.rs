@@ -2,6 +2,7 @@ use sink_schema::SourceFile;
 
 use super::super::CompiledRegistry;
 use super::*;
+use crate::{Codec, DecodeError, EncodeError, Payload};
 
 const BUILT: &str = r#"
 [services.plain]
@@ -46,7 +47,7 @@ const EXPECTED: &[Expect] = &[
 
 /// What `Sinks::check()` says of another registry, a line for each.
 fn said(live: &str, environment: &[(&str, &str)]) -> Vec<String> {
-    let built = CompiledRegistry::new("built.toml", BUILT, &[], &[]);
+    let built = CompiledRegistry::new("built.toml", BUILT, &[], &[]).carrying(EXPECTED);
     let environment: Vec<(String, String)> = environment
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -54,7 +55,7 @@ fn said(live: &str, environment: &[(&str, &str)]) -> Vec<String> {
     let live = built
         .resolve(&SourceFile::new("live.toml", live), None, &environment)
         .expect("the program's own registry is sound");
-    match built.judge(&live, EXPECTED) {
+    match built.judge(&live) {
         Ok(()) => Vec::new(),
         Err(RegistryError::Several { all, .. }) => all.iter().map(ToString::to_string).collect(),
         Err(one) => vec![one.to_string()],
@@ -96,9 +97,9 @@ message = "crate::Quote"
             "no service `plain` in live.toml (the program was built with it: built.toml:2); add `[services.plain]` there",
             "`orders`: the program was built with it (built.toml:5), and live.toml has it under its former name: write \
              [services.orders] instead of [services.old_orders] there",
-            "`ticks` carries `crate::Quote` in live.toml:9, the program expects `Tick`; change `message` there, or the type that \
+            "`ticks` carries `crate::Quote` in live.toml:12, the program expects `Tick`; change `message` there, or the type that \
              the program uses",
-            "`more_ticks` carries `crate::Quote` in live.toml:14, the program expects `Tick`; change `message` there, or the \
+            "`more_ticks` carries `crate::Quote` in live.toml:17, the program expects `Tick`; change `message` there, or the \
              type that the program uses",
             "no service `both` in live.toml (the program was built with it: built.toml:20); add `[services.both]` there",
         ]
@@ -121,7 +122,7 @@ fn an_untyped_service_that_got_a_type_and_a_leaf_that_became_a_composite_are_tol
     assert_eq!(
         said(&live, &[]),
         [
-            "`plain` carries `crate::Order` in live.toml:2, the program expects `Message`; change `message` there, or the type \
+            "`plain` carries `crate::Order` in live.toml:5, the program expects `Message`; change `message` there, or the type \
              that the program uses",
             "`more_ticks`: the program was built with a relay service (built.toml:15), and live.toml:16 makes it a fanout of \
              ticks, which has no link of its own: give the composite another name, or build again with this registry",
@@ -179,5 +180,38 @@ fn what_is_broken_is_told_by_its_own_mistake_beside_what_does_not_fit() {
         said[1].starts_with("no service `plain` in live.toml"),
         "{}",
         said[1]
+    );
+}
+
+#[test]
+fn a_path_that_calls_a_type_by_another_name_is_that_type() {
+    struct Order;
+    impl MessageType for Order {
+        const NAME: &'static str = "Order";
+        const SHAPE: &'static str = "Order";
+        const FINGERPRINT: u64 = 1;
+        fn encode(&self, _: Codec, _: &mut Vec<u8>) -> Result<(), EncodeError> {
+            Ok(())
+        }
+        fn decode(_: Codec, _: Payload<'_>) -> Result<Self, DecodeError> {
+            Ok(Self)
+        }
+    }
+    const RENAMED: &str = "[services.orders]\ntype = \"direct\"\nendpoint = \"inproc://renamed\"\nmessage = \"crate::ShopOrder\"\n";
+    let built = CompiledRegistry::new("built.toml", RENAMED, &[], &[]).carrying(&EXPECTED[..1]);
+    let base = SourceFile::new("built.toml", RENAMED);
+    let live = built.resolve(&base, None, &[]).expect("it is sound");
+    built
+        .judge(&live)
+        .expect("`pub use orders::Order as ShopOrder;`");
+    live.registry
+        .sink::<Order>("orders")
+        .expect("the type that the accessor carries");
+    let other = live.registry.sink::<crate::Message>("orders").unwrap_err();
+    assert!(
+        other.to_string().starts_with(
+            "`orders` carries `crate::ShopOrder` in built.toml:4, the program expects `Message`"
+        ),
+        "{other}"
     );
 }
