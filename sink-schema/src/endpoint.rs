@@ -161,7 +161,8 @@ impl FromStr for Endpoint {
         {
             let message =
                 format!("an endpoint holds no blanks or control characters, found {found:?}");
-            return malformed(at..at + found.len_utf8(), &message, "remove it".to_owned());
+            let help = "remove this character".to_owned();
+            return malformed(at..at + found.len_utf8(), &message, help);
         }
         let Some((scheme, rest)) = text.split_once("://") else {
             let (message, help) = without_scheme(text);
@@ -263,7 +264,7 @@ impl Parts<'_> {
             return self.fail(
                 self.rest_at + at..self.rest_at + at + 1,
                 "a path holds no NUL",
-                "remove it".to_owned(),
+                "remove this character".to_owned(),
             );
         }
         if path.ends_with('/') {

@@ -87,11 +87,18 @@ impl Reader<'_> {
     }
 
     fn key_is_available(&mut self, key: &'static Key, span: Span) -> bool {
-        self.is_available(key.availability, span, &format!("key `{}`", key.name))
+        let what = format!("key `{}`", key.name);
+        self.is_available(key.availability, span, &what, REMOVE)
     }
 
-    /// Whether this version can do `what`; tells if it cannot.
-    fn is_available(&mut self, availability: Availability, span: Span, what: &str) -> bool {
+    /// Whether this version can do `what`; tells if it cannot, and what to do `instead` if no version can.
+    fn is_available(
+        &mut self,
+        availability: Availability,
+        span: Span,
+        what: &str,
+        instead: &str,
+    ) -> bool {
         if self.capabilities.is_everything() {
             return true;
         }
@@ -130,7 +137,7 @@ impl Reader<'_> {
                         format!("{what} is not built into this version"),
                     )
                     .label("known, but nothing would happen yet")
-                    .help("remove it: a key that does nothing is never accepted"),
+                    .help(instead),
                 );
                 false
             }
@@ -164,7 +171,12 @@ impl Reader<'_> {
         };
         if let Some(choice) = choices.iter().find(|choice| choice.name == text) {
             let what = format!("`{} = \"{}\"`", key.name, choice.name);
-            let available = self.is_available(choice.availability, value.span, &what);
+            let instead = match key.preset {
+                // A key that must be there is not removed.
+                keys::Preset::Required => format!("write {}", alternatives(key, choices)),
+                _ => REMOVE.to_owned(),
+            };
+            let available = self.is_available(choice.availability, value.span, &what, &instead);
             return available.then_some(Typed::Choice(choice.name));
         }
         let (code, message) = match key.name {
@@ -347,6 +359,20 @@ impl Reader<'_> {
             _ => value.span,
         }
     }
+}
+
+/// What to do about a key that has another value when it is not written.
+const REMOVE: &str = "remove it: a key that does nothing is never accepted";
+
+/// `key = "word"` for each word that every version has.
+fn alternatives(key: &Key, choices: &'static [Choice]) -> String {
+    let built = choices
+        .iter()
+        .filter(|choice| choice.availability == Availability::Built);
+    let lines: Vec<String> = built
+        .map(|choice| format!("{} = \"{}\"", key.name, choice.name))
+        .collect();
+    one_of(&lines.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// The word meant by a misspelt one: nearest, or the start of exactly one.
