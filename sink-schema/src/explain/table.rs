@@ -985,7 +985,8 @@ insecure_plaintext = true
     (
         "E0155",
         r#"two services have one endpoint"#,
-        r#"Whoever listens there would get the messages of both. One service under two names is an alias."#,
+        r#"Whoever listens there would get the messages of both. One service under two names is an alias. Nor do two relays listen at one
+`bind`: one process serves every relay of a registry."#,
         r#"[services.a]
 type = "direct"
 endpoint = "tcp://127.0.0.1:9001"
@@ -1366,6 +1367,32 @@ buffer_size = 1_000
 [services.orders]
 type = "direct"
 endpoint = "tcp://127.0.0.1:9001"
+"#,
+    ),
+    (
+        "W0210",
+        r#"two services listen at one place"#,
+        r#"Their senders go to two endpoints, and the receiving ends to one `bind`: whoever comes second cannot listen, unless each has a
+host or a container of its own. Two relays are an error, because one process serves every relay of a registry."#,
+        r#"[services.a]
+type = "direct"
+endpoint = "tcp://127.0.0.1:9001"
+bind = "tcp://127.0.0.1:7000"
+
+[services.b]
+type = "direct"
+endpoint = "tcp://127.0.0.1:9002"
+bind = "tcp://127.0.0.1:7000"
+"#,
+        r#"[services.a]
+type = "direct"
+endpoint = "tcp://127.0.0.1:9001"
+bind = "tcp://127.0.0.1:7000"
+
+[services.b]
+type = "direct"
+endpoint = "tcp://127.0.0.1:9002"
+bind = "tcp://127.0.0.1:7001"
 "#,
     ),
 ];
