@@ -21,7 +21,6 @@ pub(super) fn judge(draft: &Draft, mistakes: &mut Mistakes) {
     }
     plaintext(draft, mistakes);
     bind(draft, mistakes);
-    without_effect(draft, mistakes);
 }
 
 fn socket_path(draft: &Draft, key: &str, endpoint: &Endpoint, span: Span, mistakes: &mut Mistakes) {
@@ -183,42 +182,6 @@ fn bind(draft: &Draft, mistakes: &mut Mistakes) {
                 )
                 .help("write the same scheme in both"),
         );
-    }
-}
-
-/// Keys that only one carrier minds.
-fn without_effect(draft: &Draft, mistakes: &mut Mistakes) {
-    let scheme = match draft.endpoint("endpoint") {
-        Some((endpoint, _)) => endpoint.scheme(),
-        None if draft.kind == keys::Kinds::RELAY && !draft.is_poisoned("endpoint") => "unix",
-        None => return,
-    };
-    for (key, wanted) in [
-        ("allow_uids", "unix"),
-        ("tls", "tls"),
-        ("insecure_plaintext", "tcp"),
-    ] {
-        let Some(given) = draft.own(key).filter(|_| scheme != wanted) else {
-            continue;
-        };
-        let other_carrier = draft
-            .endpoint("endpoint")
-            .is_some_and(|(endpoint, _)| matches!(endpoint, Endpoint::Other { .. }));
-        if other_carrier {
-            continue;
-        }
-        let mut mistake = Mistake::new(
-            codes::NO_EFFECT,
-            given.key_span,
-            format!("`{key}` has no effect on {scheme}"),
-        )
-        .label(format!("only for `{wanted}://`"))
-        .help("remove it")
-        .of(&draft.name);
-        if let Some((_, span)) = draft.endpoint("endpoint") {
-            mistake = mistake.also(span, "the endpoint");
-        }
-        mistakes.push(mistake);
     }
 }
 
