@@ -802,7 +802,8 @@ targets = ["a", "b"]
     (
         "E0140",
         r#"a quorum can never be reached"#,
-        r#"A quorum counts targets that are not optional: it is at least 1 and at most their number."#,
+        r#"A quorum counts targets that are not optional: it is at least 1 and at most their number. This version has no quorums
+yet: all targets that are not optional decide."#,
         r#"[services.a]
 type = "relay"
 
@@ -825,7 +826,7 @@ type = "relay"
 type = "composite"
 pattern = "fanout"
 targets = ["a", "b"]
-ack = { quorum = 2 }
+ack = "all"
 "#,
     ),
     (
@@ -943,7 +944,8 @@ endpoint = "tcp://127.0.0.1:9001"
     (
         "E0152",
         r#"a secret stands in the file"#,
-        r#"Where a secret is needed, the registry says where it is kept: `{ env = "NAME" }` or `{ file = "path" }`. It is resolved at run time and printed as `***`."#,
+        r#"Where a secret is needed, the registry says where it is kept: `{ env = "NAME" }` or `{ file = "path" }`. It is resolved at run time and printed as `***`.
+The one key that is a secret belongs to TLS, which this version does not have yet."#,
         r#"[services.orders]
 type = "direct"
 endpoint = "tls://orders.example:9001"
@@ -1098,26 +1100,28 @@ type = "relay"
         r#"[services.orders]
 type = "direct"
 endpoint = "tcp://127.0.0.1:9001"
-confirm = "stored"
+framing = "u32be"
+confirm = "acked"
 "#,
         r#"[services.orders]
 type = "direct"
 endpoint = "tcp://127.0.0.1:9001"
-confirm = "acked"
+framing = "u32be"
+confirm = "written"
 "#,
     ),
     (
         "E0163",
         r#"something goes to disk and has no directory"#,
-        r#"`when_full = "spill"` and `confirm = "spooled"` write to `spool_dir`."#,
+        r#"`when_full = "spill"` and `confirm = "spooled"` write to `spool_dir`. This version
+has a spool yet: a full buffer blocks, refuses or drops."#,
         r#"[services.orders]
 type = "relay"
 when_full = "spill"
 "#,
         r#"[services.orders]
 type = "relay"
-when_full = "spill"
-spool_dir = "/var/lib/shop/spool"
+when_full = "block"
 "#,
     ),
     (
