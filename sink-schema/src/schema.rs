@@ -26,6 +26,10 @@ pub(crate) fn read(
 ) -> Vec<Draft> {
     sections::lints(&registry.lints, mistakes);
     let defaults = sections::defaults(&registry.defaults, capabilities, mistakes);
+    let misplaced = registry.defaults.iter().map(|entry| entry.key.as_str());
+    let misplaced: Vec<&str> = misplaced
+        .filter(|name| keys::find(name).is_some_and(|key| !key.in_defaults()))
+        .collect();
     let mut names = naming::read(&registry.services, mistakes);
     let mut used = ByName::default();
     let mut offers = Offers::new(&registry.services);
@@ -48,6 +52,7 @@ pub(crate) fn read(
             draft: &mut draft,
             read_already: Vec::new(),
             misplaced: Vec::new(),
+            in_defaults: &misplaced,
             offers: &mut offers,
         };
         if raw.torn {
@@ -95,6 +100,8 @@ struct Service<'a, 'b> {
     read_already: Vec<Span>,
     /// Keys of other kinds of service.
     misplaced: Vec<(&'static Key, Span)>,
+    /// Keys that stand in `[defaults]`, where they cannot: what to do about it was told.
+    in_defaults: &'a [&'a str],
     offers: &'a mut Offers<'b>,
 }
 
@@ -435,6 +442,7 @@ impl Service<'_, '_> {
         }
         missing
             .retain(|key| self.draft.get(key.name).is_none() && !self.draft.is_poisoned(key.name));
+        missing.retain(|key| !self.in_defaults.contains(&key.name));
         missing
     }
 

@@ -441,6 +441,24 @@ fn rewritten(key: &Key, value: &Value) -> Option<(String, String)> {
         (KeyType::Bool, Data::Text(text)) if matches!(text.as_str(), "true" | "false") => {
             Some(certain(text.clone()))
         }
+        // One word in brackets.
+        (
+            KeyType::Text
+            | KeyType::Choice(_)
+            | KeyType::Endpoint
+            | KeyType::RustPath
+            | KeyType::Ident
+            | KeyType::Word,
+            Data::Array(items),
+        ) => match items.as_slice() {
+            [
+                Value {
+                    data: Data::Text(text),
+                    ..
+                },
+            ] => Some(certain(names::toml_string(text))),
+            _ => None,
+        },
         (KeyType::Names, Data::Text(name)) => {
             let plain = name
                 .chars()

@@ -1114,7 +1114,7 @@ confirm = "written"
         "E0163",
         r#"something goes to disk and has no directory"#,
         r#"`when_full = "spill"` and `confirm = "spooled"` write to `spool_dir`. This version
-has a spool yet: a full buffer blocks, refuses or drops."#,
+has no spool yet: a full buffer blocks, refuses or drops."#,
         r#"[services.orders]
 type = "relay"
 when_full = "spill"

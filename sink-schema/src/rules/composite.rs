@@ -220,7 +220,13 @@ impl Resolver<'_> {
     /// What to do about a target that is like no service.
     fn unknown_help(&self, draft: &Draft, name: &str) -> String {
         let mut others = self.drafts.iter();
-        let other = others.find(|other| other.name != draft.name && !other.torn);
+        let named = |other: &Draft| {
+            let mut targets = draft.names("targets").iter();
+            targets.any(|(target, _)| *target == other.name)
+        };
+        let other = others.find(|other| {
+            other.name != draft.name && other.is_leaf() && !other.torn && !named(other)
+        });
         let or = match other {
             _ if spares_one(draft) => "remove the target".to_owned(),
             Some(other) => format!(
