@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
+use sink_runtime::frame::Welcome;
 use sink_runtime::transport::Wire;
 use sink_runtime::{Carrier, Dialing};
 
@@ -29,7 +30,7 @@ impl Wire for Null {
         if self.welcomed.swap(true, Ordering::Relaxed) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let welcome = super::reader::welcome_bytes();
+        let welcome = welcome_bytes();
         buffer.extend_from_slice(&welcome);
         Ok(welcome.len())
     }
@@ -53,4 +54,15 @@ impl Wire for Null {
     fn poll_writable(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
+}
+
+/// The answer to a hello.
+pub fn welcome_bytes() -> Vec<u8> {
+    let mut out = Vec::new();
+    Welcome {
+        max_frame_bytes: 1024 * 1024,
+        ..Welcome::default()
+    }
+    .encode(&mut out);
+    out
 }

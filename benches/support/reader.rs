@@ -10,8 +10,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use sink_runtime::frame::Welcome;
-
 /// What a reader reads at a time.
 pub const READ: usize = 64 * 1024;
 /// How long a round may take; one that takes longer lacks a message and would never end.
@@ -336,19 +334,8 @@ pub fn welcome(stream: &mut (impl Read + Write)) {
     let mut rest = vec![0; u32::from_le_bytes(length) as usize];
     stream.read_exact(&mut rest).expect("a hello");
     stream
-        .write_all(&welcome_bytes())
+        .write_all(&super::null::welcome_bytes())
         .expect("a sink that listens");
-}
-
-/// The answer to a hello.
-pub fn welcome_bytes() -> Vec<u8> {
-    let mut out = Vec::new();
-    Welcome {
-        max_frame_bytes: 1024 * 1024,
-        ..Welcome::default()
-    }
-    .encode(&mut out);
-    out
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

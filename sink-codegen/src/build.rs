@@ -8,8 +8,7 @@ use std::{
 use sink_schema::Diagnostic;
 
 use crate::{
-    emit::nothing_known,
-    generate::{Carrier, Generated, Options, Registry, generate, mistake_text},
+    generate::{Carrier, Generated, Options, Registry, generate, mistake_text, nothing_known},
     read::read,
 };
 
@@ -35,7 +34,10 @@ impl Build {
     pub fn new(path: impl Into<PathBuf>) -> Build {
         Build {
             registry: path.into(),
-            options: Options::default(),
+            options: Options {
+                nested: true,
+                ..Options::default()
+            },
         }
     }
 
@@ -59,6 +61,8 @@ impl Build {
     /// Says where the runtime is, for generated code that is checked in; `include_sinks!` knows it otherwise.
     pub fn runtime_path(mut self, path: impl Into<String>) -> Build {
         self.options.runtime_path = Some(path.into());
+        // `include_sinks!` puts the code into a module; code that is checked in stands where it stands.
+        self.options.nested = false;
         self
     }
 
@@ -112,10 +116,11 @@ impl Build {
             Ok(registry) => registry,
             Err(mistake) => {
                 return Outcome {
-                    code: nothing_known(&self.options).to_string(),
+                    code: nothing_known().to_string(),
                     mistakes: vec![mistake],
                     warnings: vec![],
                     overlays: String::new(),
+                    handed_out: vec![],
                 };
             }
         };
@@ -135,6 +140,7 @@ struct Outcome {
     mistakes: Vec<String>,
     warnings: Vec<String>,
     overlays: String,
+    handed_out: Vec<String>,
 }
 
 impl Outcome {
@@ -148,10 +154,12 @@ impl Outcome {
                 .collect(),
             warnings: diagnostics.warnings().map(warning_line).collect(),
             overlays: String::new(),
+            handed_out: generated.handed_out.clone(),
         }
     }
 
-    /// Writes `sinks.rs`, and beside it `sinks.mistakes`, one Rust string literal per line, and `sinks.overlays`.
+    /// Writes `sinks.rs`, and beside it `sinks.mistakes`, one Rust string literal per line, `sinks.names`, what the module
+    /// around the code hands out, one path per line, and `sinks.overlays`.
     fn write(&self, out: &Path) -> std::io::Result<()> {
         let mistakes: String = self
             .mistakes
@@ -160,6 +168,7 @@ impl Outcome {
             .collect();
         write_if_changed(&out.join("sinks.rs"), &self.code)?;
         write_if_changed(&out.join("sinks.mistakes"), &mistakes)?;
+        write_if_changed(&out.join("sinks.names"), &self.handed_out.join("\n"))?;
         write_if_changed(&out.join("sinks.overlays"), &self.overlays)
     }
 }

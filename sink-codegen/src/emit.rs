@@ -24,7 +24,8 @@ use crate::generate::{Options, Registry};
 pub(crate) use messages::{MessageAlias, aliases as message_aliases};
 pub(crate) use names::place;
 pub(crate) use stubs::everything as nothing_known;
-pub(crate) use types::in_module;
+pub use types::Whole;
+pub(crate) use types::{handed_out, in_module};
 
 /// Emits the items that `include_sinks!` includes, or an error type for every name of a service that is broken.
 pub(crate) fn emit(plan: &Plan, registry: &Registry, options: &Options) -> TokenStream {

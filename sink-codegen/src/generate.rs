@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use proc_macro2::TokenStream;
-use quote::quote;
 use sink_schema::{Capabilities, Color, Diagnostic, Diagnostics, Format, Layers, Plan, SourceFile};
 
-use crate::{emit, layout};
+use crate::{emit, emit::Whole, layout};
 
 /// A registry as it was read: the base file and the overlays found beside it.
 #[derive(Clone, Debug)]
@@ -89,7 +88,7 @@ pub struct Options {
     pub carriers: Vec<Carrier>,
     /// The overlay that is baked in; the others are only checked.
     pub profile: Option<String>,
-    /// Whether the code is for [`Tokens::in_module`].
+    /// Whether the code is for [`in_module`].
     pub nested: bool,
     /// Whether each warning counts as an error.
     pub deny_warnings: bool,
@@ -102,6 +101,8 @@ pub struct Generated {
     pub code: String,
     /// All mistakes and warnings, of the base file and of every overlay.
     pub diagnostics: Diagnostics,
+    /// With [`Options::nested`], what [`in_module`] shall import; nothing if a service is broken.
+    pub handed_out: Vec<String>,
 }
 
 /// Generates the code of a registry as a build script writes it, whatever is wrong with it: broken services become stubs.
@@ -111,9 +112,14 @@ pub fn generate(registry: &Registry, options: &Options) -> Generated {
         tokens,
         plan,
         diagnostics,
+        handed_out,
     } = tokens(registry, options);
     let code = layout::text(tokens, &plan, registry);
-    Generated { code, diagnostics }
+    Generated {
+        code,
+        diagnostics,
+        handed_out,
+    }
 }
 
 /// Generates the same code as [`generate`], formatted, for people to read and to check in.
@@ -124,12 +130,17 @@ pub fn generate_pretty(registry: &Registry, options: &Options) -> Generated {
         tokens,
         plan,
         diagnostics,
+        handed_out,
     } = tokens(registry, options);
     let code = match syn::parse2(tokens) {
         Ok(file) => layout::pretty::text(file, &plan, registry),
         Err(error) => our_mistake(&error),
     };
-    Generated { code, diagnostics }
+    Generated {
+        code,
+        diagnostics,
+        handed_out,
+    }
 }
 
 /// Generated code before it is formatted, and what it was made of.
@@ -141,39 +152,47 @@ pub struct Tokens {
     pub plan: Plan,
     /// All mistakes and warnings.
     pub diagnostics: Diagnostics,
+    /// With [`Options::nested`], what [`in_module`] shall import; nothing if a service is broken.
+    pub handed_out: Vec<String>,
 }
 
-impl Tokens {
-    /// Puts the code, and with it what the macro adds, into a module, and re-exports what a user names.
-    ///
-    /// So it may stand in a function, whose items no `super` reaches, and a second one beside it is one error.
-    #[must_use]
-    pub fn in_module(&self, added: &TokenStream) -> TokenStream {
-        let tokens = &self.tokens;
-        let items = quote! { #added #tokens };
-        match self.plan.broken.is_empty() && !lost_names(&self.diagnostics) {
-            true => emit::in_module(&items, &self.plan),
-            // Whatever names there are; and a mistake in the registry is not the time for a warning of the compiler's.
-            false => quote! {
-                #[allow(unused_imports)]
-                mod __sinks_of_this_place { use super::*; #items }
-                #[allow(unused_imports)]
-                pub use __sinks_of_this_place::*;
-            },
-        }
-    }
+/// Puts generated code, and with it what a macro adds, into a module, and imports what a user names from it.
+///
+/// So it may stand in a function, whose items no `super` reaches, and a second one beside it is not an error for each item.
+/// `handed_out` is [`Tokens::handed_out`]; if it is empty everything comes out, for nobody knows the names.
+#[must_use]
+pub fn in_module<'a>(
+    items: &TokenStream,
+    whole: Whole,
+    handed_out: impl IntoIterator<Item = &'a str>,
+) -> TokenStream {
+    let paths = handed_out.into_iter();
+    let paths: Vec<TokenStream> = paths.filter_map(|path| path.parse().ok()).collect();
+    emit::in_module(items, whole, &paths)
+}
+
+/// What stands in for the code of a registry that was not read at all. Names `__Broken`, which the macro defines.
+#[must_use]
+pub fn nothing_known() -> TokenStream {
+    emit::nothing_known(&Plan::default(), &Options::default())
 }
 
 /// Generates as [`generate`] does, for macros, which have no use for formatted text.
 #[must_use]
 pub fn tokens(registry: &Registry, options: &Options) -> Tokens {
     let (plan, diagnostics) = load(registry, options);
-    let tokens = match lost_names(&diagnostics) {
-        true => emit::nothing_known(options),
+    let lost = plan.incomplete || lost_names(&diagnostics);
+    let tokens = match lost {
+        true => emit::nothing_known(&plan, options),
         false => emit::emit(&plan, registry, options),
     };
+    let whole = options.nested && plan.broken.is_empty() && !lost;
     Tokens {
         tokens,
+        handed_out: match whole {
+            true => emit::handed_out(&plan),
+            false => Vec::new(),
+        },
         plan,
         diagnostics,
     }

@@ -29,9 +29,11 @@ mod read;
 mod text;
 
 pub use build::Build;
+pub use emit::Whole;
 #[cfg(feature = "pretty")]
 pub use generate::generate_pretty;
 pub use generate::{
-    Carrier, Generated, Options, Overlay, Registry, Tokens, generate, load, mistake_text, tokens,
+    Carrier, Generated, Options, Overlay, Registry, Tokens, generate, in_module, load,
+    mistake_text, nothing_known, tokens,
 };
 pub use read::{find_overlays, read};

@@ -1,13 +1,16 @@
 //! What `include_sinks!` includes.
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsStr,
+    fs,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use proc_macro2::{Literal, Span, TokenStream};
 use quote::quote;
-use sink_codegen::find_overlays;
+use sink_codegen::{Whole, find_overlays, in_module};
 
 use crate::mistakes;
 
@@ -28,24 +31,46 @@ and to Cargo.toml:
 
 help: `cargo sinks init` does both";
 
+const STANDS_ONCE: &str = "include_sinks!() stands once in a crate, and this is another one
+
+help: remove it; wherever `Sinks` is needed, `use` the one of the module that stays";
+
 /// The code and the mistakes that the build script left in `OUT_DIR`.
-pub(crate) fn expand() -> TokenStream {
+pub(crate) fn expand(runtime: &TokenStream) -> TokenStream {
     let span = Span::call_site();
+    if stands_already() {
+        return mistakes::alone(STANDS_ONCE.to_owned(), span);
+    }
     let Some(out) = env::var_os("OUT_DIR")
         .map(PathBuf::from)
         .filter(|out| out.join("sinks.rs").exists())
     else {
-        let mistakes = mistakes::emit(&[NO_BUILD_SCRIPT.to_owned()], span);
-        return quote! { #mistakes pub type Sinks = __Broken; pub type Sources = __Broken; };
+        return mistakes::alone(NO_BUILD_SCRIPT.to_owned(), span);
     };
     let left = |file| fs::read_to_string(out.join(file)).unwrap_or_default();
     let mut found = read(&left("sinks.mistakes"));
     found.extend(came_later(&left("sinks.overlays")));
     let mistakes = mistakes::emit(&found, span);
-    quote! {
+    let items = quote! {
+        use #runtime as __sink_runtime;
         ::core::include!(::core::concat!(::core::env!("OUT_DIR"), "/sinks.rs"));
         #mistakes
-    }
+    };
+    in_module(&items, Whole::ByName, left("sinks.names").lines())
+}
+
+/// Whether the crate has included its sinks already.
+///
+/// Two in one module would be an error for every name they share, two in two modules two links to each service. The compiler
+/// has a process for each crate; an editor's server, which expands a macro again and again, has another name.
+fn stands_already() -> bool {
+    static STANDS: AtomicBool = AtomicBool::new(false);
+    let process = env::current_exe().unwrap_or_default();
+    let compiler = ["rustc", "rustdoc", "clippy-driver"].map(OsStr::new);
+    let compiles = process
+        .file_stem()
+        .is_some_and(|name| compiler.contains(&name));
+    compiles && STANDS.swap(true, Ordering::Relaxed)
 }
 
 /// One Rust string literal per line.

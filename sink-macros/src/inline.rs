@@ -4,7 +4,9 @@ use std::{env, path::PathBuf};
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
-use sink_codegen::{Carrier, Options, Registry, find_overlays, mistake_text, read, tokens};
+use sink_codegen::{
+    Carrier, Options, Registry, Whole, find_overlays, in_module, mistake_text, read, tokens,
+};
 use syn::{
     LitStr, Token,
     ext::IdentExt,
@@ -76,10 +78,7 @@ fn generate(input: &Input) -> TokenStream {
     let path = root.join(literal.value());
     let registry = match read(&path, literal.value().as_ref()) {
         Ok(registry) => registry,
-        Err(mistake) => {
-            let mistakes = mistakes::emit(&[mistake], literal.span());
-            return quote! { #mistakes pub type Sinks = __Broken; pub type Sources = __Broken; };
-        }
+        Err(mistake) => return mistakes::alone(mistake, literal.span()),
     };
     let generated = tokens(&registry, options);
     let diagnostics = &generated.diagnostics;
@@ -97,12 +96,16 @@ fn generate(input: &Input) -> TokenStream {
         self::warning(&text, literal.span())
     });
     let tracked = tracked(&path, &registry);
-    generated.in_module(&quote! {
+    let tokens = &generated.tokens;
+    let items = quote! {
         use #runtime as __sink_runtime;
         #mistakes
         #tracked
         #(#warnings)*
-    })
+        #tokens
+    };
+    let handed_out = generated.handed_out.iter().map(String::as_str);
+    in_module(&items, Whole::ByGlob, handed_out)
 }
 
 /// Makes the compiler read the files, so that a change of one expands the macro again.

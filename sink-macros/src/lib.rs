@@ -12,11 +12,12 @@ mod generated;
 mod inline;
 mod mistakes;
 
-/// Includes `OUT_DIR/sinks.rs` and reports `OUT_DIR/sinks.mistakes`. `include_sinks!` is the way in.
+/// Includes `OUT_DIR/sinks.rs` and reports `OUT_DIR/sinks.mistakes`. `include_sinks!` is the way in, and says where the
+/// runtime is.
 #[doc(hidden)]
 #[proc_macro]
-pub fn __generated(_: TokenStream) -> TokenStream {
-    generated::expand().into()
+pub fn __generated(input: TokenStream) -> TokenStream {
+    generated::expand(&input.into()).into()
 }
 
 /// Generates from the registry named by the first literal. `sinks!` is the way in.

@@ -1,7 +1,8 @@
 //! Mistakes of the registry as errors of the compiler, each once.
 
 use proc_macro2::{Span, TokenStream};
-use quote::quote_spanned;
+use quote::{quote, quote_spanned};
+use sink_codegen::nothing_known;
 
 /// One compile error per mistake, and `__Broken`, the type of every broken service.
 ///
@@ -21,5 +22,17 @@ pub(crate) fn emit(mistakes: &[String], span: Span) -> TokenStream {
         }
         #[allow(unused_imports)]
         use __mistakes::Broken as __Broken;
+    }
+}
+
+/// A mistake that leaves nothing of the registry: every name of it is right, unless something beside the macro has that name.
+pub(crate) fn alone(mistake: String, span: Span) -> TokenStream {
+    let mistake = emit(&[mistake], span);
+    let nothing = nothing_known();
+    quote! {
+        #[doc(hidden)]
+        mod __sinks_unknown { #mistake #nothing }
+        #[allow(unreachable_pub, unused_imports)]
+        pub use __sinks_unknown::*;
     }
 }

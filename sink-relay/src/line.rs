@@ -28,7 +28,7 @@ pub(crate) enum End {
     Frame(#[from] FrameError),
     #[error("nothing was heard for {0:?}")]
     Silent(Duration),
-    #[error("the peer took no byte for {WRITE_STALL:?}")]
+    #[error("the peer took no byte for {WRITE_STALL:?}, and said nothing")]
     Stalled,
     #[error("a frame did not arrive whole within {0:?}")]
     Torn(Duration),
@@ -159,7 +159,7 @@ impl Line {
         if !silence.is_zero() && now >= self.heard + silence {
             return Err(End::Silent(silence));
         }
-        if self.blocked.is_some_and(|since| now >= since + WRITE_STALL) {
+        if self.stuck_at().is_some_and(|at| now >= at) {
             return Err(End::Stalled);
         }
         if self
@@ -171,12 +171,19 @@ impl Line {
         Ok(())
     }
 
+    /// When a peer that takes nothing counts as stuck. One that only waits for its caller to read goes on speaking: hung up on, it
+    /// would come back for the same, again and again. What it misses meanwhile is `slow_consumer`'s affair.
+    fn stuck_at(&self) -> Option<Instant> {
+        self.blocked
+            .map(|since| since.max(self.heard) + WRITE_STALL)
+    }
+
     fn next_time(&self, sent: Instant) -> Instant {
         let silence = self.pace.theirs * MISSED_HEARTBEATS;
         let times = [
             self.out.is_empty().then(|| sent + self.pace.heartbeat),
             (!silence.is_zero()).then(|| self.heard + silence),
-            self.blocked.map(|since| since + WRITE_STALL),
+            self.stuck_at(),
             self.torn.map(|since| since + self.pace.frame_time),
         ];
         times

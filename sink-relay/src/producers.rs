@@ -22,6 +22,10 @@ pub(crate) struct Remembered {
     pub(crate) identity: Arc<Identity>,
     /// The lowest sequence this relay could ever have had of it.
     pub(crate) begin: u64,
+    /// The lowest that was on no connection before: what lies between it and `begin` its sink dropped before.
+    unsent: u64,
+    /// Offset of the first message taken.
+    first_taken: Option<u64>,
     /// The highest sequence taken; what is not above it is a duplicate.
     pub(crate) taken: u64,
     /// The lowest sequence that may still come.
@@ -40,6 +44,8 @@ pub(crate) struct Remembered {
 pub(crate) struct Producers {
     by_number: BTreeMap<u64, Remembered>,
     by_id: HashMap<ProducerId, u64>,
+    /// Those of whom something left retention, by the highest offset that did.
+    lost: BTreeMap<u64, u64>,
     /// Forgettable ones, by when they left.
     idle: BTreeMap<u64, u64>,
     /// Numbers by when they last had news.
@@ -48,6 +54,27 @@ pub(crate) struct Producers {
     next_number: u64,
     next_leave: u64,
     last_news: u64,
+}
+
+// === impl Remembered ===
+
+impl Remembered {
+    /// What its sink dropped before it connected anywhere begins here, for a consumer who is told of it by a message, or a gap,
+    /// at `offset`: if that is where its first message is, or was. 0: nobody else is told of that.
+    pub(crate) fn begin_at(&self, offset: u64) -> u64 {
+        match self.first_taken {
+            Some(first) if offset > first => 0,
+            _ => self.unsent,
+        }
+    }
+
+    /// The same, for a consumer who has read to the end and found no message of it.
+    pub(crate) fn begin_at_end(&self) -> u64 {
+        match self.first_taken {
+            Some(_) => 0,
+            None => self.unsent,
+        }
+    }
 }
 
 // === impl Producers ===
@@ -83,11 +110,12 @@ impl Producers {
         self.may_forget(number);
     }
 
-    /// Takes note of appended frames.
-    pub(crate) fn took(&mut self, number: u64, last: u64) {
+    /// Takes note of appended frames, the first of them at `offset`.
+    pub(crate) fn took(&mut self, number: u64, offset: u64, last: u64) {
         let Some(known) = self.by_number.get_mut(&number) else {
             return;
         };
+        known.first_taken.get_or_insert(offset);
         known.chunks += 1;
         known.taken = known.taken.max(last);
         known.expected = known.expected.max(last.saturating_add(1));
@@ -112,7 +140,11 @@ impl Producers {
         let Some(known) = self.by_number.get_mut(&number) else {
             return;
         };
-        known.evicted = Some((chunk.end_offset() - 1, chunk.last));
+        let offset = chunk.end_offset() - 1;
+        if let Some((before, _)) = known.evicted.replace((offset, chunk.last)) {
+            self.lost.remove(&before);
+        }
+        self.lost.insert(offset, number);
         known.chunks -= 1;
         self.may_forget(number);
     }
@@ -125,8 +157,26 @@ impl Producers {
         self.by_id.get(producer).copied()
     }
 
+    /// Producers of whom a message at `offset` or behind it left retention, with offset and sequence of the highest that did; by
+    /// that offset.
+    pub(crate) fn lost_since(
+        &self,
+        offset: u64,
+    ) -> impl Iterator<Item = (&Remembered, (u64, u64))> {
+        self.lost
+            .range(offset..)
+            .filter_map(|(_, number)| self.by_number.get(number))
+            .filter_map(|known| Some((known, known.evicted?)))
+    }
+
+    #[cfg(test)]
     pub(crate) fn all(&self) -> impl Iterator<Item = &Remembered> {
         self.by_number.values()
+    }
+
+    /// The highest number given so far.
+    pub(crate) fn last_number(&self) -> u64 {
+        self.next_number
     }
 
     /// Number of the latest news; a reader that saw it has nothing to learn.
@@ -153,6 +203,8 @@ impl Producers {
         let known = Remembered {
             identity,
             begin,
+            unsent: hello.begins(),
+            first_taken: None,
             taken: 0,
             expected: begin,
             evicted: None,
@@ -217,6 +269,9 @@ impl Producers {
         if let Some(gone) = self.by_number.remove(&number) {
             self.by_id.remove(&gone.identity.producer);
             self.news.remove(&gone.news);
+            if let Some((offset, _)) = gone.evicted {
+                self.lost.remove(&offset);
+            }
         }
     }
 }

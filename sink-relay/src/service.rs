@@ -203,6 +203,7 @@ impl Service {
         let subscription = Subscription::new(
             hello.start,
             &state.ring,
+            &state.producers,
             self.epoch,
             self.settings.overtaken,
         );
@@ -332,6 +333,7 @@ impl ProducerSeat {
         for run in &intake.runs {
             state.taken.messages += u64::from(run.frames);
             state.taken.bytes += run.range.len() as u64;
+            let offset = state.ring.next_offset();
             state.ring.append(
                 &identity,
                 kept(read, run.range.clone()),
@@ -339,7 +341,7 @@ impl ProducerSeat {
                 run.first,
                 run.last,
             );
-            state.producers.took(self.number, run.last);
+            state.producers.took(self.number, offset, run.last);
         }
         while let Some(gone) = state.ring.evict() {
             state.producers.evicted(&gone);

@@ -6,7 +6,7 @@ use sink_schema::{Codec, LeafPlan, SlowConsumer};
 
 /// A peer has this long to say who it is (PROMISES 10.5).
 pub(crate) const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
-/// A peer that takes no byte for this long is gone (PROMISES 10.5).
+/// A peer that takes no byte and says nothing for this long is gone (PROMISES 10.5).
 pub(crate) const WRITE_STALL: Duration = Duration::from_secs(10);
 /// Heartbeats missed before a peer counts as lost (PROMISES 10.5).
 pub(crate) const MISSED_HEARTBEATS: u32 = 3;

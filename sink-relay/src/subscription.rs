@@ -36,6 +36,8 @@ pub(crate) struct Subscription {
     /// News up to here is told of announced producers only.
     passed_over: u64,
     cause: u8,
+    /// It asked for what comes from now on, and the producers up to this number were there: what they dropped before is nothing to it.
+    met: u64,
     pub(crate) counts: Counts,
 }
 
@@ -73,7 +75,13 @@ pub(crate) enum Gathered {
 
 impl Subscription {
     /// A consumer that begins at `start`, told by a relay of this epoch.
-    pub(crate) fn new(start: Start, ring: &Ring, epoch: u64, overtaken: Overtaken) -> Self {
+    pub(crate) fn new(
+        start: Start,
+        ring: &Ring,
+        producers: &Producers,
+        epoch: u64,
+        overtaken: Overtaken,
+    ) -> Self {
         let offset = match start {
             Start::Now => ring.next_offset(),
             Start::After {
@@ -89,6 +97,10 @@ impl Subscription {
             seen_news: 0,
             passed_over: 0,
             cause: CAUSE_RETENTION,
+            met: match start {
+                Start::Now => producers.last_number(),
+                _ => 0,
+            },
             counts: Counts::default(),
         }
     }
@@ -113,21 +125,28 @@ impl Subscription {
                 return Gathered::Full;
             }
             match ring.next(&mut self.position, BATCH_BYTES - out.bytes()) {
-                Next::Run(run) => self.run(run, out),
+                Next::Run(run) => self.run(run, producers, out),
                 Next::Gap { .. }
                     if self.overtaken == Overtaken::Disconnect && self.cause == CAUSE_SLOW =>
                 {
                     return Gathered::TooSlow;
                 }
-                Next::Gap { from, to } => self.gap(from, to, producers, out),
+                Next::Gap { from, to } => {
+                    if !self.gap(from, to, producers, out) {
+                        // Of one gap the cause is one.
+                        continue;
+                    }
+                }
                 Next::End => return self.news(producers, out),
             }
             self.cause = CAUSE_SLOW;
         }
     }
 
-    fn run(&mut self, run: Run<'_>, out: &mut Outbox) {
-        let index = self.announce(run.producer, run.first, out);
+    fn run(&mut self, run: Run<'_>, producers: &Producers, out: &mut Outbox) {
+        let known = producers.get(run.producer.number);
+        let begin = known.map_or(0, |known| known.begin_at(run.first_offset));
+        let index = self.announce(run.producer, run.first, begin, out);
         self.told(run.producer.number, run.last);
         self.counts.messages += u64::from(run.frames);
         self.counts.bytes += run.bytes as u64;
@@ -142,21 +161,39 @@ impl Subscription {
         }
     }
 
-    /// Tells of missing offsets, and of every producer's highest sequence among them.
-    fn gap(&mut self, from: u64, to: u64, producers: &Producers, out: &mut Outbox) {
-        self.counts.gaps += 1;
-        self.counts.dropped += to - from + 1;
-        let mut missing = Vec::new();
-        for known in producers.all() {
-            let Some((_, last)) = known.evicted.filter(|(offset, _)| *offset >= from) else {
-                continue;
-            };
-            missing.push((self.announce(&known.identity, known.begin, out), last));
+    /// Tells of missing offsets, and of every producer's highest sequence among them; with more producers than a frame can name,
+    /// of as many offsets as those account for. Whether that was all.
+    fn gap(&mut self, from: u64, to: u64, producers: &Producers, out: &mut Outbox) -> bool {
+        let mut gap = RelayGap {
+            from,
+            to,
+            cause: self.cause,
+            producers: Vec::new(),
+        };
+        let mut lost = producers.lost_since(from);
+        let mut named: Vec<_> = lost.by_ref().take(RelayGap::MAX_PRODUCERS).collect();
+        if let Some((_, (offset, _))) = named.last() {
+            gap.to = *offset;
+        }
+        let is_whole = lost.next().is_none();
+        if is_whole {
+            gap.to = to;
+            self.counts.gaps += 1;
+        } else {
+            // What is left is found again.
+            self.position.offset = gap.to + 1;
+        }
+        self.counts.dropped += gap.to - gap.from + 1;
+        // Announced in the order in which they came.
+        named.sort_unstable_by_key(|(known, _)| known.identity.number);
+        for (known, (_, last)) in named {
+            let begin = known.begin_at(from);
+            let index = self.announce(&known.identity, known.begin, begin, out);
             self.told(known.identity.number, last);
+            gap.producers.push((index, last));
         }
-        for gap in split(from, to, self.cause, &missing) {
-            out.control(|frame| gap.encode(frame));
-        }
+        out.control(|frame| gap.encode(frame));
+        is_whole
     }
 
     /// With the ring read to its end: tells of producers, and of holes in what they sent, that no chunk told of.
@@ -190,25 +227,27 @@ impl Subscription {
                 told.next = known.expected;
                 let index = told.index;
                 out.control(|frame| {
-                    announcement(index, &known.identity, known.expected).encode(frame)
+                    announcement(index, &known.identity, known.expected, 0).encode(frame)
                 });
             }
             None if known.news <= self.passed_over => {}
             None => {
-                self.announce(&known.identity, known.expected, out);
+                let begin = known.begin_at_end();
+                self.announce(&known.identity, known.expected, begin, out);
             }
         }
     }
 
     /// The producer's index on this connection; the first time, it is announced.
-    fn announce(&mut self, identity: &Identity, first: u64, out: &mut Outbox) -> u32 {
+    fn announce(&mut self, identity: &Identity, first: u64, begin: u64, out: &mut Outbox) -> u32 {
         if let Some(told) = self.announced.get(&identity.number) {
             return told.index;
         }
+        let begin = if identity.number > self.met { begin } else { 0 };
         let index = self.announced.len() as u32;
         self.announced
             .insert(identity.number, Told { index, next: first });
-        out.control(|frame| announcement(index, identity, first).encode(frame));
+        out.control(|frame| announcement(index, identity, first, begin).encode(frame));
         index
     }
 
@@ -219,33 +258,14 @@ impl Subscription {
     }
 }
 
-fn announcement(index: u32, identity: &Identity, first: u64) -> Producer {
+fn announcement(index: u32, identity: &Identity, first: u64, begin: u64) -> Producer {
     Producer {
         index,
         producer: identity.producer,
         first,
+        begin,
         fingerprint: identity.message.fingerprint,
         message: identity.message.name.clone(),
         shape: identity.message.shape.clone(),
     }
-}
-
-/// Gap frames for `from..=to`: one, or, with more producers than a frame can name, several that share the offsets out.
-fn split(from: u64, to: u64, cause: u8, missing: &[(u32, u64)]) -> Vec<RelayGap> {
-    let mut parts: Vec<_> = missing.chunks(RelayGap::MAX_PRODUCERS).collect();
-    if parts.is_empty() {
-        parts.push(&[]);
-    }
-    let last = parts.len() - 1;
-    // Every producer named has a message missing, so there are at least as many offsets as parts.
-    let part = |(at, producers): (usize, &&[(u32, u64)])| {
-        let from = from + at as u64;
-        RelayGap {
-            from,
-            to: if at == last { to } else { from },
-            cause,
-            producers: producers.to_vec(),
-        }
-    };
-    parts.iter().enumerate().map(part).collect()
 }

@@ -2,7 +2,8 @@
 
 /// Includes the sinks that the build script generated from `services.toml`: [`Sinks`](#sinks), `Sources` and their types.
 ///
-/// Stands once, in a library; bins, examples and tests use `my_lib::Sinks`. It may stand in a module of its own.
+/// Stands once, in a library; bins, examples and tests use `my_lib::Sinks`. It may stand in a module of its own, or in a
+/// function.
 ///
 /// ```ignore
 /// sink_runtime::include_sinks!();
@@ -14,13 +15,7 @@
 #[macro_export]
 macro_rules! include_sinks {
     () => {
-        // Of two in one module, the first error of many says what is wrong.
-        #[doc(hidden)]
-        #[allow(dead_code, non_upper_case_globals)]
-        const __include_sinks_stands_once: () = ();
-        #[allow(unused_imports)]
-        use $crate as __sink_runtime;
-        $crate::__macros::__generated! {}
+        $crate::__macros::__generated! { $crate }
     };
 }
 

@@ -327,6 +327,10 @@ impl<M: MessageType> Leaf<M> {
                 core.life.rest();
                 core.wake_waits(&mut wakers);
                 link.publish(&core);
+                if core.driver == Driver::Running {
+                    // It may be dialing.
+                    link.poke(core);
+                }
                 false
             } else {
                 core.draining = true;

@@ -169,8 +169,8 @@ pub struct Life {
     spoke: Option<Instant>,
     /// Since when bytes wait for the peer to take any.
     blocked: Option<Instant>,
-    /// Another endpoint was given: no attempt begins before this instant.
-    moved: Option<Instant>,
+    /// No attempt begins before this instant: another endpoint was given, or a connection was lost that nobody needed.
+    not_before: Option<Instant>,
     peer_heartbeat: Duration,
 }
 
@@ -191,7 +191,7 @@ impl Life {
             heard: None,
             spoke: None,
             blocked: None,
-            moved: None,
+            not_before: None,
             peer_heartbeat,
         }
     }
@@ -205,11 +205,11 @@ impl Life {
             }
             Phase::Waiting { until, .. } if now < *until => Step::Wait { until: *until },
             Phase::GaveUp { .. } => Step::Rest,
-            Phase::Idle if wanted && self.moved.is_some_and(|moved| now < moved) => Step::Wait {
-                until: self.moved.unwrap_or(now),
+            Phase::Idle if wanted && self.not_before.is_some_and(|at| now < at) => Step::Wait {
+                until: self.not_before.unwrap_or(now),
             },
             Phase::Idle | Phase::Waiting { .. } if wanted => {
-                self.moved = None;
+                self.not_before = None;
                 let until = now + self.policy.connect_timeout;
                 self.phase = Phase::Dialing { until };
                 self.started += 1;
@@ -292,6 +292,24 @@ impl Life {
         self.blocked = None;
     }
 
+    /// The peer ended an idle connection: not a failure. But where it had not lasted, the next use dials no earlier than after
+    /// a loss: else who hangs up behind each message would be dialed for each message.
+    pub fn left(&mut self, now: Instant, chance: &dyn Chance) {
+        if let Phase::Ready { since } = self.phase
+            && !self.backoff.lasted(since, now)
+        {
+            self.not_before = Some(now + self.backoff.lost(since, now, chance));
+        }
+        self.rest();
+    }
+
+    /// Nobody needs the attempt under way any more: it ends without blame, and who joined it learns why.
+    pub fn called_off(&mut self, why: ConnectError) {
+        self.ended = self.started;
+        self.phase = Phase::Idle;
+        self.last_error = Some(Arc::new(why));
+    }
+
     /// The runtime that drove it is gone: the attempt or connection with it, without blame.
     pub fn interrupted(&mut self) {
         match self.phase {
@@ -323,7 +341,7 @@ impl Life {
         self.blocked = None;
         self.phase = Phase::Idle;
         let most = self.policy.reconnect_delay;
-        self.moved = Some(now + uniform(chance, Duration::ZERO, most));
+        self.not_before = Some(now + uniform(chance, Duration::ZERO, most));
     }
 
     /// Bytes came.
@@ -387,6 +405,12 @@ impl Life {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         matches!(self.phase, Phase::Ready { .. })
+    }
+
+    /// Whether an attempt is under way.
+    #[must_use]
+    pub fn is_connecting(&self) -> bool {
+        matches!(self.phase, Phase::Dialing { .. } | Phase::Greeting { .. })
     }
 
     /// Since when the connection is up, if it is.

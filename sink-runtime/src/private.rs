@@ -42,3 +42,42 @@ impl<T: serde::Serialize + serde::de::DeserializeOwned> SerdeMessage for T {
         crate::codec::decode_serde(codec, payload)
     }
 }
+
+/// The type of a field of a message for which `#[message(serde)]` implements serde's traits.
+#[diagnostic::on_unimplemented(
+    message = "a field of type `{Self}`, which does not implement serde's `Serialize` and `Deserialize`",
+    label = "this field cannot be encoded",
+    note = "derive `sink_runtime::Message` for its type too, with `#[message(serde)]`",
+    note = "or derive serde's traits for it; for a type of another crate, look for a feature `serde` of that crate"
+)]
+pub trait SerdeField {}
+
+#[diagnostic::do_not_recommend]
+impl<T: serde::Serialize + serde::de::DeserializeOwned> SerdeField for T {}
+
+/// Names a field's type where it must be serde's.
+pub const fn is_encoded<T: SerdeField>() {}
+
+/// The same as a bound, which brings serde's traits with it.
+pub trait Encoded: serde::Serialize + serde::de::DeserializeOwned {}
+
+impl<T: serde::Serialize + serde::de::DeserializeOwned> Encoded for T {}
+
+/// Stands in for the impls of a message with a field that is not serde's, so that the field is the only mistake.
+pub trait Unfielded {
+    /// Never compiled into a program.
+    ///
+    /// # Errors
+    /// Always.
+    fn serialize<M, S: serde::Serializer>(_: &M, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("a field cannot be encoded"))
+    }
+
+    /// Never compiled into a program.
+    ///
+    /// # Errors
+    /// Always.
+    fn deserialize<'de, M, D: serde::Deserializer<'de>>(_: D) -> Result<M, D::Error> {
+        Err(serde::de::Error::custom("a field cannot be decoded"))
+    }
+}

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_core::Stream;
+use tokio::runtime::{Handle, Id};
 
 use crate::codec::Codec;
 use crate::error::{RegistryError, SourceError};
@@ -196,6 +197,8 @@ pub struct Source<M> {
     start: Option<From>,
     inbox: Arc<Inbox>,
     starting: Option<BoxFuture<'static, Result<Endpoint, SourceError>>>,
+    /// The runtime that it is being started on.
+    starting_on: Option<Id>,
     started: bool,
     ended: bool,
     failures: u32,
@@ -257,6 +260,7 @@ impl<M> Source<M> {
             start: None,
             inbox: Arc::default(),
             starting: None,
+            starting_on: None,
             started: false,
             ended: false,
             failures: 0,
@@ -294,6 +298,10 @@ impl<M: MessageType> Source<M> {
     }
 
     /// Receives the next message.
+    ///
+    /// What listens or subscribes runs on the runtime of the call that started it. When that runtime ends, the next call under
+    /// another one, or one that waits there, begins again: binds the same address, or goes on behind what was read of the relay.
+    /// What was read before is handed up first; what was sent meanwhile is as after any lost connection.
     ///
     /// Cancel-safe: a dropped future has taken nothing. An error concerns one message or one attempt; the next call goes on.
     /// `None` only after [`close`](Self::close), or when the registry has no such service.
@@ -376,9 +384,10 @@ impl<M: MessageType> Source<M> {
                 return Poll::Ready(Some(next));
             }
             if self.ended {
+                self.inbox.hang_up();
                 return Poll::Ready(None);
             }
-            if !self.started {
+            if !self.started || self.inbox.is_orphaned() {
                 if let Err(error) = ready!(self.poll_start(cx)) {
                     if matches!(error, SourceError::Registry { .. }) {
                         self.ended = true;
@@ -408,7 +417,12 @@ impl<M: MessageType> Source<M> {
     }
 
     /// Stops receiving; what was read and not handed up is still handed up, then `None`.
+    ///
+    /// What was handed up is acked: where nothing waits to be handed up before this returns, else as it is handed up, for up to 30
+    /// seconds. A source that is dropped acks what it handed up, too. Where a peer's buffer is too full for the last ack the
+    /// connection stays for a second more, if the runtime does.
     pub fn close(&mut self) {
+        self.tell_taken();
         self.inbox.shut();
         if let Some(queue) = &mut self.queue {
             queue.close();
@@ -432,18 +446,27 @@ impl<M: MessageType> Source<M> {
     }
 
     fn poll_start(&mut self, cx: &mut Context<'_>) -> Poll<Result<Endpoint, SourceError>> {
+        if self.inbox.take_orphaned() {
+            self.started = false;
+        }
         if self.started
             && let Some(local) = &self.local
         {
             return Poll::Ready(Ok(local.clone()));
         }
+        let here = Handle::try_current().ok().map(|here| here.id());
+        if self.starting_on != here {
+            // Sockets and timers of a runtime that may be gone are no use on this one.
+            self.starting = None;
+        }
         if self.starting.is_none() {
             let settings = self.settings()?;
-            if tokio::runtime::Handle::try_current().is_err() {
+            if here.is_none() {
                 return Poll::Ready(Err(SourceError::NoRuntime {
                     service: Arc::clone(&settings.service),
                 }));
             }
+            self.starting_on = here;
             if let (Role::Listen, Endpoint::Inproc(name)) =
                 (settings.role, &settings.target.endpoint)
             {
@@ -465,6 +488,8 @@ impl<M: MessageType> Source<M> {
             self.tracker.from_retained =
                 start == Start::Retained && settings.role == Role::Subscribe;
             self.tell_every = u64::from(settings.buffer_size / 16).clamp(1, TELL_EVERY);
+            let start = self.tracker.resumes_at().unwrap_or(start);
+            let settings = self.where_it_was(settings);
             let (inbox, failures) = (Arc::clone(&self.inbox), self.failures);
             self.starting = Some(Box::pin(async move {
                 inbox.set_limit(settings.buffer_size, settings.buffer_bytes);
@@ -475,6 +500,14 @@ impl<M: MessageType> Source<M> {
             }));
         }
         self.poll_starting(cx)
+    }
+
+    /// A source that begins again listens where it did, also where the system chose the port.
+    fn where_it_was(&self, mut settings: Arc<SourceSettings>) -> Arc<SourceSettings> {
+        if let Some(local) = self.local.clone().filter(|_| settings.role == Role::Listen) {
+            Arc::make_mut(&mut settings).target.endpoint = local;
+        }
+        settings
     }
 
     fn poll_starting(&mut self, cx: &mut Context<'_>) -> Poll<Result<Endpoint, SourceError>> {
@@ -795,7 +828,7 @@ impl<M: MessageType> Source<M> {
 
 impl<M> Drop for Source<M> {
     fn drop(&mut self) {
-        self.inbox.shut();
+        self.inbox.hang_up();
     }
 }
 

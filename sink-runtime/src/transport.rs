@@ -15,7 +15,7 @@ pub use sink_schema::Endpoint;
 ///
 /// A read that leaves room has emptied the socket, since readiness is told by edges here: it is noted as `WouldBlock` would be,
 /// without the system call that only says so. tokio's `poll_read` does the same (tokio issue 5866).
-#[cfg(any(feature = "unix", feature = "tcp"))]
+#[cfg(any(all(unix, feature = "unix"), feature = "tcp"))]
 macro_rules! socket_wire {
     ($wire:ident, $peer:expr $(, lingers: $lingers:literal)?) => {
         impl $crate::transport::Wire for $wire {
@@ -80,7 +80,7 @@ pub(crate) mod foreign;
 pub mod memory;
 #[cfg(feature = "tcp")]
 pub mod tcp;
-#[cfg(feature = "unix")]
+#[cfg(all(unix, feature = "unix"))]
 pub mod unix;
 
 /// A connected byte stream. Any thread may try to write; one task alone waits for readiness.
@@ -168,7 +168,7 @@ impl Dial for SystemDial {
     fn dial<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, io::Result<Arc<dyn Wire>>> {
         Box::pin(async move {
             match &target.endpoint {
-                #[cfg(feature = "unix")]
+                #[cfg(all(unix, feature = "unix"))]
                 Endpoint::Unix(_) | Endpoint::UnixDefault(_) => unix::dial(target).await,
                 #[cfg(feature = "tcp")]
                 Endpoint::Tcp { host, port } => {
@@ -187,7 +187,7 @@ impl Dial for SystemDial {
 /// If the address is taken, not permitted or not of a kind built in.
 pub async fn listen(target: &Target) -> io::Result<Box<dyn Listen>> {
     match &target.endpoint {
-        #[cfg(feature = "unix")]
+        #[cfg(all(unix, feature = "unix"))]
         Endpoint::Unix(_) | Endpoint::UnixDefault(_) => {
             Ok(Box::new(unix::UnixListen::bind(target)?))
         }

@@ -12,6 +12,8 @@ pub(crate) struct Draft {
     pub(crate) name_span: Span,
     /// `None` if the name itself is a mistake.
     pub(crate) rust: Option<RustName>,
+    /// In its place, what stubs are called.
+    pub(crate) stand_ins: Vec<RustName>,
     /// All kinds it could be; more than one after a mistake.
     pub(crate) kind: Kinds,
     pub(crate) given: Vec<Given>,

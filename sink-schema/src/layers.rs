@@ -63,6 +63,8 @@ pub(crate) struct Registry {
     pub(crate) lints: Vec<Entry>,
     /// TOML itself is broken somewhere, so that a service may be missing for no reason of its own.
     pub(crate) torn: bool,
+    /// What should hold the services holds none: nobody knows their names.
+    pub(crate) nameless: bool,
     /// The file of the overlay, if there is one.
     pub(crate) overlay: Option<usize>,
 }
@@ -77,7 +79,26 @@ pub(crate) struct RawService {
     /// An upper layer says another `type`: keys of the base that no longer apply are passed over.
     pub(crate) retyped: bool,
     pub(crate) torn: bool,
+    /// What is wrong with its name, or with where it stands, was told.
+    pub(crate) told: bool,
 }
+
+impl RawService {
+    /// A service of which only the name is known.
+    fn misplaced(name: String, name_span: Span) -> RawService {
+        RawService {
+            name,
+            name_span,
+            entries: None,
+            retyped: false,
+            torn: true,
+            told: true,
+        }
+    }
+}
+
+/// Broken headers that are looked into for the name of a service.
+const MAX_BROKEN_HEADERS: usize = 1_000;
 
 // === merging ===
 
@@ -85,6 +106,7 @@ fn merge(layers: &Layers<'_>, mistakes: &mut Mistakes) -> Registry {
     let Some((root, torn)) = parse(layers.base, mistakes) else {
         return Registry {
             torn: true,
+            nameless: true,
             ..Registry::default()
         };
     };
@@ -136,6 +158,7 @@ fn base(root: Vec<Entry>, errors: &[usize], mistakes: &mut Mistakes) -> Registry
         ..Registry::default()
     };
     let damage = Damage::of(&root, errors, mistakes);
+    let mut elsewhere = damage.names(mistakes);
     for entry in root {
         if damage.hides(&entry, mistakes) {
             continue;
@@ -151,11 +174,17 @@ fn base(root: Vec<Entry>, errors: &[usize], mistakes: &mut Mistakes) -> Registry
                 _ => {
                     services_is_no_table(&entry, mistakes);
                     registry.torn = true;
+                    registry.nameless = true;
                 }
             },
             "defaults" => registry.defaults = section(entry, mistakes),
             "lints" => registry.lints = section(entry, mistakes),
-            _ => unknown_section(&entry, mistakes),
+            _ => elsewhere.extend(unknown_section(&entry, mistakes)),
+        }
+    }
+    for (name, span) in elsewhere {
+        if registry.services.iter().all(|known| known.name != name) {
+            registry.services.push(RawService::misplaced(name, span));
         }
     }
     registry
@@ -192,6 +221,19 @@ impl Damage {
         }
     }
 
+    /// Services whose headers are broken, as far as their names can be read.
+    fn names(&self, mistakes: &Mistakes) -> Vec<(String, Span)> {
+        let Some(text) = mistakes.files.get(self.file) else {
+            return Vec::new();
+        };
+        let mut lines: Vec<usize> = self.headers.iter().copied().collect();
+        lines.sort_unstable();
+        let names = lines.into_iter().take(MAX_BROKEN_HEADERS);
+        names
+            .filter_map(|line| syntax::name_in_header(self.file, text, line))
+            .collect()
+    }
+
     /// Whether an entry is none of its table's, but of a broken header above it.
     fn hides(&self, entry: &Entry, mistakes: &Mistakes) -> bool {
         let text = mistakes.files.get(self.file);
@@ -219,12 +261,15 @@ fn raw(entry: Entry, damage: &Damage, mistakes: &mut Mistakes) -> Option<RawServ
             None
         }
     };
+    let text = mistakes.files.get(damage.file);
+    let line = text.map(|text| text.line_of(entry.key_span.start));
     Some(RawService {
         name: entry.key,
         name_span: entry.key_span,
         entries,
         retyped: false,
         torn,
+        told: line.is_some_and(|line| damage.headers.contains(&line)),
     })
 }
 
@@ -277,7 +322,8 @@ fn section(entry: Entry, mistakes: &mut Mistakes) -> Vec<Entry> {
     }
 }
 
-fn unknown_section(entry: &Entry, mistakes: &mut Mistakes) {
+/// Tells a table or key that has no place at the top; returns the services that it was meant to be, or to hold.
+fn unknown_section(entry: &Entry, mistakes: &mut Mistakes) -> Vec<(String, Span)> {
     crate::schema::hide_secret(entry, mistakes);
     const SECTIONS: [&str; 3] = ["services", "defaults", "lints"];
     let is_table = matches!(entry.value.data, Data::Table(_));
@@ -298,6 +344,18 @@ fn unknown_section(entry: &Entry, mistakes: &mut Mistakes) {
         "default" => Some("defaults"),
         _ => None,
     });
+    let tables = |parts: &[Entry]| {
+        let tables = parts.iter();
+        let tables = tables.filter(|part| matches!(part.value.data, Data::Table(_)));
+        tables
+            .map(|part| (part.key.clone(), part.key_span))
+            .collect()
+    };
+    let meant = match &entry.value.data {
+        _ if looks_like_service => vec![(entry.key.clone(), entry.key_span)],
+        Data::Table(parts) if near == Some("services") => tables(parts),
+        _ => Vec::new(),
+    };
     mistakes.push(match near {
         _ if looks_like_service && near.is_none() => {
             let written = mistakes.text(entry.key_span).to_owned();
@@ -320,6 +378,7 @@ fn unknown_section(entry: &Entry, mistakes: &mut Mistakes) {
             .help("write it below `[services.name]`, or below `[defaults]` for all services"),
         _ => mistake.label("expected `services`, `defaults` or `lints`"),
     });
+    meant
 }
 
 /// Lays an overlay's tables over the base.
@@ -361,7 +420,7 @@ fn lay_over(registry: &mut Registry, root: Vec<Entry>, damage: &Damage, mistakes
                     replace(&mut registry.lints, part);
                 }
             }
-            _ => unknown_section(&entry, mistakes),
+            _ => drop(unknown_section(&entry, mistakes)),
         }
     }
 }

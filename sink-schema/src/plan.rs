@@ -11,8 +11,10 @@ use crate::text::Location;
 pub struct Plan {
     /// Services that passed every rule.
     pub services: Vec<ServicePlan>,
-    /// Services whose name is sound and whose table is not: the generator writes stubs, so that one mistake is one error.
+    /// Services that have a mistake, under names that code may call them by: the generator writes stubs, so that one mistake is one error.
     pub broken: Vec<BrokenService>,
+    /// The registry may name services that nobody could read: what is called one of them is no second mistake.
+    pub incomplete: bool,
     names: HashMap<String, usize>,
 }
 
@@ -30,6 +32,7 @@ impl Plan {
         Self {
             services,
             broken,
+            incomplete: false,
             names,
         }
     }

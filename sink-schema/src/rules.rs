@@ -14,7 +14,11 @@ use crate::plan::Plan;
 use crate::text::Span;
 
 /// Judges all drafts and plans the sound ones.
-pub(crate) fn resolve(drafts: Vec<Draft>, registry: &Registry, mistakes: &mut Mistakes) -> Plan {
+pub(crate) fn resolve(
+    mut drafts: Vec<Draft>,
+    registry: &Registry,
+    mistakes: &mut Mistakes,
+) -> Plan {
     if drafts.is_empty() && !registry.torn && mistakes.is_empty() {
         let mistake = Mistake::new(
             codes::EMPTY_REGISTRY,
@@ -23,13 +27,17 @@ pub(crate) fn resolve(drafts: Vec<Draft>, registry: &Registry, mistakes: &mut Mi
         );
         mistakes.push(mistake.help("add `[services.name]` with `type = \"relay\"`"));
     }
-    for draft in drafts.iter().filter(|draft| draft.is_leaf() && !draft.torn) {
-        address::judge(draft, mistakes);
-        leaf::judge(draft, mistakes);
+    for draft in &mut drafts {
+        if draft.is_leaf() && !draft.torn {
+            address::judge(draft, mistakes);
+            leaf::judge(draft, mistakes);
+        }
     }
     address::duplicates(&drafts, mistakes);
     let graph = composite::judge(&drafts, registry, mistakes);
     let facts = graph::judge(&drafts, &graph, mistakes);
     composite::single_targets(&drafts, &graph, |at| facts[at].is_some(), mistakes);
-    plan::plan(&drafts, &graph, &facts, mistakes)
+    let mut plan = plan::plan(&drafts, &graph, &facts, mistakes);
+    plan.incomplete = registry.nameless;
+    plan
 }

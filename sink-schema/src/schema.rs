@@ -30,14 +30,15 @@ pub(crate) fn read(
     let mut used = ByName::default();
     let mut offers = Offers::new(&registry.services);
     let mut drafts = Vec::with_capacity(registry.services.len());
-    for (raw, (rust, aliases)) in registry.services.iter().zip(names.drain(..)) {
+    for (raw, named) in registry.services.iter().zip(names.drain(..)) {
         let mut draft = Draft {
             name: raw.name.clone(),
             name_span: raw.name_span,
-            rust,
+            rust: named.rust,
+            stand_ins: named.stand_ins,
             kind: Kinds::ALL,
             given: Vec::new(),
-            aliases,
+            aliases: named.aliases,
             poisoned: Vec::new(),
             torn: raw.torn || raw.entries.is_none(),
         };

@@ -252,3 +252,35 @@ fn secrets_do_not_show() {
         assert!(!picture.contains("hunter2"), "{picture}");
     }
 }
+
+/// Code calls a service whose name is a mistake by the names that are written, or offered.
+#[test]
+fn names_that_are_mistakes_have_stubs() {
+    let base = SourceFile::new(
+        "services.toml",
+        "[services.ticks]\ntype = \"relay\"\nident = \"9x\"\n\
+         [services.\"my orders\"]\ntype = \"relay\"\n\
+         [trades]\ntype = \"relay\"\n\
+         [service.fills]\ntype = \"relay\"\n\
+         [services.quotes\ntype = \"relay\"\n",
+    );
+    let (plan, _) = load(&Layers::of(&base));
+    let names = plan.broken.iter().map(|stub| {
+        let others = stub.aliases.iter().map(|alias| alias.ident.as_str());
+        std::iter::once(stub.ident.as_str())
+            .chain(others)
+            .collect::<Vec<_>>()
+    });
+    let names: Vec<_> = names.collect();
+    let wanted: [&[&str]; 5] = [
+        &["ticks", "service_9x"],
+        &["my_orders"],
+        &["quotes"],
+        &["trades"],
+        &["fills"],
+    ];
+    assert_eq!(names, wanted);
+    assert!(!plan.incomplete);
+    let base = SourceFile::new("services.toml", "services = \"many\"\n");
+    assert!(load(&Layers::of(&base)).0.incomplete);
+}

@@ -4,4 +4,5 @@ sink_runtime::include_sinks!();
 
 pub fn uses() {
     let _ = Sinks::market_data_relay();
+    let _ = SinkSet::builder().build();
 }

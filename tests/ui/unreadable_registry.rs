@@ -22,3 +22,11 @@ pub async fn uses_all() {
     let _ = Sinks::close_all(std::time::Duration::from_secs(1)).await;
     let _ = Sources::orders().recv().await;
 }
+
+/// Types of services that were read, and of the registry as a whole.
+pub fn names_all(relay: &MarketDataRelay, tag: services::market_data_relay) {
+    let set: SinkSet = SinkSet::builder().others_recording().build();
+    let _ = set.market_data_relay();
+    let _: Option<SinkSetBuilder> = None;
+    drop((relay, tag));
+}

@@ -39,24 +39,44 @@ pub(super) fn types(plan: &Plan) -> Vec<(&String, TokenStream)> {
         .collect()
 }
 
-/// What a registry leaves that cannot be read at all: nobody knows its names, so every name is right.
-pub(crate) fn everything(options: &Options) -> TokenStream {
+/// What a registry leaves that cannot be read to its end: nobody knows its names, so every name of `Sinks` is right, and so
+/// are the types of the services that were read all the same.
+pub(crate) fn everything(plan: &Plan, options: &Options) -> TokenStream {
     let runtime = options
         .runtime_path
         .as_deref()
         .map(super::registry::runtime);
+    let read = plan.services.iter();
+    let read = read.map(|service| (&service.ident, &service.type_ident));
+    let torn = plan.broken.iter();
+    let read = read.chain(torn.map(|service| (&service.ident, &service.type_ident)));
+    let (tags, types): (Vec<&String>, Vec<&String>) = read.unzip();
+    let types = super::types::OWN
+        .into_iter()
+        .chain(types.into_iter().map(String::as_str));
+    let types = once_each(types);
+    let tags = once_each(tags.into_iter().map(String::as_str));
     quote! {
         #runtime
+        #(
+            #[doc(hidden)]
+            #[allow(dead_code, unreachable_pub)]
+            pub type #types = __Broken;
+        )*
         #[doc(hidden)]
-        #[allow(dead_code, unreachable_pub)]
-        pub type Sinks = __Broken;
-        #[doc(hidden)]
-        #[allow(dead_code, unreachable_pub)]
-        pub type Sources = __Broken;
-        #[doc(hidden)]
-        #[allow(dead_code, unreachable_pub)]
-        pub type SinkSet = __Broken;
+        #[allow(dead_code, non_camel_case_types, unreachable_pub)]
+        pub mod services {
+            #(pub type #tags = super::__Broken;)*
+        }
     }
+}
+
+fn once_each<'a>(names: impl Iterator<Item = &'a str>) -> Vec<Ident> {
+    let mut seen = HashSet::new();
+    names
+        .filter(|name| seen.insert(*name))
+        .map(names::ident)
+        .collect()
 }
 
 /// Accessors that return the error.

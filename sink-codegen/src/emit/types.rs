@@ -11,6 +11,9 @@ use sink_schema::{CompositePlan, Kind, LeafPlan, Pattern, Plan, Role, ServicePla
 
 use super::{docs, messages, messages::MessageAlias, names, services, stubs};
 
+/// The types of generated code itself.
+pub(super) const OWN: [&str; 4] = ["Sinks", "Sources", "SinkSet", "SinkSetBuilder"];
+
 /// `pub type MarketDataRelay = …` for each service that the program knows.
 pub(super) fn emit(plan: &Plan, messages: &[MessageAlias]) -> TokenStream {
     let known = plan.services.iter().filter(|service| !service.runtime);
@@ -38,27 +41,61 @@ pub(super) fn emit(plan: &Plan, messages: &[MessageAlias]) -> TokenStream {
     }
 }
 
-/// Puts `items` into a module, out of which comes what a user names: each name by a glob, as above.
-pub(crate) fn in_module(items: &TokenStream, plan: &Plan) -> TokenStream {
-    let inner = names::ident("__sinks_of_this_place");
-    let own = ["Sinks", "Sources", "SinkSet", "SinkSetBuilder"];
-    let own: Vec<Ident> = own.iter().map(|name| names::ident(name)).collect();
-    let own_modules: Vec<Ident> = own.iter().map(module).collect();
-    let messages = messages::aliases(plan);
-    let known = plan.services.iter().filter(|service| !service.runtime);
-    let names = known.map(|service| &service.type_ident);
-    let beside = names.filter(|name| !gives_way(name, &messages));
-    let modules = beside.map(|name| module(&names::ident(name)));
+/// Puts `items` into a module, and imports what a user names from it: `handed_out`, and what stands for the whole.
+pub(crate) fn in_module(
+    items: &TokenStream,
+    whole: Whole,
+    handed_out: &[TokenStream],
+) -> TokenStream {
+    let own = OWN.iter().map(|name| names::ident(name));
+    let own: Vec<Ident> = own.collect();
+    let modules: Vec<Ident> = own.iter().map(module).collect();
+    let ways_out =
+        quote! { #(#[allow(non_snake_case)] pub(crate) mod #modules { pub use super::#own; })* };
+    let name = names::ident(match whole {
+        Whole::ByName => "__sinks",
+        Whole::ByGlob => "__sinks_of_this_place",
+    });
+    let (ways_out, whole) = match whole {
+        Whole::ByName => (None, quote! { #(#own,)* }),
+        Whole::ByGlob if handed_out.is_empty() => (None, TokenStream::new()),
+        Whole::ByGlob => (Some(ways_out), quote! { #(#modules::*,)* }),
+    };
+    let rest = match handed_out {
+        [] => quote! { * },
+        paths => quote! { #(#paths),* },
+    };
     quote! {
-        #[allow(non_snake_case, unused_imports)]
-        mod #inner {
+        #[allow(unused_imports)]
+        mod #name {
             use super::*;
             #items
-            #(pub(crate) mod #own_modules { pub use super::#own; })*
+            #ways_out
         }
         #[allow(unreachable_pub, unused_imports)]
-        pub use #inner::{#(#own_modules::*,)* __types::{__services::*, #(#modules::*),*}};
+        pub use #name::{#whole #rest};
     }
+}
+
+/// How `Sinks` and what stands beside it come out of the module around generated code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whole {
+    /// One by one: rustc then calls them by these names, not by their paths. A second set beside them is an error for each.
+    ByName,
+    /// By globs: a second set beside them is no error of theirs.
+    ByGlob,
+}
+
+/// What a user names of the module around generated code beside `Sinks`: paths from it, each a glob, as above.
+pub(crate) fn handed_out(plan: &Plan) -> Vec<String> {
+    let messages = messages::aliases(plan);
+    let known = plan.services.iter().filter(|service| !service.runtime);
+    let names = known.map(|service| service.type_ident.as_str());
+    let beside = names.filter(|name| !gives_way(name, &messages));
+    let beside = beside.map(|name| format!("__types::{}::*", module(&names::ident(name))));
+    std::iter::once("__types::__services::*".to_owned())
+        .chain(beside)
+        .collect()
 }
 
 /// The module that an alias comes out of.
@@ -69,7 +106,6 @@ fn module(alias: &Ident) -> Ident {
 /// Whether the name beside `Sinks` belongs to something else for certain: a glob would give way to an item, but not to
 /// another glob, it would hide the prelude, and a message that is not there would be taken for its sink.
 fn gives_way(name: &str, messages: &[MessageAlias]) -> bool {
-    const GENERATED: [&str; 4] = ["Sinks", "Sources", "SinkSet", "SinkSetBuilder"];
     const PRELUDE: [&str; 34] = [
         "Option",
         "Result",
@@ -114,7 +150,7 @@ fn gives_way(name: &str, messages: &[MessageAlias]) -> bool {
             .unwrap_or(path);
         path == name
     };
-    GENERATED.contains(&name) || PRELUDE.contains(&name) || messages.iter().any(is_message)
+    OWN.contains(&name) || PRELUDE.contains(&name) || messages.iter().any(is_message)
 }
 
 fn alias(plan: &Plan, service: &ServicePlan, messages: &[MessageAlias]) -> TokenStream {

@@ -1,10 +1,14 @@
 //! `#[message(serde)]`: serde's traits without a dependency on serde.
 //!
 //! serde's own derive is given a twin of the type, whose impls it writes for the type itself (`remote`).
+//!
+//! A field whose type is not serde's would be an error at each place of those impls that it is needed at. So the impls of the
+//! twin are bounded by what they need of their fields, where `for<'a>` keeps rustc from refusing them; where a bound does not
+//! hold, what calls the twin finds a trait in its place, and a check of its own tells it once, at the field.
 
-use proc_macro2::TokenStream;
-use quote::{ToTokens, format_ident, quote};
-use syn::{Attribute, Data, DeriveInput, Fields, Path};
+use proc_macro2::{TokenStream, TokenTree};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::{Attribute, Data, DeriveInput, Fields, LitStr, Path, spanned::Spanned};
 
 /// `Serialize` and `Deserialize` for the type.
 pub(super) fn emit(input: &DeriveInput, runtime: &Path) -> TokenStream {
@@ -14,9 +18,15 @@ pub(super) fn emit(input: &DeriveInput, runtime: &Path) -> TokenStream {
     let serde_path = serde.to_string().replace(' ', "");
     let remote = ident.to_string();
     let attributes = serde_attributes(&input.attrs);
-    let body = body(&twin, &input.data);
+    let body = body(&twin, input, runtime);
+    let checks = checks(input, runtime);
     quote! {
+        #[allow(unused_imports)]
         const _: () = {
+            use #runtime::__private::Unfielded as _;
+            impl #runtime::__private::Unfielded for #twin {}
+            const _: () = { #checks };
+
             #[derive(#serde::Serialize, #serde::Deserialize)]
             #[serde(crate = #serde_path, remote = #remote)]
             #(#attributes)*
@@ -41,15 +51,20 @@ pub(super) fn emit(input: &DeriveInput, runtime: &Path) -> TokenStream {
 }
 
 /// The type again under another name, with serde's attributes and no others.
-fn body(twin: &syn::Ident, data: &Data) -> TokenStream {
-    match data {
+fn body(twin: &syn::Ident, input: &DeriveInput, runtime: &Path) -> TokenStream {
+    let bounded = are_bounded(input);
+    let fields = |all: &Fields, attributes: &[Attribute]| {
+        let bounded = bounded && !says(attributes, OTHERWISE);
+        fields(all, bounded.then_some(runtime))
+    };
+    match &input.data {
         Data::Struct(data) => match &data.fields {
             Fields::Named(_) => {
-                let fields = fields(&data.fields);
+                let fields = fields(&data.fields, &[]);
                 quote! { struct #twin { #(#fields),* } }
             }
             Fields::Unnamed(_) => {
-                let fields = fields(&data.fields);
+                let fields = fields(&data.fields, &[]);
                 quote! { struct #twin( #(#fields),* ); }
             }
             Fields::Unit => quote! { struct #twin; },
@@ -58,7 +73,7 @@ fn body(twin: &syn::Ident, data: &Data) -> TokenStream {
             let variants = data.variants.iter().map(|variant| {
                 let attributes = serde_attributes(&variant.attrs);
                 let ident = &variant.ident;
-                let fields = fields(&variant.fields);
+                let fields = fields(&variant.fields, &variant.attrs);
                 match &variant.fields {
                     Fields::Named(_) => quote! { #(#attributes)* #ident { #(#fields),* } },
                     Fields::Unnamed(_) => quote! { #(#attributes)* #ident( #(#fields),* ) },
@@ -71,14 +86,95 @@ fn body(twin: &syn::Ident, data: &Data) -> TokenStream {
     }
 }
 
-fn fields(fields: &Fields) -> Vec<TokenStream> {
+/// Whether serde encodes the fields of a type at all.
+fn are_bounded(input: &DeriveInput) -> bool {
+    !says(
+        &input.attrs,
+        &["bound", "from", "try_from", "into", "remote"],
+    )
+}
+
+/// A check for each field that serde encodes.
+fn checks(input: &DeriveInput, runtime: &Path) -> TokenStream {
+    let whole = |fields: &Fields| -> Vec<syn::Type> {
+        let fields = fields.iter();
+        let fields = fields.filter(|field| !says(&field.attrs, OTHERWISE));
+        fields.map(|field| field.ty.clone()).collect()
+    };
+    let types = match &input.data {
+        _ if !are_bounded(input) => Vec::new(),
+        Data::Struct(data) => whole(&data.fields),
+        Data::Enum(data) => {
+            let variants = data.variants.iter();
+            let variants = variants.filter(|variant| !says(&variant.attrs, OTHERWISE));
+            variants
+                .flat_map(|variant| whole(&variant.fields))
+                .collect()
+        }
+        Data::Union(_) => Vec::new(),
+    };
+    types
+        .iter()
+        .map(|ty| quote_spanned! {ty.span()=> let _ = #runtime::__private::is_encoded::<#ty>; })
+        .collect()
+}
+
+/// Attributes of serde under which it asks nothing, or something else, of the type of a field.
+const OTHERWISE: &[&str] = &[
+    "bound",
+    "with",
+    "serialize_with",
+    "deserialize_with",
+    "skip",
+    "skip_serializing",
+    "skip_deserializing",
+    "borrow",
+    "getter",
+];
+
+/// Each field, and under what bound it is encoded.
+fn fields(fields: &Fields, bounded: Option<&Path>) -> Vec<TokenStream> {
     let field = |field: &syn::Field| {
         let attributes = serde_attributes(&field.attrs);
         let ty = &field.ty;
         let name = field.ident.as_ref().map(|ident| quote! { #ident: });
-        quote! { #(#attributes)* #name #ty }
+        let bound = bounded
+            .filter(|_| !says(&field.attrs, OTHERWISE))
+            .map(|runtime| {
+                let bound = quote! { for<'__a> #ty: #runtime::__private::Encoded }.to_string();
+                let bound = LitStr::new(&bound, ty.span());
+                quote! { #[serde(bound = #bound)] }
+            });
+        quote! { #bound #(#attributes)* #name #ty }
     };
     fields.iter().map(field).collect()
+}
+
+/// Whether serde's attributes say one of `words`.
+fn says(attributes: &[Attribute], words: &[&str]) -> bool {
+    serde_attributes(attributes)
+        .flatten()
+        .any(|token| match token {
+            TokenTree::Group(group) => {
+                let inner = group.stream().into_iter();
+                inner.into_iter().any(|token| match token {
+                    TokenTree::Group(group) => mentions(group.stream(), words),
+                    _ => false,
+                })
+            }
+            _ => false,
+        })
+}
+
+/// Whether a key of a list of attributes is one of `words`.
+fn mentions(list: TokenStream, words: &[&str]) -> bool {
+    let idents = list.into_iter().filter_map(|token| match token {
+        TokenTree::Ident(ident) => Some(ident.to_string()),
+        _ => None,
+    });
+    idents
+        .into_iter()
+        .any(|ident| words.contains(&ident.as_str()))
 }
 
 fn serde_attributes(attributes: &[Attribute]) -> impl Iterator<Item = TokenStream> {

@@ -28,7 +28,7 @@ fn only_a_hole_or_a_new_producer_is_news() {
     let mut producers = Producers::default();
     let number = producers.enter(&hello(1, 1));
     assert_eq!(producers.last_news(), 1);
-    producers.took(number, 10);
+    producers.took(number, 1, 10);
     producers.leave(number);
     assert_eq!(producers.enter(&hello(1, 5)), number);
     assert_eq!(producers.enter(&hello(1, 11)), number);
@@ -75,7 +75,7 @@ fn connected_and_retained_producers_are_not_forgotten() {
     let mut producers = Producers::default();
     let connected = producers.enter(&hello(1_000_000, 1));
     let retained = producers.enter(&hello(1_000_001, 1));
-    producers.took(retained, 1);
+    producers.took(retained, 1, 1);
     producers.leave(retained);
     for id in 1..=MAX_REMEMBERED as u128 + 5 {
         let number = producers.enter(&hello(id, 1));

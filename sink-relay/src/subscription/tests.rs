@@ -130,6 +130,7 @@ impl World {
                 .iter()
                 .map(|sequence| (identity.producer.id, *sequence)),
         );
+        let offset = self.ring.next_offset();
         self.ring.append(
             &identity,
             Bytes::from(out),
@@ -137,14 +138,14 @@ impl World {
             sequences[0],
             last,
         );
-        self.producers.took(number, last);
+        self.producers.took(number, offset, last);
         while let Some(gone) = self.ring.evict() {
             self.producers.evicted(&gone);
         }
     }
 
     fn subscribe(&self, start: Start) -> (Subscription, Reader) {
-        let subscription = Subscription::new(start, &self.ring, 1, Overtaken::Gap);
+        let subscription = Subscription::new(start, &self.ring, &self.producers, 1, Overtaken::Gap);
         let reader = Reader {
             offset: subscription.next_offset(),
             ..Reader::default()
@@ -252,6 +253,40 @@ fn a_gap_of_very_many_producers_is_several_frames_that_add_up() {
     assert_eq!(world.gather(&mut subscription, &mut reader), Gathered::All);
     assert_eq!((reader.gaps, reader.lost, reader.got), (3, 4998, 2));
     assert!(reader.next.values().all(|next| *next == 3));
+}
+
+/// However many producers a gap is about, what is gathered at once is a batch.
+#[test]
+fn a_gap_of_very_many_producers_is_gathered_in_batches() {
+    for overtaken in [Overtaken::Gap, Overtaken::Disconnect] {
+        let mut world = World::new(1);
+        for id in 1..=20_000u128 {
+            let number = world.producers.enter(&hello(id, 1));
+            world.append(number, &[1, 2]);
+        }
+        let start = Start::After {
+            epoch: 1,
+            offset: 7,
+        };
+        let (mut subscription, mut reader) = world.subscribe(start);
+        subscription.overtaken = overtaken;
+        let mut batches = 0;
+        loop {
+            let mut out = Outbox::default();
+            let gathered = subscription.gather(&world.ring, &world.producers, &mut out);
+            assert!(out.bytes() < BATCH_BYTES + 128 * 1024, "{}", out.bytes());
+            reader.read(&written(&mut out), &world.all);
+            batches += 1;
+            match gathered {
+                Gathered::All => break,
+                other => assert_eq!(other, Gathered::Full, "{overtaken:?}"),
+            }
+        }
+        assert!(batches > 3, "{batches}");
+        assert_eq!((reader.lost, reader.got), (39_998 - 7, 2));
+        assert_eq!(subscription.counts.gaps, 1);
+        assert!(reader.next.values().all(|next| *next == 3));
+    }
 }
 
 /// Random producers with holes, random retention, consumers that come, lag, go and come back: nothing is handed out twice, and at the

@@ -24,6 +24,44 @@ async fn a_hole_shows_though_nothing_follows() {
     late.producer(0, 1, 18).await;
 }
 
+/// 1 to 5 left their sink on no connection. Who was there misses them; who begins now, or behind the first message, does not.
+#[tokio::test]
+async fn what_a_sink_dropped_before_it_connected_shows_to_who_was_there() {
+    let (_relay, endpoint) = start(Relay::bind(inproc()).unwrap().retain(2)).await;
+    let mut readers = Vec::new();
+    for from in [Start::Retained, Start::Now] {
+        readers.push(Consumer::connect(&endpoint, &consumer(from)).await);
+    }
+    let mut hello = producer(1);
+    (hello.first, hello.begin) = (6, 1);
+    let mut sender = Sender::connect(&endpoint, &hello).await;
+    let mut now = Consumer::connect(&endpoint, &consumer(Start::Now)).await;
+    let announced = now.announced().await;
+    assert_eq!((announced.first, announced.begins()), (6, 6));
+    sender.send_acked(6, 6).await;
+    for reader in &mut readers {
+        let announced = reader.announced().await;
+        assert_eq!((announced.first, announced.begins()), (6, 1));
+        reader.messages(0, 6, 6, 1).await;
+    }
+    now.messages(0, 6, 6, 1).await;
+    let mut late = Consumer::connect(&endpoint, &consumer(Start::Retained)).await;
+    let announced = late.announced().await;
+    assert_eq!((announced.first, announced.begins()), (6, 1));
+    late.messages(0, 6, 6, 1).await;
+    for sequence in 7..=9 {
+        sender.send_acked(sequence, sequence).await;
+    }
+    // The offsets that left retention say what it misses.
+    let mut later = Consumer::connect(&endpoint, &consumer(Start::Retained)).await;
+    assert_eq!(later.welcome.next_offset, 3);
+    let announced = later.announced().await;
+    assert_eq!((announced.first, announced.begins()), (8, 8));
+    let mut now = Consumer::connect(&endpoint, &consumer(Start::Now)).await;
+    let announced = now.announced().await;
+    assert_eq!((announced.first, announced.begins()), (10, 10));
+}
+
 #[tokio::test]
 async fn a_drop_at_the_tail_shows_by_the_producers_heartbeat() {
     let (_relay, endpoint) = relay().await;

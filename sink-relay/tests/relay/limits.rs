@@ -102,6 +102,43 @@ async fn a_consumer_that_takes_no_byte_for_ten_seconds_is_cut_off() {
     drop(stuck);
 }
 
+/// One that speaks is only slow: it is told what it missed, and then gets the newest.
+#[tokio::test(start_paused = true)]
+async fn a_consumer_that_takes_no_byte_and_speaks_is_waited_for() {
+    let (relay, endpoint) = start(Relay::bind(inproc()).unwrap().retain(1_000)).await;
+    let mut slow = Consumer::connect(&endpoint, &consumer(Start::Now)).await;
+    let mut sender = Sender::connect(&endpoint, &producer(1)).await;
+    sender.send_acked(1, 10).await;
+    slow.producer(0, 1, 1).await;
+    slow.messages(0, 1, 10, 1).await;
+    sender.send_acked(11, 60_000).await;
+    let mut beat = Vec::new();
+    sink_runtime::frame::heartbeat(&mut beat, 0);
+    for _ in 0..12 {
+        sleep(Duration::from_secs(5)).await;
+        slow.client.write(&beat).await.unwrap();
+    }
+    let statistics = relay.statistics();
+    assert_eq!(statistics.service("ticks").unwrap().consumers.len(), 1);
+    let (mut next, mut gaps) = (11, 0);
+    while next <= 60_000 {
+        match slow.event().await {
+            Event::Message { offset, .. } => {
+                assert_eq!(offset, next);
+                next += 1;
+            }
+            Event::Gap(gap) => {
+                assert_eq!((gap.from, gap.cause), (next, 2));
+                next = gap.to + 1;
+                gaps += 1;
+            }
+            Event::Producer(_) | Event::Heartbeat(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(gaps > 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_frame_that_trickles_in_is_given_up() {
     let (_relay, endpoint) = relay().await;

@@ -45,6 +45,39 @@ async fn next(source: &mut Source<Message>) -> Result<u64, Gap> {
     }
 }
 
+/// A consumer whose runtime ends goes on under another one behind what it has read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_goes_on_under_another_runtime() {
+    let endpoint = inproc();
+    let services = registry(&endpoint);
+    let _relay = start(&endpoint).await;
+    let sink = services.sink::<Message>("ticks").unwrap();
+    let send = async |from: u64, to: u64| {
+        for number in from..=to {
+            sink.send(Message::new(number.to_string())).await.unwrap();
+        }
+        sink.flush().await.unwrap();
+    };
+    send(1, 100).await;
+    let mut source = services.source::<Message>("ticks").unwrap();
+    let elsewhere = tokio::task::spawn_blocking(move || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let other = builder.enable_all().build().unwrap();
+        other.block_on(async {
+            for number in 1..=100 {
+                assert_eq!(next(&mut source).await, Ok(number));
+            }
+        });
+        source
+    });
+    let mut source = elsewhere.await.unwrap();
+    send(101, 200).await;
+    for number in 101..=200 {
+        assert_eq!(next(&mut source).await, Ok(number));
+    }
+    assert_eq!(source.ledger().duplicates, 0, "it was resumed");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sinks_and_sources_meet_in_any_order() {
     let endpoint = inproc();

@@ -11,6 +11,10 @@ use serde::ser;
 /// and a worker of tokio has 2 MiB. JSON has a bound of its own, 128 levels.
 const MAX_DECODE_STACK_BYTES: usize = 512 * 1_024;
 
+/// Items of lists that one message may have beyond their bytes: of `()`, say, which takes none. Else ten bytes could
+/// name a list that nobody ever reaches the end of.
+const MAX_EMPTY_ITEMS: usize = 4_096;
+
 /// Why a value has no bytes, or bytes no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Error {
@@ -23,6 +27,7 @@ pub(super) enum Error {
     Utf8,
     Option,
     TooDeep,
+    TooEmpty,
     /// What a type's own `Serialize` said; `serde` gives it as text, and there is no room for one on this path.
     SerializeCustom,
     DeserializeCustom,
@@ -45,6 +50,7 @@ impl Display for Error {
             Self::TooDeep => {
                 "nested too deeply: a message that contains itself is decoded to a bounded depth only"
             }
+            Self::TooEmpty => "a list is longer than its bytes: of items without bytes only 4096 are decoded",
             Self::SerializeCustom => "Serde Serialization Error",
             Self::DeserializeCustom => "Serde Deserialization Error",
             Self::CollectStr => "Error while processing `collect_str` during serialization",
@@ -398,6 +404,8 @@ pub(super) struct Decoder<'de> {
     /// Where the stack was when decoding began.
     stack: usize,
     pub(super) too_deep: bool,
+    /// Items without bytes that may still come.
+    empty_left: usize,
 }
 
 /// Numbers of each width: the compiler unrolls each to its own.
@@ -433,6 +441,7 @@ impl<'de> Decoder<'de> {
             rest: bytes,
             stack: std::ptr::from_ref(&marker).addr(),
             too_deep: false,
+            empty_left: MAX_EMPTY_ITEMS,
         }
     }
 
@@ -477,6 +486,26 @@ impl<'de> Decoder<'de> {
         return Ok(self.varint_u64()? as usize);
         #[cfg(not(target_pointer_width = "64"))]
         return Ok(self.varint_u32()? as usize);
+    }
+
+    /// Reads a list's length, then its items by `visit`, of which only so many may be without bytes.
+    ///
+    /// They are counted by list, so that an item costs nothing more: what cannot all be there is not read to its end.
+    #[inline]
+    fn list<T>(
+        &mut self,
+        visit: impl FnOnce(Items<'_, 'de>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let length = self.length()?;
+        let before = self.rest.len();
+        let left = length.min((before + self.empty_left).saturating_add(1));
+        let value = visit(Items {
+            decoder: self,
+            left,
+        })?;
+        let empty = left.saturating_sub(before - self.rest.len());
+        self.empty_left = self.empty_left.checked_sub(empty).ok_or(Error::TooEmpty)?;
+        Ok(value)
     }
 
     #[inline]
@@ -619,11 +648,7 @@ impl<'de> de::Deserializer<'de> for &mut Decoder<'de> {
 
     #[inline]
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        let left = self.length()?;
-        visitor.visit_seq(Items {
-            decoder: self,
-            left,
-        })
+        self.list(|items| visitor.visit_seq(items))
     }
 
     #[inline]
@@ -650,11 +675,7 @@ impl<'de> de::Deserializer<'de> for &mut Decoder<'de> {
 
     #[inline]
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        let left = self.length()?;
-        visitor.visit_map(Items {
-            decoder: self,
-            left,
-        })
+        self.list(|items| visitor.visit_map(items))
     }
 
     #[inline]

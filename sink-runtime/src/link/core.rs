@@ -347,6 +347,14 @@ impl Core {
         !self.leaving && (drained || parted)
     }
 
+    /// Whether an attempt is under way that is for nothing: we are to part, and there is nothing to flush before.
+    pub(crate) fn needs_no_attempt(&self) -> bool {
+        (self.draining || self.disconnecting.is_some())
+            && self.life.is_connecting()
+            && self.outbox.is_settled()
+            && self.queue.is_empty()
+    }
+
     /// Whether a disconnect still waits for messages.
     pub(crate) fn owes_disconnect(&self) -> bool {
         let owed = |upto| !self.outbox.is_done_to(upto);

@@ -13,6 +13,8 @@ pub struct Backoff {
     base: Duration,
     max: Duration,
     failures: u32,
+    /// How many connections in a row did not last.
+    short_lived: u32,
 }
 
 impl Backoff {
@@ -23,6 +25,7 @@ impl Backoff {
             base,
             max: max.max(base),
             failures: 0,
+            short_lived: 0,
         }
     }
 
@@ -47,26 +50,39 @@ impl Backoff {
 
     /// The delay before the first redial of a connection lost after being up since `since`.
     ///
-    /// A connection that did not last leaves the count as it was, so that the next failed attempt waits longer.
+    /// One that did not last does not start the count over, and the next such in a row counts as a failed attempt does: who
+    /// welcomes and hangs up at once is dialed ever more rarely.
     pub fn lost(&mut self, since: Instant, now: Instant, chance: &dyn Chance) -> Duration {
-        self.lasted(since, now);
-        uniform(chance, Duration::ZERO, self.base)
+        if self.lasted(since, now) {
+            return uniform(chance, Duration::ZERO, self.base);
+        }
+        let ceiling = self.ceiling();
+        self.short_lived = self.short_lived.saturating_add(1);
+        if self.short_lived == 1 {
+            return uniform(chance, Duration::ZERO, self.base);
+        }
+        uniform(chance, ceiling / 2, ceiling)
     }
 
-    /// A connection has been up since `since`: once that is long enough, the count starts over.
-    pub fn lasted(&mut self, since: Instant, now: Instant) {
-        if now.saturating_duration_since(since) >= self.ceiling().max(STABLE_AFTER) {
-            self.failures = 0;
+    /// A connection has been up since `since`: once that is long enough, which it answers, the count starts over.
+    pub fn lasted(&mut self, since: Instant, now: Instant) -> bool {
+        let lasted = now.saturating_duration_since(since) >= self.ceiling().max(STABLE_AFTER);
+        if lasted {
+            self.reset();
         }
+        lasted
     }
 
     /// Starts over: the resolver gave a new endpoint.
     pub fn reset(&mut self) {
         self.failures = 0;
+        self.short_lived = 0;
     }
 
     fn ceiling(&self) -> Duration {
-        let factor = 1u32.checked_shl(self.failures.min(31)).unwrap_or(u32::MAX);
+        let again = self.short_lived.saturating_sub(1);
+        let count = self.failures.saturating_add(again);
+        let factor = 1u32.checked_shl(count.min(31)).unwrap_or(u32::MAX);
         self.base.saturating_mul(factor).min(self.max)
     }
 }

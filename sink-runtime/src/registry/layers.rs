@@ -62,7 +62,7 @@ pub(super) fn with_carriers(
 pub(super) fn built_in() -> sink_schema::Capabilities {
     let mut capabilities = sink_schema::Capabilities::none().with_scheme("inproc");
     for (built, scheme) in [
-        (cfg!(feature = "unix"), "unix"),
+        (cfg!(all(unix, feature = "unix")), "unix"),
         (cfg!(feature = "tcp"), "tcp"),
     ] {
         if built {

@@ -1,8 +1,8 @@
 //! Between the tasks that read sockets and the caller of `recv`: a bounded queue of chunks, and the acks that go back.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -34,6 +34,23 @@ pub(super) enum Item {
 #[derive(Default)]
 pub(super) struct Inbox {
     state: Mutex<State>,
+    /// A [`Going`].
+    going: AtomicU8,
+    /// Connections so far.
+    connections: AtomicU64,
+    /// The task that brought connections is gone, and nobody ended it: its runtime has. Set under the lock.
+    orphaned: AtomicBool,
+}
+
+/// How far a source is with leaving its peers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Going {
+    /// It receives.
+    Not,
+    /// Nothing more is read; what was is still handed up, and acked.
+    Draining,
+    /// Nothing more is handed up: what is owed as acks is written, and then it hangs up.
+    Gone,
 }
 
 #[derive(Default)]
@@ -48,7 +65,11 @@ struct State {
     receiver: Option<Waker>,
     /// Readers that wait for room.
     readers: Vec<Waker>,
+    /// The tasks that bring connections.
     tasks: Vec<AbortHandle>,
+    /// The tasks of a listener's connections, and those that were welcomed, oldest first.
+    serving: Vec<AbortHandle>,
+    connections: Vec<Weak<Connection>>,
     shut: bool,
 }
 
@@ -74,6 +95,49 @@ impl Inbox {
         } else {
             state.tasks.retain(|task| !task.is_finished());
             state.tasks.push(task);
+        }
+    }
+
+    /// A number for a connection, unique within the source: whoever listens for it, and however often it begins again.
+    pub(super) fn number(&self) -> u64 {
+        self.connections.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(super) fn is_orphaned(&self) -> bool {
+        self.orphaned.load(Ordering::Acquire)
+    }
+
+    /// Whether what brought connections ended with its runtime; asked once, as it is begun again then.
+    pub(super) fn take_orphaned(&self) -> bool {
+        self.is_orphaned() && self.orphaned.swap(false, Ordering::AcqRel)
+    }
+
+    /// Adds the task of a connection, which ends with the source once its acks are written.
+    pub(super) fn adopt_serving(&self, task: AbortHandle) {
+        let mut state = self.lock();
+        if state.shut {
+            task.abort();
+        } else {
+            state.serving.retain(|task| !task.is_finished());
+            state.serving.push(task);
+        }
+    }
+
+    /// Notes a connection about to be welcomed; `false` where the source is closed, and it must not be.
+    pub(super) fn admits(&self, connection: &Arc<Connection>) -> bool {
+        let mut state = self.lock();
+        if !state.shut {
+            state.connections.retain(|known| known.strong_count() > 0);
+            state.connections.push(Arc::downgrade(connection));
+        }
+        !state.shut
+    }
+
+    pub(super) fn going(&self) -> Going {
+        match self.going.load(Ordering::Acquire) {
+            0 => Going::Not,
+            1 => Going::Draining,
+            _ => Going::Gone,
         }
     }
 
@@ -109,6 +173,7 @@ impl Inbox {
             bytes.truncate(sound.bytes);
             messages = sound.messages;
         }
+        let bytes = kept(bytes);
         state.messages += u64::from(messages);
         state.bytes += bytes.len() as u64;
         state.items.push_back(Item::Chunk {
@@ -167,7 +232,7 @@ impl Inbox {
     /// Waits until something is queued.
     pub(super) fn poll_filled(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.lock();
-        if !state.items.is_empty() {
+        if !state.items.is_empty() || self.is_orphaned() {
             return Poll::Ready(());
         }
         match &mut state.receiver {
@@ -203,15 +268,59 @@ impl Inbox {
         }
     }
 
-    /// Ends all tasks.
+    /// Reads nothing more. While messages are still to be handed up, the connections that acks are owed on stay for that.
     pub(super) fn shut(&self) {
         let mut state = self.lock();
-        state.shut = true;
-        let tasks = std::mem::take(&mut state.tasks);
-        drop(state);
-        for task in tasks {
-            task.abort();
+        if state.shut {
+            return;
         }
+        state.shut = true;
+        self.going.store(Going::Draining as u8, Ordering::Release);
+        let tasks = std::mem::take(&mut state.tasks);
+        let (drained, connections) = (state.messages == 0, state.connections.clone());
+        drop(state);
+        tasks.iter().for_each(AbortHandle::abort);
+        if drained {
+            self.hang_up();
+        } else {
+            let open = connections.iter().filter_map(Weak::upgrade);
+            open.for_each(|connection| connection.nudge());
+        }
+    }
+
+    /// Acks what was handed up and hangs up: at once where the peers take the acks at once, else their tasks see to it.
+    pub(super) fn hang_up(&self) {
+        let mut state = self.lock();
+        state.shut = true;
+        self.going.store(Going::Gone as u8, Ordering::Release);
+        let mut ends = std::mem::take(&mut state.tasks);
+        let serving = std::mem::take(&mut state.serving);
+        let connections = std::mem::take(&mut state.connections);
+        drop(state);
+        let mut told = true;
+        // What came on an earlier connection of a producer is acked on the later one.
+        for connection in connections.iter().filter_map(Weak::upgrade) {
+            connection.ack();
+            told &= connection.flush().1 == 0;
+            connection.nudge();
+        }
+        if told {
+            ends.extend(serving);
+        }
+        ends.iter().for_each(AbortHandle::abort);
+    }
+}
+
+/// Held by the task that brings connections: the source is to hear that it ended.
+pub(super) struct Brings(pub(super) Arc<Inbox>);
+
+impl Drop for Brings {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        self.0.orphaned.store(!state.shut, Ordering::Release);
+        let receiver = state.receiver.take();
+        drop(state);
+        receiver.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -224,6 +333,19 @@ fn wake_readers(mut state: MutexGuard<'_, State>) {
     drop(state);
     readers.into_iter().for_each(Waker::wake);
 }
+
+/// What waits to be handed up. A slice of what was read keeps all of the buffer that it was read into: who sends one message and
+/// goes, again and again, must not make of each a buffer that waits.
+fn kept(bytes: Bytes) -> Bytes {
+    if bytes.len() <= COPIED_BYTES {
+        Bytes::copy_from_slice(&bytes)
+    } else {
+        bytes
+    }
+}
+
+/// Up to this much is copied: less than one system call costs, and what is longer keeps sixteen times its size at most.
+const COPIED_BYTES: usize = frame::READ_CHUNK / 16;
 
 /// What [`Inbox::fill`] took.
 #[derive(Default)]
@@ -276,7 +398,7 @@ pub(super) struct Connection {
     /// Unique within the source.
     pub(super) id: u64,
     pub(super) producer: frame::ProducerId,
-    /// The first sequence its hello announced.
+    /// The first sequence that who never heard of its producer accounts for.
     pub(super) first: u64,
     /// A relay is at the other end.
     pub(super) relayed: bool,
@@ -403,9 +525,14 @@ impl Connection {
         task.into_iter().for_each(Waker::wake);
     }
 
+    /// Whether its peer is told what was handed up.
+    pub(super) fn owes_acks(&self) -> bool {
+        self.acks && !self.relayed
+    }
+
     /// Acks what was handed up.
     pub(super) fn ack(&self) {
-        if !self.acks || self.relayed {
+        if !self.owes_acks() {
             return;
         }
         let handed = self.handed.load(Ordering::SeqCst);

@@ -13,7 +13,7 @@ use crate::frame::{self, Assembler, Hello, PeerRole, ProducerId, Refuse, RefuseC
 use crate::life::{HELLO_TIMEOUT, frame_time};
 use crate::transport::{self, Endpoint, Listen, Wire};
 
-use super::inbox::{Connection, Ends, Inbox};
+use super::inbox::{Brings, Connection, Ends, Inbox};
 use super::settings::SourceSettings;
 use super::stream::{self, End, Limits};
 
@@ -36,7 +36,6 @@ struct Hall {
     /// Connections accepted, and those of them that were welcomed.
     accepted: AtomicUsize,
     welcomed: AtomicUsize,
-    next_id: AtomicU64,
     producers: Mutex<HashMap<ProducerId, Known>>,
 }
 
@@ -69,10 +68,10 @@ pub(super) async fn start(
         inbox: Arc::clone(&inbox),
         accepted: AtomicUsize::new(0),
         welcomed: AtomicUsize::new(0),
-        next_id: AtomicU64::new(1),
         producers: Mutex::default(),
     });
-    inbox.adopt(tokio::spawn(accept(hall, listener)).abort_handle());
+    let brings = Brings(Arc::clone(&inbox));
+    inbox.adopt(tokio::spawn(accept(brings, hall, listener)).abort_handle());
     Ok(local)
 }
 
@@ -88,7 +87,8 @@ pub(super) async fn pause(settings: &SourceSettings, failures: u32) {
     }
 }
 
-async fn accept(hall: Arc<Hall>, mut listener: Box<dyn Listen>) {
+/// Arguments are dropped last to first: the address is free by the time that the source hears of the end.
+async fn accept(_brings: Brings, hall: Arc<Hall>, mut listener: Box<dyn Listen>) {
     loop {
         match poll_fn(|cx| listener.poll_accept(cx)).await {
             Ok(wire) => {
@@ -102,7 +102,7 @@ async fn accept(hall: Arc<Hall>, mut listener: Box<dyn Listen>) {
                     continue;
                 };
                 let task = tokio::spawn(serve(Arc::clone(&hall), place, wire));
-                hall.inbox.adopt(task.abort_handle());
+                hall.inbox.adopt_serving(task.abort_handle());
             }
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 tracing::warn!(service = &*hall.settings.service, %error, "connection refused");
@@ -173,17 +173,20 @@ async fn serve(hall: Arc<Hall>, _accepted: Place, wire: Arc<dyn Wire>) {
         return refuse(&*wire, RefuseCode::TooManyConnections, &reason).await;
     };
     let acked = hall.acked_of(hello.producer);
-    let id = hall.next_id.fetch_add(1, Ordering::Relaxed);
+    let id = hall.inbox.number();
     let connection = Connection::new(
         id,
         hello.producer,
-        hello.first,
+        hello.begins(),
         false,
         hello.acks,
         Some(Arc::clone(&wire)),
         Arc::clone(&acked),
     );
     let _ends = Ends(Arc::clone(&connection));
+    if !hall.inbox.admits(&connection) {
+        return;
+    }
     hall.arrived(&connection);
     connection.say(|out| {
         Welcome {

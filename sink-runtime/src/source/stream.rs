@@ -15,7 +15,7 @@ use crate::frame::{self, Assembler, FrameError};
 use crate::life::{MISSED_HEARTBEATS, WRITE_STALL};
 use crate::transport::Wire;
 
-use super::inbox::{Connection, Inbox};
+use super::inbox::{Connection, Going, Inbox};
 
 /// How a connection ended.
 pub(super) enum End {
@@ -91,6 +91,12 @@ const READS_PER_POLL: usize = 16;
 
 /// A producer came back on another connection: what it had written on this one is on its way for so long at most.
 const SUPERSEDED_GRACE: Duration = Duration::from_secs(1);
+
+/// How long a closed source may go on handing up what it had read and ack it: as long as a sink's close waits by default.
+const DRAIN_GRACE: Duration = Duration::from_secs(30);
+
+/// How long the last ack of a source that is gone may take to be written.
+const LAST_ACK_GRACE: Duration = Duration::from_secs(1);
 
 /// Runs `future` until `deadline`; `None` if that came first.
 pub(super) async fn within<F: Future>(
@@ -168,11 +174,17 @@ pub(super) async fn read_all(
         blocked: None,
         superseded: None,
         held_up: false,
+        going: Going::Not,
+        goes_until: None,
     };
     let mut timer = clock.timer(reading.next_time(now));
     poll_fn(|cx| {
         connection.keep_task(cx.waker());
         connection.ack();
+        let turns = reading.goes(clock);
+        if reading.going == Going::Draining && !connection.owes_acks() {
+            return Poll::Ready(End::Closed("the source was closed"));
+        }
         let was_held_up = reading.held_up;
         match reading.read(cx) {
             Err(end) => return Poll::Ready(end),
@@ -182,8 +194,11 @@ pub(super) async fn read_all(
         if let Err(end) = reading.write(clock, cx) {
             return Poll::Ready(end);
         }
+        if reading.going == Going::Gone && connection.flush().1 == 0 {
+            return Poll::Ready(End::Closed("the source is gone"));
+        }
         // The clock is looked at when the timer fires, and when something was read or begins to be in the way.
-        if reading.held_up != was_held_up || reading.is_newly_superseded() {
+        if turns || reading.held_up != was_held_up || reading.is_newly_superseded() {
             let now = clock.now();
             reading.turned(now);
             timer.as_mut().reset(reading.next_time(now));
@@ -219,15 +234,34 @@ struct Reading<'a, See> {
     superseded: Option<Instant>,
     /// We do not read: the caller has enough, or an older connection goes first.
     held_up: bool,
+    going: Going,
+    /// When it ends, whatever is still owed.
+    goes_until: Option<Instant>,
 }
 
 impl<See: FnMut(&Bytes)> Reading<'_, See> {
+    /// Notes that the source is being closed, or gone; whether that is news.
+    fn goes(&mut self, clock: &dyn Clock) -> bool {
+        let going = self.inbox.going();
+        if going == self.going {
+            return false;
+        }
+        self.going = going;
+        let grace = match going {
+            Going::Gone => LAST_ACK_GRACE,
+            _ => DRAIN_GRACE,
+        };
+        self.goes_until = Some(clock.now() + grace);
+        true
+    }
+
     /// Reads what is there and fits; in how many pieces.
     fn read(&mut self, cx: &mut Context<'_>) -> Result<usize, End> {
         let mut read = 0;
         loop {
-            self.held_up =
-                self.connection.poll_turn(cx).is_pending() || self.inbox.poll_room(cx).is_pending();
+            self.held_up = self.going != Going::Not
+                || self.connection.poll_turn(cx).is_pending()
+                || self.inbox.poll_room(cx).is_pending();
             if self.held_up {
                 return Ok(read);
             }
@@ -355,6 +389,9 @@ impl<See: FnMut(&Bytes)> Reading<'_, See> {
         if self.blocked.is_some_and(|since| now >= since + WRITE_STALL) {
             return Err(End::Closed("peer took no byte"));
         }
+        if self.goes_until.is_some_and(|until| now >= until) {
+            return Err(End::Closed("the source was closed"));
+        }
         if now >= self.speak_at {
             let last = self.connection.acked();
             self.connection.say(|out| frame::heartbeat(out, last));
@@ -396,6 +433,7 @@ impl<See: FnMut(&Bytes)> Reading<'_, See> {
             (!patience.is_zero()).then(|| self.heard + patience),
             self.torn.map(|since| since + self.limits.frame_time),
             self.blocked.map(|since| since + WRITE_STALL),
+            self.goes_until,
             self.superseded
                 .map(|since| since.max(self.heard) + SUPERSEDED_GRACE),
         ];

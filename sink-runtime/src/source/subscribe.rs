@@ -15,7 +15,7 @@ use crate::frame::{
 use crate::life::{HELLO_TIMEOUT, Life, Step};
 use crate::transport::{Endpoint, Wire};
 
-use super::inbox::{Connection, Ends, Inbox, Item};
+use super::inbox::{Brings, Connection, Ends, Inbox, Item};
 use super::settings::SourceSettings;
 use super::stream::{self, End, Limits};
 
@@ -32,9 +32,13 @@ pub(super) fn start(settings: Arc<SourceSettings>, inbox: Arc<Inbox>, start: Sta
         inbox: Arc::clone(&inbox),
         start,
         position,
-        connections: 0,
     };
-    inbox.adopt(tokio::spawn(subscriber.run()).abort_handle());
+    let brings = Brings(Arc::clone(&inbox));
+    let task = tokio::spawn(async move {
+        let _brings = brings;
+        subscriber.run().await;
+    });
+    inbox.adopt(task.abort_handle());
     endpoint
 }
 
@@ -79,7 +83,6 @@ struct Subscriber {
     inbox: Arc<Inbox>,
     start: Start,
     position: Position,
-    connections: u64,
 }
 
 impl Subscriber {
@@ -199,9 +202,8 @@ impl Subscriber {
         let peer_heartbeat = Duration::from_millis(u64::from(welcome.heartbeat_ms));
         life.welcomed(clock.now(), peer_heartbeat);
         tracing::info!(service = &*settings.service, endpoint = %settings.target.endpoint, next_offset = welcome.next_offset, "subscribed");
-        self.connections += 1;
         let connection = Connection::new(
-            self.connections,
+            self.inbox.number(),
             ProducerId::default(),
             0,
             true,

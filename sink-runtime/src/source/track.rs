@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use crate::frame::{Chunk, Producer, ProducerId, RelayGap};
+use crate::frame::{Chunk, Producer, ProducerId, RelayGap, Start};
 
 use super::inbox::Connection;
 use super::{Gap, GapCause};
@@ -54,7 +54,7 @@ struct Current {
     connection: u64,
     producer: ProducerId,
     last: u64,
-    /// The next jump is the connection's, not the producer's.
+    /// The next jump is over what was on a connection before, not over what the producer dropped.
     fresh: bool,
 }
 
@@ -144,13 +144,15 @@ impl Tracker {
             .producers
             .get(&connection.producer)
             .map(|last| last.sequence);
-        // A producer never seen begins where its hello says; what it sent to others before is no gap here.
-        let last = known.unwrap_or(connection.first.saturating_sub(1));
+        // A producer never seen begins where its hello says: what it sent to others before is no gap here, what it dropped before
+        // it sent anything to anyone is.
+        let first = connection.first.max(1);
+        let last = known.unwrap_or(first - 1);
         self.current = Some(Current {
             connection: connection.id,
             producer: connection.producer,
             last,
-            fresh: true,
+            fresh: last + 1 < first,
         });
     }
 
@@ -201,6 +203,15 @@ impl Tracker {
     }
 
     // --- behind a relay
+
+    /// Where a subscription that begins anew goes on: behind what was read of the relay, if anything was.
+    pub(super) fn resumes_at(&self) -> Option<Start> {
+        let relay = &self.relay;
+        (relay.epoch != 0).then(|| Start::After {
+            epoch: relay.epoch,
+            offset: relay.next_offset.saturating_sub(1),
+        })
+    }
 
     /// A subscription stands.
     pub(super) fn resumed(
@@ -266,7 +277,7 @@ impl Tracker {
         let expected = match known {
             Some(last) => last.saturating_add(1),
             None if self.relay.from_one => 1,
-            None => announced.first,
+            None => announced.begins(),
         };
         let last = expected.max(announced.first).saturating_sub(1);
         self.relay.by_index.insert(
@@ -282,7 +293,11 @@ impl Tracker {
         missing.then(|| Gap {
             from: expected,
             to: announced.first - 1,
-            cause: GapCause::Lost,
+            cause: if expected < announced.begins() {
+                GapCause::Lost
+            } else {
+                GapCause::Producer
+            },
             producer: Some(announced.producer),
         })
     }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use sink_runtime::{
-    DropCause, Level, Lost, Message, MessageSink, Outcome, SendErrorKind, ServiceRegistry,
+    DropCause, DynSink, GapCause, Level, Lost, Message, MessageSink, Outcome, SendErrorKind,
+    ServiceRegistry, Source,
 };
 use tokio::time::Instant;
 
@@ -107,6 +108,70 @@ async fn drop_newest_drops_itself_and_the_receiver_sees_the_gap_5() {
         (6, 3, 3),
         "{ledger:?}"
     );
+}
+
+/// The next message's number, and the gap before it.
+async fn next(source: &mut Source<Message>) -> (u64, Option<(u64, u64, GapCause)>) {
+    let delivery = bounded(source.recv()).await.unwrap().unwrap();
+    let gap = delivery.gap().map(|gap| (gap.from, gap.to, gap.cause));
+    (number_of(delivery.payload()), gap)
+}
+
+async fn until_idle(sink: &DynSink) {
+    bounded(async {
+        while sink.state().name() != "idle" {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+}
+
+/// What was on no connection is missing to the first who hears of its sink; what was on one is nothing to a receiver that
+/// comes after.
+#[tokio::test]
+async fn what_was_dropped_before_a_connection_is_a_gap_to_the_first_receiver_5() {
+    let (_directory, endpoint) = socket();
+    let registry = registry_at(
+        &endpoint,
+        "buffer_size = 3\nwhen_full = \"drop_oldest\"\nreconnect_delay_ms = 5\nreconnect_max_delay_ms = 5",
+    );
+    let sink = registry.sink::<Message>("orders").unwrap();
+    let send = async |from: u64, to: u64| {
+        for number in from..=to {
+            sink.send(numbered(number)).await.unwrap();
+        }
+    };
+    send(1, 5).await;
+    for (dropped, last) in [((1, 2), 5), ((6, 7), 10)] {
+        let mut source = registry.source::<Message>("orders").unwrap();
+        let gap = Some((dropped.0, dropped.1, GapCause::Producer));
+        assert_eq!(next(&mut source).await, (last - 2, gap));
+        assert_eq!(next(&mut source).await, (last - 1, None));
+        assert_eq!(next(&mut source).await, (last, None));
+        drop(source);
+        until_idle(&sink).await;
+        // It cannot be reached before somebody listens again.
+        send(last + 1, last + 5).await;
+    }
+    let mut source = registry.source::<Message>("orders").unwrap();
+    let gap = Some((11, 12, GapCause::Producer));
+    assert_eq!(next(&mut source).await, (13, gap));
+    ledger(&sink);
+}
+
+/// What was written to a receiver that is gone is no gap to the one that comes after it.
+#[tokio::test]
+async fn what_an_earlier_receiver_had_is_no_gap_to_the_next_5() {
+    let (_directory, endpoint) = socket();
+    let registry = registry_at(&endpoint, "reconnect_delay_ms = 5");
+    let sink = registry.sink::<Message>("orders").unwrap();
+    for round in 0..3 {
+        let mut source = registry.source::<Message>("orders").unwrap();
+        sink.send(numbered(round)).await.unwrap();
+        assert_eq!(next(&mut source).await, (round, None));
+        drop(source);
+        until_idle(&sink).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

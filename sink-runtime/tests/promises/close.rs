@@ -1,8 +1,10 @@
 //! §8 Close.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sink_runtime::{Message, MessageSink, Outcome};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::support::*;
@@ -18,6 +20,28 @@ async fn a_sink_that_never_connected_closes_without_io_8_1() {
     assert_eq!(sink.state().name(), "closed");
     tokio::time::sleep(60 * SECOND).await;
     assert_eq!(net.dials(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_ends_the_attempt_under_way_8_1() {
+    for messages in [0, 1] {
+        let go = Arc::new(Notify::new());
+        let answer = Arc::clone(&go);
+        let net = Net::new(move |_| Answer::When(Arc::clone(&answer)));
+        let sink = sink_over(&net, "connect_timeout_ms = 60000");
+        assert!(poll_once(sink.connect()).is_none());
+        for number in 0..messages {
+            sink.try_send(numbered(number)).unwrap();
+        }
+        settle().await;
+        let (dialing, begun) = (Arc::strong_count(&go), Instant::now());
+        let report = bounded(sink.close(SECOND)).await;
+        assert_eq!(report.undelivered.len() as u64, messages);
+        // With messages it is worth waiting for until the deadline, and no longer.
+        assert_eq!(begun.elapsed().as_secs(), messages);
+        settle().await;
+        assert_eq!(Arc::strong_count(&go), dialing - 1, "nobody dials");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -588,32 +588,81 @@ async fn disconnect_flushes_and_the_next_send_dials_again_2_10() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn disconnect_while_it_connects_ends_idle_2_10() {
-    for answers in [true, false] {
-        let go = Arc::new(Notify::new());
-        let answer = Arc::clone(&go);
-        let net = Net::new(move |_| Answer::When(Arc::clone(&answer)));
+async fn disconnect_while_it_connects_ends_the_attempt_at_once_2_10() {
+    let go = Arc::new(Notify::new());
+    let answer = Arc::clone(&go);
+    let net = Net::new(move |_| Answer::When(Arc::clone(&answer)));
+    let sink = sink_over(&net, "");
+    let begun = Instant::now();
+    let connecting = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.connect().await }
+    });
+    settle().await;
+    assert_eq!(sink.state().name(), "connecting");
+    let dialing = Arc::strong_count(&go);
+    bounded(sink.disconnect()).await.unwrap();
+    assert_eq!(sink.state().name(), "idle");
+    settle().await;
+    assert_eq!(Arc::strong_count(&go), dialing - 1, "nobody dials");
+    // Who waits for it is told, and does not ask again.
+    let error = bounded(connecting).await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("disconnect()"), "{error}");
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    tokio::time::sleep(60 * SECOND).await;
+    assert_eq!(net.dials(), 1);
+    // The next use dials again.
+    go.notify_one();
+    sink.try_send(numbered(0)).unwrap();
+    let mut peer = bounded(net.greet()).await;
+    bounded(peer.data()).await.unwrap();
+    assert_eq!(net.dials(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_has_not_greeted_is_hung_up_on_at_once_by_a_disconnect_or_close_2_10() {
+    for closes in [true, false] {
+        let net = Net::open();
         let sink = sink_over(&net, "");
         assert!(poll_once(sink.connect()).is_none());
-        settle().await;
-        assert_eq!(sink.state().name(), "connecting");
-        let disconnecting = tokio::spawn({
-            let sink = sink.clone();
-            async move { sink.disconnect().await }
-        });
-        settle().await;
-        let _peer = if answers {
-            go.notify_one();
-            Some(bounded(net.greet()).await)
+        let mut peer = bounded(net.accept()).await;
+        peer.hear_hello().await;
+        let begun = Instant::now();
+        if closes {
+            bounded(sink.close(30 * SECOND)).await;
         } else {
-            None
-        };
-        bounded(disconnecting).await.unwrap().unwrap();
-        assert!(!sink.is_connected());
+            bounded(sink.disconnect()).await.unwrap();
+        }
+        assert!(bounded(peer.frame()).await.is_none());
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        let state = if closes { "closed" } else { "idle" };
+        assert_eq!(sink.state().name(), state);
         tokio::time::sleep(60 * SECOND).await;
-        assert_eq!(sink.state().name(), "idle");
         assert_eq!(net.dials(), 1);
     }
+}
+
+/// What is to be flushed first goes on being dialed for.
+#[tokio::test(start_paused = true)]
+async fn disconnect_while_it_connects_waits_for_what_was_sent_2_10() {
+    let go = Arc::new(Notify::new());
+    let answer = Arc::clone(&go);
+    let net = Net::new(move |_| Answer::When(Arc::clone(&answer)));
+    let sink = sink_over(&net, "");
+    sink.try_send(numbered(0)).unwrap();
+    settle().await;
+    let disconnecting = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.disconnect().await }
+    });
+    settle().await;
+    assert!(!disconnecting.is_finished());
+    go.notify_one();
+    let mut peer = bounded(net.greet()).await;
+    bounded(peer.data()).await.unwrap();
+    bounded(disconnecting).await.unwrap().unwrap();
+    assert_eq!(sink.state().name(), "idle");
+    assert_eq!(net.dials(), 1);
 }
 
 /// A sink that is connected, and its peer.

@@ -65,6 +65,74 @@ async fn the_welcome_says_what_need_not_be_sent_again_6_1() {
     assert_eq!(ledger(&sink).done, 3);
 }
 
+/// An ack that comes while the next message is being written, by one who then goes, counts.
+#[tokio::test(start_paused = true)]
+async fn what_a_peer_acked_before_it_went_is_not_sent_again_6_1() {
+    let net = Net::new(|_| {
+        Answer::Connect(Rules {
+            cut: true,
+            ..Rules::default()
+        })
+    });
+    let sink = sink_over(&net, "delivery = \"at_least_once\"");
+    sink.try_send(numbered(1)).unwrap();
+    let mut peer = bounded(net.greet()).await;
+    bounded(peer.data()).await.unwrap();
+    let mut ack = Vec::new();
+    sink_runtime::frame::ack(&mut ack, 1);
+    let control = peer.control.clone().unwrap();
+    control.leave_saying(std::sync::Arc::clone(&peer.wire), ack);
+    // More than is written on the spot.
+    for number in 2..2_000 {
+        sink.try_send(numbered(number)).unwrap();
+    }
+    let mut peer = bounded(net.greet()).await;
+    assert_eq!(peer.hello.first, 2);
+    assert_eq!(bounded(peer.data()).await.unwrap().0, 2);
+    ledger(&sink);
+}
+
+/// What a consumer handed up and then leaves, its successor does not get again; what it did not, it does.
+#[tokio::test]
+async fn a_consumer_that_leaves_acks_what_it_handed_up_6_1() {
+    const SENT: u64 = 40;
+    for (closes, drains) in [(false, false), (true, false), (true, true)] {
+        let (_directory, endpoint) = socket();
+        let registry = registry_at(
+            &endpoint,
+            "delivery = \"at_least_once\"\nreconnect_delay_ms = 5",
+        );
+        let sink = registry.sink::<Message>("orders").unwrap();
+        for number in 1..=SENT {
+            sink.send(numbered(number)).await.unwrap();
+        }
+        let mut source = registry.source::<Message>("orders").unwrap();
+        let mut handed = 0;
+        while handed < SENT / 2 {
+            let next = bounded(source.recv()).await.unwrap().unwrap();
+            handed = number_of(next.payload());
+        }
+        if closes {
+            source.close();
+        }
+        if drains {
+            while let Some(next) = bounded(source.recv()).await {
+                handed = number_of(next.unwrap().payload());
+            }
+            assert_eq!(handed, SENT, "all was read before");
+            sink.send(numbered(SENT + 1)).await.unwrap();
+        }
+        drop(source);
+        let mut source = registry.source::<Message>("orders").unwrap();
+        // The address is free once the tasks of the one before have ended.
+        while bounded(source.start()).await.is_err() {}
+        let next = bounded(source.recv()).await.unwrap().unwrap();
+        assert_eq!(number_of(next.payload()), handed + 1, "{closes} {drains}");
+        drop(source);
+        ledger(&sink);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn at_most_once_sends_nothing_twice_6_1() {
     let net = Net::open();

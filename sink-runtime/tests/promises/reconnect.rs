@@ -169,6 +169,77 @@ async fn the_count_starts_over_only_after_five_seconds_of_ready_3_2() {
     }
 }
 
+/// A sink whose dice always show the longest delay.
+fn unlucky(net: &Arc<Net>) -> sink_runtime::DynSink {
+    let chance = Arc::new(Always(u64::MAX));
+    let registry = registry_with(net, "", chance);
+    registry.sink::<Message>("orders").unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_welcomes_and_hangs_up_is_dialed_ever_more_rarely_3_2() {
+    let net = Net::open();
+    let sink = unlucky(&net);
+    let serving = tokio::spawn({
+        let net = Arc::clone(&net);
+        async move {
+            let mut taken = Vec::new();
+            while taken.len() < 4_000 {
+                let mut peer = net.greet().await;
+                settle().await;
+                while let Some(Some((_, payload))) = poll_once(peer.data()) {
+                    taken.push(number_of(&payload));
+                }
+            }
+            taken
+        }
+    });
+    for number in 0..4_000 {
+        sink.try_send(numbered(number)).unwrap();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(
+        bounded(serving).await.unwrap(),
+        (0..4_000).collect::<Vec<_>>()
+    );
+    let times = net.dial_times();
+    let waits: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    for (lost, waited) in waits.iter().enumerate() {
+        let delay = match lost {
+            0 => 100,
+            _ => 10_000.min(50 << lost),
+        };
+        // The next message comes within 10 ms of the slot's beginning.
+        let (delay, slack) = (Duration::from_millis(delay), Duration::from_millis(12));
+        assert!(*waited >= delay && *waited <= delay + slack, "{waits:?}");
+    }
+    ledger(&sink);
+}
+
+#[tokio::test(start_paused = true)]
+async fn connect_waits_through_the_delay_behind_a_connection_that_did_not_last_3_2() {
+    for (up, delay) in [(4_999, 100), (5_001, 0)] {
+        let net = Net::open();
+        let sink = unlucky(&net);
+        sink.try_send(numbered(0)).unwrap();
+        let mut peer = bounded(net.greet()).await;
+        bounded(peer.data()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(up)).await;
+        let lost = Instant::now();
+        drop(peer);
+        settle().await;
+        assert_eq!(sink.state().name(), "idle", "not a failure");
+        let connecting = tokio::spawn({
+            let sink = sink.clone();
+            async move { sink.connect().await }
+        });
+        let _peer = bounded(net.greet()).await;
+        bounded(connecting).await.unwrap().unwrap();
+        let (waited, delay) = (net.dial_times()[1] - lost, Duration::from_millis(delay));
+        assert!(waited >= delay && waited <= delay + TICK, "{waited:?}");
+    }
+}
+
 /// A consumer of the relay service `orders` over `net`.
 fn consumer_over(net: &Arc<Net>, more: &str) -> sink_runtime::Source<Message> {
     let text = format!(

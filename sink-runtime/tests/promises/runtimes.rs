@@ -119,9 +119,12 @@ fn of_two_runtimes_at_once_one_may_die_under_load_2_9() {
             .enable_all()
             .build()
             .unwrap();
+        let (alive, ended) = std::sync::mpsc::channel::<()>();
         for sender in 0..4u64 {
             let (sink, accepted) = (sink.clone(), Arc::clone(&accepted));
+            let alive = alive.clone();
             dying.spawn(async move {
+                let _alive = alive;
                 for number in 0.. {
                     if sink
                         .send(numbered(1_000_000 * (sender + 1) + number))
@@ -153,6 +156,13 @@ fn of_two_runtimes_at_once_one_may_die_under_load_2_9() {
         surviving
             .join()
             .expect("the survivor neither hangs nor fails");
+        drop(alive);
+        // `shutdown_background` does not wait for its workers: who still sends has the ledger change while it is read.
+        assert!(
+            ended
+                .recv_timeout(BOUND)
+                .is_err_and(|error| error == std::sync::mpsc::RecvTimeoutError::Disconnected)
+        );
         // Whatever was accepted is there, once; a send that died with its runtime may be.
         single().block_on(async { bounded(sink.flush()).await.unwrap() });
         let ledger = ledger(&sink);
@@ -173,6 +183,69 @@ fn of_two_runtimes_at_once_one_may_die_under_load_2_9() {
             .collect();
         assert_eq!(survivors, (0..2_000).collect::<Vec<_>>(), "order");
     }
+}
+
+/// A source goes on under another runtime: where the system chose the port, too, and also if it waits there already.
+#[test]
+fn a_source_whose_runtime_ended_listens_again_under_the_next_2_9() {
+    for waits in [false, true] {
+        let registry = registry_at("tcp://127.0.0.1:1", "bind = \"tcp://127.0.0.1:0\"");
+        let mut source = registry.source::<Message>("orders").unwrap();
+        let first = single();
+        let local = first.block_on(source.start()).unwrap().to_string();
+        let registry = registry_at(
+            &local,
+            "delivery = \"at_least_once\"\nreconnect_delay_ms = 5",
+        );
+        let sink = registry.sink::<Message>("orders").unwrap();
+        first.block_on(async {
+            bounded(sink.send(numbered(1))).await.unwrap();
+            let next = bounded(source.recv()).await.unwrap().unwrap();
+            assert_eq!(number_of(next.payload()), 1);
+        });
+        let second = single();
+        second.block_on(async {
+            if waits {
+                assert!(poll_once(source.recv()).is_none());
+            }
+            let receiving = tokio::spawn(async move {
+                let next = bounded(source.recv()).await.unwrap().unwrap();
+                (number_of(next.payload()), next.gap().copied(), source)
+            });
+            if waits {
+                settle().await;
+            }
+            // Where its runtime ends is no matter.
+            thread::spawn(move || drop(first)).join().unwrap();
+            bounded(sink.send(numbered(2))).await.unwrap();
+            let (number, gap, source) = bounded(receiving).await.unwrap();
+            assert_eq!((number, gap), (2, None));
+            assert_eq!(source.local_endpoint().unwrap().to_string(), local);
+            bounded(sink.flush()).await.unwrap();
+        });
+        ledger(&sink);
+    }
+}
+
+/// Outside any runtime it says so, and loses nothing by it.
+#[test]
+fn a_source_whose_runtime_ended_says_so_where_there_is_none_2_9() {
+    let (_directory, endpoint) = socket();
+    let registry = registry_at(&endpoint, "");
+    let mut source = registry.source::<Message>("orders").unwrap();
+    let first = single();
+    first.block_on(source.start()).unwrap();
+    drop(first);
+    for _ in 0..2 {
+        let answer = poll_once(source.recv()).expect("an answer");
+        assert!(matches!(
+            answer,
+            Some(Err(sink_runtime::SourceError::NoRuntime { .. }))
+        ));
+    }
+    single().block_on(async {
+        bounded(source.start()).await.unwrap();
+    });
 }
 
 #[test]

@@ -91,15 +91,25 @@ pub(crate) struct Limited {
     control: Arc<Control>,
 }
 
+type LastWords = (Arc<dyn Wire>, Vec<u8>);
+
 /// Changes a limited wire from outside.
 #[derive(Debug, Default)]
 pub(crate) struct Control {
     budget: AtomicUsize,
     cut: bool,
     writer: Mutex<Option<Waker>>,
+    /// What the other end says just before a write finds it gone, and by which wire.
+    last_words: Mutex<Option<LastWords>>,
 }
 
 impl Control {
+    /// The other end goes when it is written to next, and says this before.
+    pub(crate) fn leave_saying(&self, wire: Arc<dyn Wire>, words: Vec<u8>) {
+        *self.last_words.lock().unwrap() = Some((wire, words));
+        self.budget.store(0, Ordering::SeqCst);
+    }
+
     /// Lets this many more bytes through.
     pub(crate) fn allow(&self, bytes: usize) {
         let before = self.budget.load(Ordering::SeqCst);
@@ -119,6 +129,9 @@ impl Wire for Limited {
     fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         let left = self.control.budget.load(Ordering::SeqCst);
         if left == 0 && !bytes.is_empty() {
+            if let Some((wire, words)) = self.control.last_words.lock().unwrap().take() {
+                assert_eq!(wire.try_write(&words).unwrap(), words.len());
+            }
             return Err(if self.control.cut {
                 io::ErrorKind::BrokenPipe.into()
             } else {
@@ -206,6 +219,7 @@ impl Net {
             budget: AtomicUsize::new(rules.budget),
             cut: rules.cut,
             writer: Mutex::default(),
+            last_words: Mutex::default(),
         });
         let mut peer = Peer::new(Arc::new(far));
         peer.control = Some(Arc::clone(&control));

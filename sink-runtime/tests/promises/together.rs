@@ -539,6 +539,38 @@ async fn a_copy_that_an_optional_member_drops_is_counted_once_7_1() {
     assert_eq!(both.optional_dropped(), 2);
 }
 
+/// Of eight branches one takes a connection and never reads: the others get every message without a moment's wait.
+#[tokio::test(start_paused = true)]
+async fn a_stuck_member_does_not_slow_the_others_7_2() {
+    let narrow = Rules {
+        capacity: 2048,
+        ..Rules::default()
+    };
+    let stuck = Net::new(move |_| Answer::Connect(narrow.clone()));
+    let nets: Vec<_> = (0..7).map(|_| Net::open()).collect();
+    let mut members = vec![(sink_over(&stuck, "buffer_size = 10"), true)];
+    members.extend(nets.iter().map(|net| (sink_over(net, ""), false)));
+    let all = FanOut::new(Members::new(members));
+
+    let (mut readers, mut held) = (Vec::new(), Vec::new());
+    for number in 0..500 {
+        poll_once(all.send(numbered(number)))
+            .expect("nobody waits")
+            .unwrap();
+        if readers.is_empty() {
+            for net in &nets {
+                readers.push(bounded(net.greet()).await);
+            }
+            held.push(bounded(stuck.greet()).await);
+        }
+        for reader in &mut readers {
+            let (_, payload) = bounded(reader.data()).await.expect("connected");
+            assert_eq!(number_of(&payload), number);
+        }
+    }
+    assert!(all.optional_dropped() > 300, "{}", all.optional_dropped());
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_optional_member_that_opens_lazily_is_opened_by_the_first_send_2_2() {
     let sink = sink_over(&Net::new(|_| Answer::Hang), "");

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::by_name::{ByName, order};
 use crate::codes;
 use crate::mistakes::{Mistake, Mistakes};
-use crate::names::show;
+use crate::names::{self, show};
 use crate::schema::looks_secret;
 use crate::text::{Span, Text};
 use crate::tree::{self, Data, Entry, SyntaxError};
@@ -119,6 +119,26 @@ pub(super) fn torn_headers(text: &Text, errors: &[usize]) -> HashSet<usize> {
     lines
         .filter(|line| text.line_text(*line).trim_start().starts_with('['))
         .collect()
+}
+
+/// The name of a service in a header that is broken: `orders` in `[services.orders`.
+pub(super) fn name_in_header(file: usize, text: &Text, line: usize) -> Option<(String, Span)> {
+    let whole = text.line_text(line);
+    let below = whole
+        .trim_start_matches(['[', ' ', '\t'])
+        .strip_prefix("services")?;
+    let below = below.trim_start().strip_prefix('.')?.trim_start();
+    let name = match below.strip_prefix(['"', '\'']) {
+        Some(quoted) => quoted.split(['"', '\'', ']']).next()?,
+        None => below
+            .split(|c: char| c.is_whitespace() || "].#\"'".contains(c))
+            .next()?,
+    };
+    if name.is_empty() {
+        return None;
+    }
+    let start = text.line_range(line).start + whole.len() - below.len() + below.find(name)?;
+    Some((name.to_owned(), Span::new(file, start..start + name.len())))
 }
 
 /// Whether `span` stands below one of the `torn` headers.
@@ -245,6 +265,17 @@ fn syntax(text: &Text, line: usize, span: Span, message: &str, hidden: bool) -> 
     if quoted && bare {
         return mistake.patch(span, format!("\"{word}\""), "quote it, if it is a string");
     }
+    let of_header = [
+        "unclosed table",
+        "invalid unquoted key",
+        "invalid basic string",
+    ];
+    if of_header.iter().any(|start| message.starts_with(start))
+        && let Some((header, meant)) = header_meant(text, line, span)
+    {
+        let title = format!("write letters, digits, `_` and `-`: `{meant}`");
+        return mistake.patch(header, meant, title);
+    }
     if message.starts_with("unclosed table") {
         return mistake.patch(
             Span {
@@ -297,6 +328,27 @@ fn unquoted_key(text: &Text, span: Span) -> Option<Span> {
     };
     let next = text.text[key.end..].trim_start_matches([' ', '\t']);
     (key.end > span.start && next.starts_with(['.', ']', '='])).then_some(key)
+}
+
+/// The header that a line was meant to be whose name no header has as it stands: `[services.my_orders]` for
+/// `[services.my orders]`.
+fn header_meant(text: &Text, line: usize, span: Span) -> Option<(Span, String)> {
+    let whole = text.line_text(line).trim_end();
+    let name = whole.strip_prefix('[')?.strip_prefix("services.")?;
+    let closed = name.rfind(']')?;
+    if !name[closed + 1..].trim_start().is_empty()
+        && !name[closed + 1..].trim_start().starts_with('#')
+    {
+        return None;
+    }
+    let name = name[..closed].trim_matches([']', '"', '\'', ' ']);
+    if names::registry_name(name).is_ok() {
+        return None;
+    }
+    let start = text.line_range(line).start;
+    let end = start + "[services.".len() + closed + 1;
+    let meant = format!("[services.{}]", names::suggest_ident(name, |_| false)?);
+    Some((Span { start, end, ..span }, meant))
 }
 
 /// A comma after which the line ends, as other languages write it.

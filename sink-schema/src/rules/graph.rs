@@ -166,7 +166,7 @@ fn leaf(at: usize, draft: &Draft) -> Facts {
         wire: draft
             .codec()
             .zip(draft.word("framing"))
-            .filter(|_| draft.is_leaf()),
+            .filter(|_| draft.is_leaf() && !draft.is_poisoned("framing")),
         wire_span: Some(if draft.get("framing").is_some() {
             place("framing")
         } else {

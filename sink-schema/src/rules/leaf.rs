@@ -9,9 +9,10 @@ use crate::names::show;
 use crate::text::Span;
 use crate::values::Typed;
 
-pub(super) fn judge(draft: &Draft, mistakes: &mut Mistakes) {
-    codec(draft, mistakes);
-    framing(draft, mistakes);
+/// Judges the keys of one service. What is wrong about them poisons them: rules that come after do not lean on it.
+pub(super) fn judge(draft: &mut Draft, mistakes: &mut Mistakes) {
+    let wrong = [codec(draft, mistakes), framing(draft, mistakes)];
+    draft.poisoned.extend(wrong.into_iter().flatten().flatten());
     acks(draft, mistakes);
     drops(draft, mistakes);
     frame_sizes(draft, mistakes);
@@ -28,17 +29,16 @@ fn place(draft: &Draft, key: &str) -> Span {
         .map_or(draft.name_span, |given| given.value_span)
 }
 
-/// A codec encodes a type, and only `raw` needs none.
-fn codec(draft: &Draft, mistakes: &mut Mistakes) {
+/// A codec encodes a type, and only `raw` needs none. Returns the keys that one mistake leaves in doubt.
+fn codec(draft: &Draft, mistakes: &mut Mistakes) -> Option<&'static [&'static str]> {
+    const IN_DOUBT: &[&str] = &["codec", "message"];
     if draft.is_poisoned("message") {
-        return;
+        return None;
     }
     let message = draft.get("message");
-    let Some(codec) = draft.get("codec") else {
-        return;
-    };
+    let codec = draft.get("codec")?;
     let Typed::Choice(word) = codec.typed else {
-        return;
+        return None;
     };
     if word == "raw" && message.is_some() {
         let text = draft.text("message").unwrap_or_default();
@@ -53,6 +53,7 @@ fn codec(draft: &Draft, mistakes: &mut Mistakes) {
             .help("remove `codec`, or remove `message`")
             .of(&draft.name),
         );
+        return Some(IN_DOUBT);
     }
     if word != "raw" && message.is_none() && !codec.inherited {
         mistakes.push(
@@ -65,15 +66,22 @@ fn codec(draft: &Draft, mistakes: &mut Mistakes) {
             .help("add `message = \"crate::…\"`, or remove `codec` to carry bytes as they are")
             .of(&draft.name),
         );
+        return Some(IN_DOUBT);
     }
+    None
 }
 
 fn foreign(draft: &Draft) -> Option<&'static str> {
-    draft.word("framing").filter(|framing| *framing != "sink")
+    let known = !draft.is_poisoned("framing");
+    draft
+        .word("framing")
+        .filter(|framing| known && *framing != "sink")
 }
 
 /// Foreign framings are for peers that are not ours: no relay, nothing inside this process, no binary lines.
-fn framing(draft: &Draft, mistakes: &mut Mistakes) {
+/// Returns the key if it is what is wrong.
+fn framing(draft: &Draft, mistakes: &mut Mistakes) -> Option<&'static [&'static str]> {
+    const IN_DOUBT: &[&str] = &["framing"];
     let preamble = draft.own("preamble");
     let Some(word) = foreign(draft) else {
         if let Some(preamble) = preamble.filter(|_| !draft.is_poisoned("framing")) {
@@ -88,17 +96,21 @@ fn framing(draft: &Draft, mistakes: &mut Mistakes) {
                 .of(&draft.name),
             );
         }
-        return;
+        return None;
     };
     let span = place(draft, "framing");
     let mistake =
         |message: String| Mistake::new(codes::FRAMING_MISMATCH, span, message).of(&draft.name);
     if draft.kind == Kinds::RELAY {
+        let may_be_direct = draft.get("endpoint").is_some() && !draft.at_least_once();
         mistakes.push(
             mistake(format!("a relay speaks our own framing, not `{word}`"))
                 .label("no relay understands it")
                 .also(place(draft, "type"), "a relay")
-                .help("write `type = \"direct\"`, or remove `framing`"),
+                .help(match may_be_direct {
+                    true => "write `type = \"direct\"`, or remove `framing`",
+                    false => "remove `framing`",
+                }),
         );
     } else if let Some((Endpoint::Inproc(_), endpoint)) = draft.endpoint("endpoint") {
         mistakes.push(
@@ -118,7 +130,11 @@ fn framing(draft: &Draft, mistakes: &mut Mistakes) {
             .label("cut at every line break")
             .help("write `codec = \"json\"`, or `framing = \"u32be\"`"),
         );
+        return None;
+    } else {
+        return None;
     }
+    Some(IN_DOUBT)
 }
 
 /// At least once needs somebody to say that it arrived.

@@ -123,7 +123,13 @@ fn stub(
     mistakes: &Mistakes,
 ) -> Option<BrokenService> {
     let draft = &drafts[at];
-    let rust = draft.rust.clone()?;
+    let (rust, others) = match &draft.rust {
+        Some(rust) => (rust.clone(), &[][..]),
+        None => draft
+            .stand_ins
+            .split_first()
+            .map(|(first, others)| (first.clone(), others))?,
+    };
     let (message, code) = match mistakes.error_of(&draft.name) {
         Some((message, code)) => (message.clone(), Some(*code)),
         None => {
@@ -154,7 +160,15 @@ fn stub(
         code,
         message_type: carried.or_else(|| draft.text("message").map(str::to_owned)),
         runtime: draft.switch("runtime"),
-        aliases: aliases(draft, mistakes),
+        aliases: others
+            .iter()
+            .map(|other| Alias {
+                name: draft.name.clone(),
+                ident: other.ident.clone(),
+                location: locate(draft.name_span, mistakes),
+            })
+            .chain(aliases(draft, mistakes))
+            .collect(),
     })
 }
 

@@ -8,8 +8,15 @@ use crate::names::{self, NameFault, RustName, show};
 use crate::text::Span;
 use crate::tree::{Data, Entry};
 
-/// The Rust name of a service, if it is sound, and its sound aliases.
-pub(super) type Named = (Option<RustName>, Vec<(String, RustName, Span)>);
+/// What a service and its former names are called in Rust.
+pub(super) struct Named {
+    /// `None` after a mistake.
+    pub(super) rust: Option<RustName>,
+    /// What it may be called in code all the same: its uses are no mistakes of their own.
+    pub(super) stand_ins: Vec<RustName>,
+    /// The sound ones.
+    pub(super) aliases: Vec<(String, RustName, Span)>,
+}
 
 /// Who took a name first.
 #[derive(Clone)]
@@ -54,16 +61,39 @@ pub(super) fn read(services: &[RawService], mistakes: &mut Mistakes) -> Vec<Name
     let mut taken = Taken::default();
     let plain: Vec<Option<RustName>> = services
         .iter()
-        .map(|service| service_name(service, &mut taken, mistakes))
+        .map(|service| match service.told {
+            true => mistakes.muted(|mistakes| service_name(service, &mut taken, mistakes)),
+            false => service_name(service, &mut taken, mistakes),
+        })
         .collect();
     services
         .iter()
         .zip(plain)
-        .map(|(service, name)| {
-            let aliases = aliases(service, &mut taken, mistakes);
-            (name, aliases)
+        .map(|(service, rust)| Named {
+            stand_ins: match rust {
+                Some(_) => Vec::new(),
+                None => stand_ins(service),
+            },
+            aliases: aliases(service, &mut taken, mistakes),
+            rust,
         })
         .collect()
+}
+
+/// The names by which code may call a service whose name is a mistake: the ones that are written, as far as they go, and the
+/// ones that a help offers.
+fn stand_ins(service: &RawService) -> Vec<RustName> {
+    let offered = |name: &str| {
+        let ident = names::suggest_ident(name, |_| false)?;
+        names::identifier(&ident).ok()
+    };
+    let ident = written(service, "ident").and_then(|entry| match &entry.value.data {
+        Data::Text(text) => offered(text),
+        _ => None,
+    });
+    let own = names::rust_name(&service.name).ok();
+    let own = own.or_else(|| offered(&service.name));
+    own.into_iter().chain(ident).collect()
 }
 
 fn written<'a>(service: &'a RawService, key: &str) -> Option<&'a Entry> {

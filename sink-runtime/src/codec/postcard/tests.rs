@@ -231,6 +231,36 @@ fn numbers_too_long_are_read_as_postcard_reads_them() {
     }
 }
 
+/// A list of what takes no byte is as long as its sender says: ten bytes must not keep a receiver busy for ever.
+#[test]
+fn a_list_of_items_without_bytes_has_a_bounded_length() {
+    let long = encoded(&u64::MAX).unwrap();
+    for result in [
+        decoded::<Vec<()>>(&long).map(drop),
+        decoded::<Vec<[(); 3]>>(&long).map(drop),
+        decoded::<BTreeMap<(), ()>>(&long).map(drop),
+        decoded::<Vec<Vec<()>>>(&[&[1][..], &long].concat()).map(drop),
+    ] {
+        assert!(result.unwrap_err().contains("longer than its bytes"));
+    }
+    let list = |length: usize| vec![(); length];
+    for length in [0, 1, 4_096] {
+        let bytes = encoded(&list(length)).unwrap();
+        assert_eq!(decoded::<Vec<()>>(&bytes).unwrap().len(), length);
+    }
+    assert!(decoded::<Vec<()>>(&encoded(&list(4_097)).unwrap()).is_err());
+    // Of many lists together, though each has bytes enough behind it.
+    let lists = vec![list(1_000); 2_000];
+    assert!(decoded::<Vec<Vec<()>>>(&encoded(&lists).unwrap()).is_err());
+    assert!(decoded::<Vec<Vec<()>>>(&encoded(&lists[..4].to_vec()).unwrap()).is_ok());
+    // What has bytes is under no such bound.
+    let bytes = vec![7u8; 100_000];
+    assert_eq!(
+        decoded::<Vec<u8>>(&encoded(&bytes).unwrap()).unwrap(),
+        bytes
+    );
+}
+
 #[test]
 fn what_cannot_be_said_is_refused_in_postcards_words() {
     /// A sequence that does not know its length, a text of parts, an error of its own, a value of any type.

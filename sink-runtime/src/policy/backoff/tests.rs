@@ -101,6 +101,21 @@ fn the_count_starts_over_only_after_the_delay_or_five_seconds_of_ready_3_2() {
 }
 
 #[test]
+fn connections_that_do_not_last_count_from_the_second_in_a_row_on_3_2() {
+    let start = Instant::now();
+    let mut backoff = Backoff::new(100 * MS, 1_000 * MS);
+    let mut delay = |lasted| (backoff.lost(start, start + lasted * MS, &HIGH)).as_millis();
+    assert_eq!(
+        [0, 0, 4_999, 0, 0, 0, 0].map(&mut delay),
+        [100, 100, 200, 400, 800, 1_000, 1_000]
+    );
+    // One that lasts starts it over.
+    assert_eq!([5_000, 0, 0, 0].map(&mut delay), [100, 100, 100, 200]);
+    assert_eq!(backoff.failures(), 0, "they are no failed attempts");
+    assert_eq!(backoff.failed(&HIGH), 400 * MS, "but the delay counts them");
+}
+
+#[test]
 fn a_permanent_cause_goes_straight_to_the_longest_delay_2_6() {
     let mut backoff = Backoff::new(100 * MS, 10_000 * MS);
     assert_eq!(backoff.failed_for_good(&HIGH), 10_000 * MS);

@@ -99,3 +99,83 @@ fn a_message_handed_up_while_another_is_acked_is_acked_too() {
     task.thread().unpark();
     task.join().expect("it ends");
 }
+
+/// A peer whose side is full has a second to make room for the last ack of a source that is gone.
+#[tokio::test(start_paused = true)]
+async fn the_last_ack_is_waited_for_and_no_longer_than_a_second() {
+    use crate::source::stream::{Limits, read_all};
+    use crate::transport::Wire;
+
+    for reads in [true, false] {
+        let (inbox, clock) = (Arc::new(Inbox::default()), crate::clock::TokioClock);
+        let (wire, peer) = memory::pair(8);
+        let (wire, acked): (Arc<dyn Wire>, _) = (Arc::new(wire), Arc::default());
+        let producer = frame::ProducerId::default();
+        let near = Some(Arc::clone(&wire));
+        let connection = Connection::new(1, producer, 1, false, true, near, acked);
+        assert!(inbox.admits(&connection));
+        let reading = tokio::spawn({
+            let (inbox, connection) = (Arc::clone(&inbox), Arc::clone(&connection));
+            async move {
+                let _ends = Ends(Arc::clone(&connection));
+                let limits = Limits {
+                    heartbeat: Duration::from_secs(10),
+                    peer_heartbeat: Duration::ZERO,
+                    frame_time: Duration::from_secs(10),
+                };
+                let intake = Assembler::new(1024).into();
+                read_all(&inbox, &connection, &*wire, &clock, intake, &limits, |_| {}).await;
+            }
+        });
+        inbox.adopt_serving(reading.abort_handle());
+        connection.say(|out| frame::heartbeat(out, 0));
+        connection.handed(5);
+        let begun = tokio::time::Instant::now();
+        inbox.hang_up();
+        assert!(!inbox.admits(&connection), "nobody is welcome any more");
+        let mut heard = Assembler::new(1024);
+        let mut last = None;
+        loop {
+            if !reads {
+                break;
+            }
+            std::future::poll_fn(|cx| peer.poll_readable(cx))
+                .await
+                .unwrap();
+            match peer.try_read(heard.room()) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock),
+            }
+            while let Some(frame) = heard.take_one().unwrap() {
+                last = Some((frame[4], frame::number(&frame).unwrap()));
+            }
+        }
+        reading.await.unwrap();
+        assert_eq!(last, reads.then_some((Kind::Ack as u8, 5)));
+        assert_eq!(begun.elapsed().as_millis(), if reads { 0 } else { 1_000 });
+    }
+}
+
+/// One small message does not keep the buffer that it was read into.
+#[test]
+fn a_small_chunk_that_waits_keeps_little_memory() {
+    for (payload, most) in [(100, 200), (40_000, frame::READ_CHUNK)] {
+        let inbox = Inbox::default();
+        inbox.set_limit(10, 1 << 20);
+        let mut assembler = Assembler::new(1 << 20);
+        let mut data = Vec::new();
+        frame::begin_data(&mut data, 0, 1);
+        data.resize(data.len() + payload, 7);
+        frame::finish(&mut data, 0, 0);
+        assembler.room().extend_from_slice(&data);
+        inbox.fill(&connection(false).0, &mut assembler).unwrap();
+        drop(assembler);
+        let Some(Item::Chunk { bytes, .. }) = inbox.pop() else {
+            panic!("a chunk");
+        };
+        assert_eq!(bytes, data);
+        let kept = bytes.try_into_mut().expect("nobody else has it").capacity();
+        assert!(kept <= most, "{kept} bytes for {payload}");
+    }
+}

@@ -2,7 +2,6 @@
 //! says, so each connection is one, and its messages are counted as they come.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::error::SourceError;
@@ -35,7 +34,7 @@ pub(super) async fn serve(hall: Arc<Hall>, wire: Arc<dyn Wire>) {
         Ok(preamble) => preamble,
         Err(error) => return hall.complain(&peer, &format!("was sent away: {error}")),
     };
-    let id = hall.next_id.fetch_add(1, Ordering::Relaxed);
+    let id = hall.inbox.number();
     let producer = ProducerId {
         id: u128::from(id),
         epoch: 0,
@@ -43,6 +42,9 @@ pub(super) async fn serve(hall: Arc<Hall>, wire: Arc<dyn Wire>) {
     // What we would say of ourselves it would not understand.
     let connection = Connection::new(id, producer, 1, false, false, None, Arc::default());
     let _ends = Ends(Arc::clone(&connection));
+    if !hall.inbox.admits(&connection) {
+        return;
+    }
     let longest = settings.max_frame_bytes as usize;
     let intake = Intake {
         assembler: Assembler::new(settings.frame_limit()),

@@ -23,6 +23,45 @@ fn announced(index: u32, first: u64) -> Producer {
     }
 }
 
+/// What was on no connection before is missing to who never heard of its producer; what was on one is not.
+#[test]
+fn what_was_dropped_before_any_connection_is_a_gap_to_who_meets_its_producer() {
+    let gap = |from, to, cause| Some((from, to, cause));
+    for (first, begin, expected) in [
+        (6, 1, gap(1, 5, GapCause::Producer)),
+        (6, 4, gap(4, 5, GapCause::Producer)),
+        (6, 0, None),
+        (6, 7, None),
+        (0, 0, None),
+    ] {
+        let (mut tracker, connection) = (Tracker::default(), relay(1));
+        assert_eq!(tracker.resumed(&connection, 1, 100), None);
+        let new = Producer {
+            begin,
+            ..announced(0, first)
+        };
+        let told = tracker.announce(&connection, &new, false);
+        assert_eq!(told.map(|gap| (gap.from, gap.to, gap.cause)), expected);
+        assert_eq!(tracker.announce(&connection, &new, false), None);
+    }
+    // It was heard up to 2: 3 was on another connection.
+    let (mut tracker, connection) = (Tracker::default(), relay(1));
+    tracker.resumed(&connection, 1, 100);
+    tracker.announce(&connection, &announced(0, 3), false);
+    let again = Producer {
+        begin: 4,
+        ..announced(1, 6)
+    };
+    let again = Producer {
+        producer: announced(0, 0).producer,
+        ..again
+    };
+    let connection = relay(2);
+    tracker.resumed(&connection, 1, 100);
+    let told = tracker.announce(&connection, &again, false).unwrap();
+    assert_eq!((told.from, told.to, told.cause), (3, 5, GapCause::Lost));
+}
+
 /// A consumer that comes back, to a relay that forgot: it knows those of its many producers that it heard last.
 #[test]
 fn of_very_many_producers_those_heard_last_are_remembered() {
