@@ -80,6 +80,7 @@ fn a_profile_that_was_not_built_in_is_told_with_those_that_were() {
     );
 }
 
+#[cfg(unix)]
 #[test]
 fn what_is_no_text_file_is_refused_as_the_build_refuses_it() {
     let folder = tempfile::tempdir().unwrap();
