@@ -8,7 +8,8 @@ use std::{
 use sink_schema::{Diagnostic, is_rust_path};
 
 use crate::{
-    generate::{Carrier, Generated, Options, Registry, generate, mistake_text, nothing_known},
+    generate::{Generated, generate, mistake_text, nothing_known},
+    input::{Carrier, Options, Registry},
     read::read,
 };
 

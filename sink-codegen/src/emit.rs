@@ -19,7 +19,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use sink_schema::Plan;
 
-use crate::generate::{Options, Registry};
+use crate::input::{Options, Registry};
 
 pub(crate) use messages::{MessageAlias, aliases as message_aliases};
 pub(crate) use names::place;

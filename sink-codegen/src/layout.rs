@@ -12,7 +12,7 @@ use sink_schema::Plan;
 
 use crate::{
     emit::{MessageAlias, message_aliases, place},
-    generate::Registry,
+    input::Registry,
 };
 
 #[cfg(feature = "pretty")]

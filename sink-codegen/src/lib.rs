@@ -24,6 +24,7 @@
 mod build;
 mod emit;
 mod generate;
+mod input;
 mod layout;
 mod read;
 mod text;
@@ -33,7 +34,7 @@ pub use emit::Whole;
 #[cfg(feature = "pretty")]
 pub use generate::generate_pretty;
 pub use generate::{
-    Carrier, Generated, Options, Overlay, Registry, Tokens, generate, in_module, load,
-    mistake_text, nothing_known, tokens,
+    Generated, Tokens, generate, in_module, load, mistake_text, nothing_known, tokens,
 };
+pub use input::{Carrier, Options, Overlay, Registry};
 pub use read::{find_overlays, read};

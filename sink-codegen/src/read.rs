@@ -8,7 +8,7 @@ use std::{
 
 use sink_schema::{MAX_REGISTRY_BYTES, SourceFile, Unreadable};
 
-use crate::generate::{Overlay, Registry};
+use crate::input::{Overlay, Registry};
 
 /// Reads the registry at `path`, shown to people as `shown`, and its overlays.
 ///

@@ -243,16 +243,6 @@ impl Diagnostics {
         }
     }
 
-    /// Draws all mistakes.
-    pub fn render(&self, format: Format, color: Color) -> String {
-        crate::render::render(self, format, color)
-    }
-
-    /// Draws one mistake.
-    pub fn render_one(&self, item: &Diagnostic, format: Format, color: Color) -> String {
-        crate::render::one(self, item, format, color)
-    }
-
     /// Counts in words: `2 errors, 1 warning`.
     pub fn summary(&self) -> String {
         let counted = |count: usize, word: &str| match count {
@@ -279,12 +269,6 @@ impl<'a> IntoIterator for &'a Diagnostics {
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
-    }
-}
-
-impl fmt::Display for Diagnostics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.render(Format::Human, Color::Never))
     }
 }
 

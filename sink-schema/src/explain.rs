@@ -2,7 +2,10 @@
 
 mod table;
 
+use std::fmt::Write;
+
 use crate::codes;
+use crate::keys::{KEYS, Key, Kinds};
 
 /// The long form of a code, as `cargo sinks explain` prints it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,10 +40,37 @@ impl std::fmt::Display for Explanation {
             indented(self.right)
         )?;
         if self.code == codes::UNKNOWN_KEY {
-            f.write_str(&crate::reference::key_lists())
+            f.write_str(&key_lists())
         } else {
             Ok(())
         }
+    }
+}
+
+/// The keys of each kind of service in lines, for `explain`.
+fn key_lists() -> String {
+    let mut out = "\nKeys:\n\n".to_owned();
+    for (title, kinds) in [
+        ("every service", Kinds::ALL),
+        ("relay and direct", Kinds::LEAF),
+        ("relay", Kinds::RELAY),
+        ("composite", Kinds::COMPOSITE),
+    ] {
+        let names: Vec<&str> = KEYS
+            .iter()
+            .filter(|key| section(key) == kinds)
+            .map(|key| key.name)
+            .collect();
+        let _ = writeln!(out, "    {title}: {}", names.join(" "));
+    }
+    out
+}
+
+/// The chapter of a key.
+pub(crate) fn section(key: &Key) -> Kinds {
+    match key.kinds {
+        Kinds::ALL | Kinds::LEAF | Kinds::RELAY => key.kinds,
+        _ => Kinds::COMPOSITE,
     }
 }
 

@@ -11,8 +11,9 @@ use crate::codes;
 use crate::diagnostics::Diagnostics;
 use crate::keys::{self, Scope};
 use crate::mistakes::{Mistake, Mistakes};
-use crate::names::{self, show};
+use crate::names::{self, show, shown_key, toml_key};
 use crate::plan::Plan;
+use crate::raw::{RawService, Registry};
 use crate::text::{SourceFile, Span, Text};
 use crate::tree::{self, Data, Entry};
 
@@ -53,48 +54,6 @@ pub fn load(layers: &Layers<'_>) -> (Plan, Diagnostics) {
     let drafts = crate::schema::read(&registry, &layers.capabilities, &mut mistakes);
     let plan = crate::rules::resolve(drafts, &registry, &mut mistakes);
     (plan, mistakes.finish())
-}
-
-/// All layers as one table of services.
-#[derive(Debug, Default)]
-pub(crate) struct Registry {
-    pub(crate) services: Vec<RawService>,
-    pub(crate) defaults: Vec<Entry>,
-    pub(crate) lints: Vec<Entry>,
-    /// TOML itself is broken somewhere, so that a service may be missing for no reason of its own.
-    pub(crate) torn: bool,
-    /// What should hold the services holds none: nobody knows their names.
-    pub(crate) nameless: bool,
-    /// The file of the overlay, if there is one.
-    pub(crate) overlay: Option<usize>,
-}
-
-/// One `[services.name]`, not yet judged.
-#[derive(Clone, Debug)]
-pub(crate) struct RawService {
-    pub(crate) name: String,
-    pub(crate) name_span: Span,
-    /// `None` if it is no table at all.
-    pub(crate) entries: Option<Vec<Entry>>,
-    /// An upper layer says another `type`: keys of the base that no longer apply are passed over.
-    pub(crate) retyped: bool,
-    pub(crate) torn: bool,
-    /// What is wrong with its name, or with where it stands, was told.
-    pub(crate) told: bool,
-}
-
-impl RawService {
-    /// A service of which only the name is known.
-    fn misplaced(name: String, name_span: Span) -> RawService {
-        RawService {
-            name,
-            name_span,
-            entries: None,
-            retyped: false,
-            torn: true,
-            told: true,
-        }
-    }
 }
 
 /// Broken headers that are looked into for the name of a service.
@@ -519,25 +478,4 @@ fn new_in_overlay(registry: &Registry, service: &Entry, mistakes: &mut Mistakes)
         None => mistake
             .help("add it to the base first: an overlay changes services, it does not add any"),
     });
-}
-
-/// A name as a TOML key: bare where that is allowed.
-pub(crate) fn toml_key(name: &str) -> String {
-    let bare = !name.is_empty()
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
-    if bare {
-        name.to_owned()
-    } else {
-        names::toml_string(name)
-    }
-}
-
-/// A name as a TOML key inside words: what no service can be called is shortened, not repeated whole.
-pub(crate) fn shown_key(name: &str) -> String {
-    match name.char_indices().nth(names::MAX_NAME_BYTES) {
-        Some((end, _)) => format!("{}…", toml_key(&name[..end])),
-        None => toml_key(name),
-    }
 }

@@ -27,6 +27,7 @@ mod draft;
 mod endpoint;
 mod layers;
 mod plan;
+mod raw;
 mod rules;
 mod schema;
 mod values;

@@ -409,5 +409,26 @@ pub(crate) fn is_invisible(c: char) -> bool {
         | 0xE0000..=0xE007F)
 }
 
+/// A name as a TOML key: bare where that is allowed.
+pub(crate) fn toml_key(name: &str) -> String {
+    let bare = !name.is_empty()
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+    if bare {
+        name.to_owned()
+    } else {
+        toml_string(name)
+    }
+}
+
+/// A name as a TOML key inside words: what no service can be called is shortened, not repeated whole.
+pub(crate) fn shown_key(name: &str) -> String {
+    match name.char_indices().nth(MAX_NAME_BYTES) {
+        Some((end, _)) => format!("{}…", toml_key(&name[..end])),
+        None => toml_key(name),
+    }
+}
+
 #[cfg(test)]
 mod tests;

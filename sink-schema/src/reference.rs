@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::codes;
-use crate::explain::explanations;
+use crate::explain::{explanations, section};
 use crate::keys::table::{ACKS, SCHEMES};
 use crate::keys::{Availability, Choice, KEYS, Key, KeyType, Kinds, Preset, Scope};
 
@@ -73,33 +73,6 @@ pub fn reference_markdown() -> String {
     out.truncate(out.trim_end().len());
     out.push('\n');
     out
-}
-
-/// The keys of each kind of service in lines, for `explain`.
-pub(crate) fn key_lists() -> String {
-    let mut out = "\nKeys:\n\n".to_owned();
-    for (title, kinds) in [
-        ("every service", Kinds::ALL),
-        ("relay and direct", Kinds::LEAF),
-        ("relay", Kinds::RELAY),
-        ("composite", Kinds::COMPOSITE),
-    ] {
-        let names: Vec<&str> = KEYS
-            .iter()
-            .filter(|key| section(key) == kinds)
-            .map(|key| key.name)
-            .collect();
-        let _ = writeln!(out, "    {title}: {}", names.join(" "));
-    }
-    out
-}
-
-/// The chapter of a key.
-fn section(key: &Key) -> Kinds {
-    match key.kinds {
-        Kinds::ALL | Kinds::LEAF | Kinds::RELAY => key.kinds,
-        _ => Kinds::COMPOSITE,
-    }
 }
 
 fn entry(out: &mut String, key: &Key) {

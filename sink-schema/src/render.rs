@@ -3,38 +3,48 @@
 mod human;
 mod rustc;
 
+use std::fmt;
+
 use crate::diagnostics::{Color, Diagnostic, Diagnostics, Format, Label};
 use crate::names::is_invisible;
 
-/// Draws all mistakes.
-pub(crate) fn render(all: &Diagnostics, format: Format, color: Color) -> String {
-    let drawn: Vec<String> = all
-        .iter()
-        .map(|item| one(all, item, format, color))
-        .collect();
-    match format {
-        Format::Human => drawn.join("\n"),
-        Format::Short | Format::Github => drawn.concat(),
-        Format::Json if drawn.is_empty() => "[]\n".to_owned(),
-        Format::Json => format!("[\n{}\n]\n", drawn.join(",\n")),
+impl Diagnostics {
+    /// Draws all mistakes.
+    pub fn render(&self, format: Format, color: Color) -> String {
+        let drawn: Vec<String> = self
+            .iter()
+            .map(|item| self.render_one(item, format, color))
+            .collect();
+        match format {
+            Format::Human => drawn.join("\n"),
+            Format::Short | Format::Github => drawn.concat(),
+            Format::Json if drawn.is_empty() => "[]\n".to_owned(),
+            Format::Json => format!("[\n{}\n]\n", drawn.join(",\n")),
+        }
+    }
+
+    /// Draws one mistake; all but JSON end with a line break.
+    pub fn render_one(&self, item: &Diagnostic, format: Format, color: Color) -> String {
+        match format {
+            Format::Human => human::draw(&self.sources, item, color),
+            Format::Short => {
+                format!(
+                    "{}: {}[{}]: {}\n",
+                    item.location(),
+                    item.severity,
+                    item.code,
+                    item.message
+                )
+            }
+            Format::Json => json(item),
+            Format::Github => github(item),
+        }
     }
 }
 
-/// Draws one mistake; all but JSON end with a line break.
-pub(crate) fn one(all: &Diagnostics, item: &Diagnostic, format: Format, color: Color) -> String {
-    match format {
-        Format::Human => human::draw(&all.sources, item, color),
-        Format::Short => {
-            format!(
-                "{}: {}[{}]: {}\n",
-                item.location(),
-                item.severity,
-                item.code,
-                item.message
-            )
-        }
-        Format::Json => json(item),
-        Format::Github => github(item),
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(Format::Human, Color::Never))
     }
 }
 

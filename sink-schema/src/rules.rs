@@ -9,9 +9,9 @@ mod plan;
 
 use crate::codes;
 use crate::draft::Draft;
-use crate::layers::Registry;
 use crate::mistakes::{Mistake, Mistakes};
 use crate::plan::Plan;
+use crate::raw::Registry;
 use crate::text::Span;
 
 /// Judges all drafts and plans the sound ones.

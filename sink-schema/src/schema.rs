@@ -9,9 +9,9 @@ use crate::capabilities::Capabilities;
 use crate::codes;
 use crate::draft::{Draft, Given};
 use crate::keys::{self, Certainty, Key, Kinds, Preset};
-use crate::layers::{RawService, Registry};
 use crate::mistakes::{Mistake, Mistakes};
 use crate::names::show;
+use crate::raw::{RawService, Registry};
 use crate::text::Span;
 use crate::tree::{Data, Entry};
 use crate::values::{Reader, and};
@@ -291,7 +291,7 @@ impl Service<'_, '_> {
         if holds_services(entry) {
             return mistake.label("a table inside a service").help(format!(
                 "write `[services.{}]`: services do not stand inside each other",
-                crate::layers::shown_key(&entry.key)
+                crate::names::shown_key(&entry.key)
             ));
         }
         let mistake = mistake.label("no such key");

@@ -3,7 +3,7 @@
 use proc_macro2::{Literal, TokenStream, TokenTree};
 use quote::quote;
 
-use crate::generate::{Options, Overlay, Registry};
+use crate::input::{Options, Overlay, Registry};
 
 /// `use ::sink_runtime as __sink_runtime;`, for code that `include_sinks!` does not include.
 pub(super) fn runtime(path: &str) -> TokenStream {

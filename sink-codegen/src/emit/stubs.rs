@@ -10,7 +10,7 @@ use quote::quote;
 use sink_schema::Plan;
 
 use super::names;
-use crate::generate::Options;
+use crate::input::Options;
 
 /// `pub type StrategyA = __Broken;`, each behind its name.
 pub(super) fn types(plan: &Plan) -> Vec<(&String, TokenStream)> {

@@ -7,7 +7,7 @@ use sink_schema::{Plan, ServicePlan};
 use super::{comment, header};
 use crate::{
     emit::{MessageAlias, message_aliases, place},
-    generate::Registry,
+    input::Registry,
 };
 
 /// Formats item by item, so that no text of the registry is ever searched or changed.

@@ -1,7 +1,8 @@
 use quote::quote;
 
 use super::*;
-use crate::generate::{Options, load};
+use crate::generate::load;
+use crate::input::Options;
 
 fn laid_out(tokens: TokenStream) -> String {
     let registry = Registry {

@@ -8,7 +8,7 @@ use crate::names::{self, shortened, show};
 use crate::text::{SourceFile, Span, Text};
 use crate::tree::{self, Data, Entry, Value};
 
-use super::{RawService, Registry};
+use crate::raw::{RawService, Registry};
 
 const PREFIX: &str = "SINKS__";
 

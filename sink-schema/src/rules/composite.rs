@@ -4,10 +4,11 @@ use crate::by_name::ByName;
 use crate::codes;
 use crate::draft::Draft;
 use crate::keys::Kinds;
-use crate::layers::{Registry, shown_key};
 use crate::mistakes::{Mistake, Mistakes};
+use crate::names::shown_key;
 use crate::names::{self, show};
 use crate::plan::Ack;
+use crate::raw::Registry;
 use crate::text::Span;
 use crate::values::Typed;
 

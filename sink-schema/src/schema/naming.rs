@@ -2,9 +2,9 @@
 
 use crate::by_name::ByName;
 use crate::codes;
-use crate::layers::RawService;
 use crate::mistakes::{Mistake, Mistakes};
 use crate::names::{self, NameFault, RustName, show};
+use crate::raw::RawService;
 use crate::text::Span;
 use crate::tree::{Data, Entry};
 
@@ -167,7 +167,7 @@ fn bad_name(service: &RawService, fault: &NameFault, taken: &mut Taken, mistakes
             .help(format!("keep the name and add `ident = \"{ident}\"`")),
         Some(ident) => mistake.label(label).patch(
             service.name_span,
-            crate::layers::toml_key(&ident),
+            crate::names::toml_key(&ident),
             format!("write letters, digits, `_` and `-`: `{ident}`"),
         ),
         None => mistake

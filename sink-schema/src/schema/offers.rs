@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::layers::RawService;
+use crate::raw::RawService;
 use crate::tree::Data;
 
 /// What the registry holds already, and what was offered.
