@@ -90,7 +90,7 @@ pub(crate) enum ReportFormat {
 #[derive(Debug, Args)]
 pub(crate) struct ExpandArgs {
     /// Where the runtime is, if the code shall stand on its own
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", value_parser = rust_path)]
     pub(crate) runtime_path: Option<String>,
 }
 
@@ -103,7 +103,7 @@ pub(crate) struct GenerateArgs {
     #[arg(long)]
     pub(crate) check: bool,
     /// Where the runtime is
-    #[arg(long, default_value = "::sink_runtime", value_name = "PATH")]
+    #[arg(long, default_value = "::sink_runtime", value_name = "PATH", value_parser = rust_path)]
     pub(crate) runtime_path: String,
 }
 
@@ -146,4 +146,12 @@ pub(crate) struct InitArgs {
     /// Depend on a checkout of the sinks repository instead of the published crates
     #[arg(long, value_name = "FOLDER")]
     pub(crate) path: Option<PathBuf>,
+}
+
+/// A path as generated code names it.
+fn rust_path(text: &str) -> Result<String, String> {
+    match sink_schema::is_rust_path(text) {
+        true => Ok(text.to_owned()),
+        false => Err("this is no path of Rust: write one such as `::sink_runtime`".to_owned()),
+    }
 }

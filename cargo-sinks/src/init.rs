@@ -24,12 +24,8 @@ pub(crate) fn run(registry: &RegistryArgs, args: &InitArgs) -> Result<(), Failur
         &args.folder
     };
     let mut manifest = Manifest::read(&folder.join("Cargo.toml"))?;
-    let name = registry
-        .registry
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+    // As the build script names it: relative to the crate, with the folders it was asked for in.
+    let name = registry.registry.to_string_lossy().into_owned();
     let runtime = manifest.depend("dependencies", "sink-runtime", args.path.as_deref())?;
     let codegen = manifest.depend("build-dependencies", "sink-codegen", args.path.as_deref())?;
     let script = folder.join(manifest.build_script());
@@ -46,6 +42,7 @@ pub(crate) fn run(registry: &RegistryArgs, args: &InitArgs) -> Result<(), Failur
 /// Writes the build script; or says what the one that is there lacks. Gives the name of the registry that it reads.
 fn build_script(path: &Path, codegen: &str, name: &str) -> Result<String, Failure> {
     let wanted = BUILD_SCRIPT
+        .replace("\"services.toml\"", &format!("{name:?}"))
         .replace("services.toml", name)
         .replace("sink_codegen", codegen);
     if !path.exists() {
@@ -70,6 +67,9 @@ fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
     if path.exists() {
         tell!("   kept {}", path.display());
         return Ok(());
+    }
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(Failure::at(folder))?;
     }
     fs::write(path, text).map_err(Failure::at(path))?;
     tell!("  wrote {}", path.display());

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sink_schema::Diagnostic;
+use sink_schema::{Diagnostic, is_rust_path};
 
 use crate::{
     generate::{Carrier, Generated, Options, Registry, generate, mistake_text, nothing_known},
@@ -125,7 +125,12 @@ impl Build {
             }
         };
         watch(&registry, path);
-        let mut outcome = Outcome::of(&generate(&registry, &self.options));
+        let mut options = self.options.clone();
+        let no_path = options.runtime_path.take_if(|path| !is_rust_path(path));
+        let mut outcome = Outcome::of(&generate(&registry, &options));
+        outcome.mistakes.extend(no_path.map(|path| {
+            format!("`Build::runtime_path({path:?})` is not a path of Rust\n\nhelp: write `::sink_runtime`")
+        }));
         outcome.overlays = seen(path, &registry);
         outcome
             .mistakes

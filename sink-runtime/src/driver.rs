@@ -18,11 +18,13 @@ use crate::frame::{
 use crate::life::{Beat, HELLO_TIMEOUT, SinkState, Step};
 use crate::link::{Core, Driver, Link};
 use crate::outbox::{Fate, Next};
+use crate::sync::MutexGuard;
 use crate::transport::{BoxFuture, Wire};
 
 mod dial;
 mod ending;
 mod reading;
+mod steps;
 mod waiting;
 mod writing;
 
@@ -123,11 +125,24 @@ enum Round {
     Done,
 }
 
+/// The link's lock, and who is woken once it is let go.
+struct Held<'l> {
+    core: MutexGuard<'l, Core>,
+    wakers: Vec<Waker>,
+}
+
+impl Held<'_> {
+    fn let_go(self) {
+        drop(self.core);
+        wake(self.wakers);
+    }
+}
+
 impl Drive {
+    /// Looks at all there is, and does the one thing that comes next.
     fn round(&mut self, cx: &mut Context<'_>) -> Poll<Round> {
         let link = Arc::clone(&self.link);
         let now = link.surroundings.clock.now();
-        let mut wakers = Vec::new();
         let mut core = link.lock();
         if core.generation != self.generation {
             return Poll::Ready(Round::Done);
@@ -145,166 +160,38 @@ impl Drive {
             }
             core = link.lock();
         }
-        core.expire(&link, now, &mut wakers);
-        if core.moved {
-            self.turn(&mut core, now);
-            core.wake_waits(&mut wakers);
+        let mut held = Held {
+            core,
+            wakers: Vec::new(),
+        };
+        if self.heed(&mut held, now) {
+            held.let_go();
+            return Poll::Ready(Round::Done);
         }
-        if core.abandoned && !core.closed {
-            core.draining = true;
-            let until = *core.abandon_at.get_or_insert(now + ABANDON_GRACE);
-            if now >= until {
-                self.finish(&mut core, &mut wakers);
-                drop(core);
-                wake(wakers);
-                return Poll::Ready(Round::Done);
-            }
+        if held.core.closed && held.core.wire.is_none() {
+            return self.stay_closed(held, now, cx);
         }
-        if core.needs_no_attempt() {
-            self.call_off(&mut core, &mut wakers);
-        }
-        if core.closed && core.wire.is_none() {
-            // What was dialed for one who has closed meanwhile.
-            self.dialing = None;
-            if core.abandoned {
-                return Poll::Ready(Round::Done);
-            }
-            park(&mut core, cx);
-            let deadline = core.next_deadline();
-            core.alarm = deadline;
-            drop(core);
-            wake(wakers);
-            return self.arm(deadline, now, cx);
-        }
-        let wanted = core.wants_connection() && !core.closed;
-        let before = core.life.attempts();
-        let step = core.life.step(now, wanted);
-        if core.life.attempts() != before {
-            link.publish(&core);
+        let wanted = held.core.wants_connection() && !held.core.closed;
+        let before = held.core.life.attempts();
+        let step = held.core.life.step(now, wanted);
+        if held.core.life.attempts() != before {
+            link.publish(&held.core);
         }
         match step {
-            Step::Rest => {
-                if core.draining || core.disconnecting.is_some() {
-                    self.finish(&mut core, &mut wakers);
-                }
-                if core.abandoned {
-                    drop(core);
-                    wake(wakers);
-                    return Poll::Ready(Round::Done);
-                }
-                link.publish(&core);
-                let deadline = core.next_deadline();
-                core.alarm = deadline;
-                park(&mut core, cx);
-                drop(core);
-                wake(wakers);
-                self.arm(deadline, now, cx)
-            }
-            Step::Wait { until } => {
-                if core.abandoned {
-                    // Nobody is left to wait for another attempt.
-                    self.finish(&mut core, &mut wakers);
-                    drop(core);
-                    wake(wakers);
-                    return Poll::Ready(Round::Done);
-                }
-                let deadline = set_alarm(&mut core, until);
-                park_flushing(&mut core, cx);
-                drop(core);
-                wake(wakers);
-                self.arm(Some(deadline), now, cx)
-            }
+            Step::Rest => self.rest(held, now, cx),
+            Step::Wait { until } => self.wait(held, until, now, cx),
             Step::Dial { .. } => {
-                drop(core);
-                wake(wakers);
-                let (dial, target) = (Arc::clone(&link.surroundings.dial), link.target());
-                self.dialing = Some(Box::pin(async move { dial.dial(&target).await }));
+                held.let_go();
+                self.dial();
                 Poll::Ready(Round::Again)
             }
             Step::Continue { until } if now >= until => {
-                drop(core);
-                wake(wakers);
-                let waited = self.patience();
-                self.failed(
-                    now,
-                    ConnectError::TimedOut {
-                        service: link.service(),
-                        endpoint: self.endpoint(),
-                        waited,
-                    },
-                );
+                held.let_go();
+                self.timed_out(now);
                 Poll::Ready(Round::Again)
             }
-            Step::Continue { until } => {
-                let deadline = set_alarm(&mut core, until);
-                if self.dialing.is_some() {
-                    park_flushing(&mut core, cx);
-                    drop(core);
-                    wake(wakers);
-                    return self.poll_dial(now, deadline, cx);
-                }
-                drop(core);
-                wake(wakers);
-                self.talk(now, deadline, cx)
-            }
-            Step::Talk => {
-                let beat = core.life.beat(now);
-                let until = match beat {
-                    Beat::Quiet { until } => until,
-                    Beat::Send if core.leaving => now + link.config.life.heartbeat,
-                    Beat::Send => {
-                        // The number may speak only of frames that stand before it on the wire; 0 says nothing.
-                        let last = if core.outbox.unwritten() == 0 {
-                            core.outbox.last_sequence()
-                        } else {
-                            0
-                        };
-                        // One that waits says as much as many: a peer that does not read must not make them pile up.
-                        if core.control.is_empty() {
-                            frame::heartbeat(&mut core.control, last);
-                        }
-                        core.outbox.shrink();
-                        now + link.config.life.heartbeat
-                    }
-                    Beat::PeerIsGone => {
-                        drop(core);
-                        wake(wakers);
-                        // It may be we who were silent: a runtime held up for so long has not read what has come.
-                        let read = self.read(now, cx);
-                        let heard = link.lock().life.heard_at() == Some(now);
-                        if !heard || !matches!(read, Talk::Parked | Talk::Again) {
-                            self.lost(now, "no heartbeat came");
-                        }
-                        return Poll::Ready(Round::Again);
-                    }
-                    Beat::PeerIsStuck => {
-                        drop(core);
-                        wake(wakers);
-                        self.lost(now, "the peer took no byte for 10 s");
-                        return Poll::Ready(Round::Again);
-                    }
-                };
-                core.part();
-                let flushed = core.may_leave();
-                let is_idle = core.is_idle(&link, now);
-                if (flushed || is_idle) && !core.leaving {
-                    let last = core.outbox.last_sequence();
-                    if matches!(core.outbox.fate(last), Fate::Dropped(_)) {
-                        // What was dropped behind the last message is seen, too.
-                        frame::heartbeat(&mut core.control, last);
-                    }
-                    frame::control(&mut core.control, Kind::Bye, |_| {});
-                    core.ready = false;
-                    core.leaving = true;
-                    core.farewell = (!flushed).then_some("unused for idle_timeout_ms");
-                }
-                let idle_at = core.idle_at(&link).filter(|at| *at > now);
-                let until = idle_at.map_or(until, |at| at.min(until));
-                let deadline = set_alarm(&mut core, until);
-                drop(core);
-                wake(wakers);
-                self.talk(now, deadline, cx)
-            }
+            Step::Continue { until } => self.go_on(held, until, now, cx),
+            Step::Talk => self.converse(held, now, cx),
         }
     }
 

@@ -82,6 +82,7 @@ codes! {
     FORMER_NAME = "W0206" lint "former_name";
     ATTEMPTS_END_DELIVERY = "W0207" lint "attempts_end_delivery";
     UNUSED_DEFAULT = "W0209" lint "unused_default";
+    SHARED_BIND = "W0210" lint "shared_bind";
 }
 
 /// The lint name of a warning's code.

@@ -161,7 +161,8 @@ impl FromStr for Endpoint {
         {
             let message =
                 format!("an endpoint holds no blanks or control characters, found {found:?}");
-            return malformed(at..at + found.len_utf8(), &message, "remove it".to_owned());
+            let help = "remove this character".to_owned();
+            return malformed(at..at + found.len_utf8(), &message, help);
         }
         let Some((scheme, rest)) = text.split_once("://") else {
             let (message, help) = without_scheme(text);
@@ -253,8 +254,16 @@ impl Parts<'_> {
             let help = if path.is_empty() {
                 "for example `unix:///run/my_app/name.sock`".to_owned()
             } else {
+                // The first of `//run/app.sock` was taken for the scheme's.
+                let roots = ["run", "tmp", "var", "home", "dev", "opt", "srv", "usr"];
+                let first = path.split('/').next().unwrap_or_default();
+                let root = if roots.contains(&first) && first != path {
+                    ""
+                } else {
+                    "run/"
+                };
                 format!(
-                    "write the whole path, with three slashes: for example `unix:///run/{}`",
+                    "write the whole path, with three slashes: for example `unix:///{root}{}`",
                     crate::names::shortened(path)
                 )
             };
@@ -264,7 +273,7 @@ impl Parts<'_> {
             return self.fail(
                 self.rest_at + at..self.rest_at + at + 1,
                 "a path holds no NUL",
-                "remove it".to_owned(),
+                "remove this character".to_owned(),
             );
         }
         if path.ends_with('/') {
@@ -354,6 +363,15 @@ impl Parts<'_> {
                     );
                 }
             },
+            None if has_two_ports(authority) => {
+                let mut parts = authority.split(':');
+                let host = parts.next().unwrap_or_default();
+                let port = parts.next().unwrap_or_default();
+                return self.whole(
+                    "an endpoint has one port",
+                    format!("for example `{scheme}://{host}:{port}`"),
+                );
+            }
             None if authority.matches(':').count() > 1 => {
                 return self.whole(
                     "an IPv6 address stands in brackets",
@@ -440,7 +458,12 @@ impl Parts<'_> {
             false => self.fail(
                 place,
                 "a host is letters, digits, `-` and `.`",
-                "write an international name in its `xn--` form".to_owned(),
+                match host {
+                    "*" => "to listen at every address of this host, write `0.0.0.0` in `bind`",
+                    _ if host.is_ascii() => "write a host's name or its address",
+                    _ => "write an international name in its `xn--` form",
+                }
+                .to_owned(),
             ),
         }
     }
@@ -504,4 +527,10 @@ pub(crate) fn list(names: &[&str]) -> String {
         .map(|name| format!("`{name}`"))
         .collect::<Vec<_>>()
         .join(", ")
+}
+/// `127.0.0.1:9001:9002`, as against an IPv6 address without brackets.
+fn has_two_ports(authority: &str) -> bool {
+    let host = authority.split(':').next().unwrap_or_default();
+    let is_hex = host.chars().all(|c| c.is_ascii_hexdigit());
+    authority.matches(':').count() > 1 && !is_hex
 }

@@ -137,6 +137,31 @@ pub(crate) enum Scope {
     CompiledInDefault,
 }
 
+/// What gives a key an effect, beside the kind of service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Only {
+    /// An endpoint of this scheme.
+    Scheme(&'static str),
+    /// A connection: a direct service within one process has none, and encodes nothing.
+    Connection,
+    /// Our own framing.
+    OurFraming,
+    /// A framing of peers that are not ours.
+    ForeignFraming,
+}
+
+impl Only {
+    /// In words that follow "only".
+    pub(crate) fn words(self) -> String {
+        match self {
+            Only::Scheme(scheme) => format!("for `{scheme}://`"),
+            Only::Connection => "between processes, or through a relay".to_owned(),
+            Only::OurFraming => "for our own framing".to_owned(),
+            Only::ForeignFraming => "for foreign framings".to_owned(),
+        }
+    }
+}
+
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Key {
@@ -147,6 +172,8 @@ pub(crate) struct Key {
     pub(crate) preset: Preset,
     pub(crate) scope: Scope,
     pub(crate) availability: Availability,
+    /// What else a service must be for the key to have an effect; all of it.
+    pub(crate) only: &'static [Only],
     pub(crate) doc: &'static str,
     pub(crate) symptom: &'static str,
     pub(crate) example: &'static str,
@@ -186,6 +213,9 @@ pub(crate) const SYNONYMS: &[(&str, &str)] = &[
     ("uri", "endpoint"),
     ("path", "endpoint"),
     ("socket", "endpoint"),
+    ("host", "endpoint"),
+    ("hostname", "endpoint"),
+    ("port", "endpoint"),
     ("listen", "bind"),
     ("bind_address", "bind"),
     ("description", "doc"),

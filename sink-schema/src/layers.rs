@@ -370,9 +370,15 @@ fn unknown_section(entry: &Entry, mistakes: &mut Mistakes) -> Vec<(String, Span)
                 Err(_) => mistake.help(title),
             }
         }
-        Some(near) if !looks_like_service || near == "services" => mistake
-            .label("no such table")
-            .patch(entry.key_span, near, format!("write `{near}`")),
+        Some(near) if !looks_like_service || near == "services" => {
+            let mistake = mistake.label("no such table");
+            match meant.len() {
+                0 | 1 => mistake.patch(entry.key_span, near, format!("write `{near}`")),
+                many => mistake.help(format!(
+                    "write `{near}`, in the headers of all {many} tables below it"
+                )),
+            }
+        }
         _ if keys::find(&entry.key).is_some() => mistake
             .label("belongs to a service")
             .help("write it below `[services.name]`, or below `[defaults]` for all services"),

@@ -52,7 +52,7 @@ pub use explain::{Explanation, explain, explanations};
 #[cfg(feature = "documents")]
 pub use json_schema::json_schema;
 pub use layers::{Layers, MAX_REGISTRY_BYTES, load};
-pub use names::{nearest, shortened};
+pub use names::{is_rust_path, nearest, shortened};
 pub use plan::{
     Ack, Alias, BrokenService, Codec, CompositePlan, Delivery, Failback, Framing, From_, Kind,
     KindHint, LeafPlan, Level, OnDiskFull, Pattern, Plan, Role, Secret, ServicePlan, SlowConsumer,

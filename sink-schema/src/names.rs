@@ -209,7 +209,7 @@ pub(crate) fn is_keyword(word: &str) -> bool {
 }
 
 /// Whether `text` is a path of Rust identifiers, such as `crate::market::Tick`.
-pub(crate) fn is_rust_path(text: &str) -> bool {
+pub fn is_rust_path(text: &str) -> bool {
     let body = text.strip_prefix("::").unwrap_or(text);
     let absolute = body.len() != text.len();
     let mut segments = body.split("::").peekable();

@@ -105,6 +105,10 @@ fn section(key: &Key) -> Kinds {
 fn entry(out: &mut String, key: &Key) {
     let _ = writeln!(out, "### `{}`\n", key.name);
     let _ = write!(out, "{}", key.doc);
+    if !key.only.is_empty() {
+        let only: Vec<String> = key.only.iter().map(|only| only.words()).collect();
+        let _ = write!(out, " Only {}.", only.join(", and "));
+    }
     if !key.symptom.is_empty() {
         let _ = write!(out, " {}", key.symptom);
     }

@@ -2,6 +2,7 @@
 
 mod address;
 mod composite;
+mod effect;
 mod graph;
 mod leaf;
 mod plan;
@@ -31,6 +32,7 @@ pub(crate) fn resolve(
         if draft.is_leaf() && !draft.torn {
             address::judge(draft, mistakes);
             leaf::judge(draft, mistakes);
+            effect::judge(draft, mistakes);
         }
     }
     address::duplicates(&drafts, mistakes);

@@ -26,6 +26,10 @@ pub(crate) fn read(
 ) -> Vec<Draft> {
     sections::lints(&registry.lints, mistakes);
     let defaults = sections::defaults(&registry.defaults, capabilities, mistakes);
+    let misplaced = registry.defaults.iter().map(|entry| entry.key.as_str());
+    let misplaced: Vec<&str> = misplaced
+        .filter(|name| keys::find(name).is_some_and(|key| !key.in_defaults()))
+        .collect();
     let mut names = naming::read(&registry.services, mistakes);
     let mut used = ByName::default();
     let mut offers = Offers::new(&registry.services);
@@ -48,6 +52,7 @@ pub(crate) fn read(
             draft: &mut draft,
             read_already: Vec::new(),
             misplaced: Vec::new(),
+            in_defaults: &misplaced,
             offers: &mut offers,
         };
         if raw.torn {
@@ -95,6 +100,8 @@ struct Service<'a, 'b> {
     read_already: Vec<Span>,
     /// Keys of other kinds of service.
     misplaced: Vec<(&'static Key, Span)>,
+    /// Keys that stand in `[defaults]`, where they cannot: what to do about it was told.
+    in_defaults: &'a [&'a str],
     offers: &'a mut Offers<'b>,
 }
 
@@ -108,8 +115,15 @@ impl Service<'_, '_> {
                 self.read_entry(entry, mistakes);
             }
         }
-        self.tell_misplaced(mistakes);
-        self.tell_missing(mistakes);
+        let missing = self.missing();
+        let poisoned = missing.iter().map(|key| key.name);
+        self.draft.poisoned.extend(poisoned);
+        let untyped = missing.iter().any(|key| key.name == "type");
+        // Keys of another kind where its own are missing are one mistake, unless nobody said what kind it is.
+        self.tell_misplaced(if untyped { &[] } else { &missing }, mistakes);
+        if self.misplaced.is_empty() || untyped {
+            self.tell_missing(&missing, mistakes);
+        }
     }
 
     /// Reads `type`, and `pattern` of a composite: which other keys belong here depends on them.
@@ -312,7 +326,7 @@ impl Service<'_, '_> {
     }
 
     /// Tells all keys that belong to another kind of service in one piece: usually the `type` is what is wrong.
-    fn tell_misplaced(&mut self, mistakes: &mut Mistakes) {
+    fn tell_misplaced(&mut self, missing: &[&'static Key], mistakes: &mut Mistakes) {
         let Some(((first, span), rest)) = self.misplaced.split_first() else {
             return;
         };
@@ -351,29 +365,69 @@ impl Service<'_, '_> {
                 ),
             );
         }
-        let help = match (
-            deciding,
-            self.draft.is_leaf(),
-            whole == Kinds::COMPOSITE || names.len() > 1,
-        ) {
-            ("type", true, true)
-                if whole.overlaps(Kinds::COMPOSITE) && !whole.overlaps(Kinds::LEAF) =>
-            {
-                "if it is a sink of sinks, write `type = \"composite\"`; otherwise remove what does not belong"
-            }
-            _ if names.len() > 1 => "remove them",
-            _ => "remove it",
-        };
-        mistakes.push(mistake.help(help));
+        for help in self.misplaced_helps(deciding, whole, missing) {
+            mistake = mistake.help(help);
+        }
+        mistakes.push(mistake);
     }
 
-    fn tell_missing(&mut self, mistakes: &mut Mistakes) {
+    /// What may be meant by keys of another kind: that kind, or none of them.
+    fn misplaced_helps(
+        &mut self,
+        deciding: &str,
+        whole: Kinds,
+        missing: &[&'static Key],
+    ) -> Vec<String> {
+        let (them, many) = match self.misplaced.len() {
+            1 => ("it", false),
+            _ => ("them", true),
+        };
+        let remove = self.with_lines(format!("remove {them}"), missing);
+        let composites = whole.overlaps(Kinds::COMPOSITE) && !whole.overlaps(Kinds::LEAF);
+        let empty = !self.has("pattern") && !self.has("targets");
+        let other = if self.draft.is_leaf() && composites && (many || whole == Kinds::COMPOSITE) {
+            let lacking = ["pattern", "targets"].into_iter();
+            let lacking = lacking.filter(|key| !self.has(key)).map(keys::row);
+            let lacking: Vec<&Key> = lacking.collect();
+            let write = "if it is a sink of sinks, write `type = \"composite\"`";
+            let help = self.with_lines(write.to_owned(), &lacking);
+            let own = self.draft.given.iter().map(|given| given.key);
+            let own = own.filter(|key| !key.kinds.overlaps(Kinds::COMPOSITE));
+            let own: Vec<&str> = own.map(|key| key.name).collect();
+            match own.as_slice() {
+                [] => help,
+                own => format!("{help}, and remove {}", and(own)),
+            }
+        } else if deciding == "type" && self.draft.is_composite() && empty {
+            match self.has("endpoint") {
+                true => "if it is no sink of sinks, write `type = \"direct\"`".to_owned(),
+                false => "if it is no sink of sinks, write `type = \"relay\"`".to_owned(),
+            }
+        } else {
+            return vec![remove];
+        };
+        vec![other, format!("otherwise {remove}")]
+    }
+
+    /// What to do, and to add the lines of `keys`.
+    fn with_lines(&mut self, what: String, keys: &[&'static Key]) -> String {
+        let lines = keys.iter().enumerate().map(|(at, key)| {
+            let line = self.line_for(key);
+            match line.strip_prefix("add ").filter(|_| at > 0) {
+                Some(more) => format!(" and {more}"),
+                None => format!(", and {line}"),
+            }
+        });
+        what + &lines.collect::<String>()
+    }
+
+    /// Keys that the service must have and has not.
+    fn missing(&self) -> Vec<&'static Key> {
         let mut entries = self.raw.entries.iter().flatten().peekable();
         if entries.peek().is_some() && entries.all(holds_services) {
             // `[services.a.b]` alone: nobody wrote a service `a` that could lack something.
-            return;
+            return Vec::new();
         }
-        let name = self.draft.name.clone();
         let certain =
             self.draft.is_composite() || self.draft.is_leaf() || self.draft.kind == Kinds::ALL;
         let required = |key: &&'static Key| {
@@ -388,12 +442,15 @@ impl Service<'_, '_> {
         }
         missing
             .retain(|key| self.draft.get(key.name).is_none() && !self.draft.is_poisoned(key.name));
+        missing.retain(|key| !self.in_defaults.contains(&key.name));
+        missing
+    }
+
+    fn tell_missing(&mut self, missing: &[&'static Key], mistakes: &mut Mistakes) {
         if missing.is_empty() {
             return;
         }
-        missing
-            .iter()
-            .for_each(|key| self.draft.poisoned.push(key.name));
+        let name = self.draft.name.clone();
         let names: Vec<&str> = missing.iter().map(|key| key.name).collect();
         let mut mistake = Mistake::new(
             codes::MISSING_KEY,

@@ -87,11 +87,18 @@ impl Reader<'_> {
     }
 
     fn key_is_available(&mut self, key: &'static Key, span: Span) -> bool {
-        self.is_available(key.availability, span, &format!("key `{}`", key.name))
+        let what = format!("key `{}`", key.name);
+        self.is_available(key.availability, span, &what, REMOVE)
     }
 
-    /// Whether this version can do `what`; tells if it cannot.
-    fn is_available(&mut self, availability: Availability, span: Span, what: &str) -> bool {
+    /// Whether this version can do `what`; tells if it cannot, and what to do `instead` if no version can.
+    fn is_available(
+        &mut self,
+        availability: Availability,
+        span: Span,
+        what: &str,
+        instead: &str,
+    ) -> bool {
         if self.capabilities.is_everything() {
             return true;
         }
@@ -130,7 +137,7 @@ impl Reader<'_> {
                         format!("{what} is not built into this version"),
                     )
                     .label("known, but nothing would happen yet")
-                    .help("remove it: a key that does nothing is never accepted"),
+                    .help(instead),
                 );
                 false
             }
@@ -164,7 +171,12 @@ impl Reader<'_> {
         };
         if let Some(choice) = choices.iter().find(|choice| choice.name == text) {
             let what = format!("`{} = \"{}\"`", key.name, choice.name);
-            let available = self.is_available(choice.availability, value.span, &what);
+            let instead = match key.preset {
+                // A key that must be there is not removed.
+                keys::Preset::Required => format!("write {}", alternatives(key, choices)),
+                _ => REMOVE.to_owned(),
+            };
+            let available = self.is_available(choice.availability, value.span, &what, &instead);
             return available.then_some(Typed::Choice(choice.name));
         }
         let (code, message) = match key.name {
@@ -349,6 +361,20 @@ impl Reader<'_> {
     }
 }
 
+/// What to do about a key that has another value when it is not written.
+const REMOVE: &str = "remove it: a key that does nothing is never accepted";
+
+/// `key = "word"` for each word that every version has.
+fn alternatives(key: &Key, choices: &'static [Choice]) -> String {
+    let built = choices
+        .iter()
+        .filter(|choice| choice.availability == Availability::Built);
+    let lines: Vec<String> = built
+        .map(|choice| format!("{} = \"{}\"", key.name, choice.name))
+        .collect();
+    one_of(&lines.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
 /// The word meant by a misspelt one: nearest, or the start of exactly one.
 fn nearest_choice(text: &str, choices: &'static [Choice]) -> Option<&'static str> {
     let folded = text.to_ascii_lowercase().replace('-', "_");
@@ -415,6 +441,24 @@ fn rewritten(key: &Key, value: &Value) -> Option<(String, String)> {
         (KeyType::Bool, Data::Text(text)) if matches!(text.as_str(), "true" | "false") => {
             Some(certain(text.clone()))
         }
+        // One word in brackets.
+        (
+            KeyType::Text
+            | KeyType::Choice(_)
+            | KeyType::Endpoint
+            | KeyType::RustPath
+            | KeyType::Ident
+            | KeyType::Word,
+            Data::Array(items),
+        ) => match items.as_slice() {
+            [
+                Value {
+                    data: Data::Text(text),
+                    ..
+                },
+            ] => Some(certain(names::toml_string(text))),
+            _ => None,
+        },
         (KeyType::Names, Data::Text(name)) => {
             let plain = name
                 .chars()

@@ -139,7 +139,8 @@ fn new_errors<'a>(before: &Diagnostics, after: &'a Diagnostics) -> Vec<&'a str> 
 }
 
 /// Mistakes that were in the file already, behind one that left nothing to judge.
-const HIDDEN: [(&str, &str); 3] = [
+const HIDDEN: [(&str, &str); 4] = [
+    ("kind_targets_in_relay", "E0130"),
     ("ident_unquoted", "E0120"),
     ("secret_in_query", "E0154"),
     ("secret_unknown_part", "E0107"),
@@ -159,6 +160,7 @@ fn every_line_to_add_repairs_what_it_stands_under() {
             let added: Vec<&str> = item
                 .help
                 .iter()
+                .filter(|help| !help.starts_with("otherwise ") && !help.starts_with("if it is "))
                 .flat_map(|help| lines_to_add(help))
                 .collect();
             let header = [
@@ -250,6 +252,101 @@ fn every_patch_repairs_what_it_stands_under() {
         }
     }
     assert!(patches >= 30, "{patches} patches");
+}
+
+/// What a help says to remove or to write in the place of something, done: the mistake is gone, and no other has come.
+#[test]
+fn every_help_that_removes_or_rewrites_repairs_what_it_stands_under() {
+    let mut followed = 0;
+    let mut wrong = Vec::new();
+    for (case, path) in cases("bad") {
+        let (_, before) = judge(&path);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        for item in before.errors().filter(|item| item.path == "services.toml") {
+            let fixes = item.help.iter().filter_map(|help| follow(help, text, item));
+            for fixed in fixes {
+                followed += 1;
+                let (_, after) = judge_text(&path, fixed.clone());
+                let still = after.errors().any(|other| other.message == item.message);
+                let new = new_errors(&before, &after);
+                if (still || !new.is_empty()) && !HIDDEN.contains(&(case.as_str(), &new.concat())) {
+                    wrong.push(format!(
+                        "{case}: {:?} of {:?} brings {new:?}:\n{fixed}\n{after}",
+                        item.help, item.message
+                    ));
+                }
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} helps lead nowhere:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+    assert!(followed >= 40, "{followed} helps");
+}
+
+/// The text after a help was followed, if it says to remove lines, or to write a line in the place of one, and what to add.
+fn follow(help: &str, text: &str, item: &sink_schema::Diagnostic) -> Option<String> {
+    let help = help.strip_prefix("otherwise ").unwrap_or(help);
+    let help = match help.strip_prefix("if it is ") {
+        Some(rest) if rest.contains(", and remove ") => return None,
+        Some(rest) => rest.split_once(", ")?.1,
+        None => help,
+    };
+    let mut lines: Vec<&str> = text.lines().collect();
+    let table = item.line as usize - 1;
+    let table = (0..=table).rev().find(|at| lines[*at].starts_with('['))?;
+    if help.starts_with("remove it") || help.starts_with("remove them") {
+        let places = item.labels.iter();
+        let places = places.filter(|label| label.primary || label.text == "nor this");
+        let gone: Vec<usize> = places
+            .map(|label| label.location.line as usize - 1)
+            .collect();
+        let whole = |at: &usize| {
+            lines[*at]
+                .split_once('=')
+                .is_some_and(|(key, _)| !key.contains('{'))
+        };
+        if !gone.iter().all(whole) {
+            return None;
+        }
+        gone.iter().for_each(|at| lines[*at] = "");
+    } else if let Some(rest) = help.strip_prefix("remove `") {
+        let (key, _) = rest.split_once('`')?;
+        let at = line_of(key, &lines, table)?;
+        lines[at] = "";
+    } else if let Some(rest) = help.strip_prefix("write `") {
+        let (line, _) = rest.split_once('`')?;
+        let (key, _) = line.split_once(" = ").filter(|_| !line.contains('…'))?;
+        let at = line_of(key, &lines, table)?;
+        lines[at] = line;
+    } else {
+        return None;
+    }
+    if help.contains(", and add ") {
+        let added = lines_to_add(help);
+        if added.is_empty() {
+            // A placeholder, which nobody writes as it stands.
+            return None;
+        }
+        added
+            .into_iter()
+            .for_each(|line| lines.insert(table + 1, line));
+    }
+    Some(lines.join("\n"))
+}
+
+/// Where a key stands in a table.
+fn line_of(key: &str, lines: &[&str], table: usize) -> Option<usize> {
+    let end = (table + 1..lines.len()).find(|at| lines[*at].starts_with('['));
+    (table..end.unwrap_or(lines.len())).find(|at| {
+        let line = lines[*at].trim_start();
+        line.strip_prefix(key)
+            .is_some_and(|rest| rest.trim_start().starts_with('='))
+    })
 }
 
 /// Every code but those for huge files and for files that are none has a case.

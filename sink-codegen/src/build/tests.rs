@@ -55,3 +55,21 @@ fn the_profile_of_the_build_is_compiled_in() {
         outcome.code
     );
 }
+
+#[test]
+fn a_runtime_path_that_is_none_is_a_mistake() {
+    let folder = env::temp_dir().join(format!("sinks-path-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("services.toml"), BASE).unwrap();
+    let build = Build::new("services.toml").runtime_path("not a path");
+    let outcome = build.outcome(&folder.join("services.toml"));
+    fs::remove_dir_all(&folder).unwrap();
+    let [mistake] = &outcome.mistakes[..] else {
+        panic!("{:?}", outcome.mistakes);
+    };
+    assert!(
+        mistake.contains("`Build::runtime_path(\"not a path\")` is not a path"),
+        "{mistake}"
+    );
+    assert!(!outcome.code.contains("not a path"), "{}", outcome.code);
+}

@@ -87,6 +87,7 @@ fn leaf(dice: &mut Dice, out: &mut String, made: &mut Vec<Made>, i: usize) {
         .then(|| dice.one(&["crate::Tick", "crate::nested::Order"]));
     let at_least_once = dice.chance(30);
     let _ = writeln!(out, "[services.{key}]");
+    let mut connects = true;
     if dice.chance(50) {
         let _ = writeln!(out, "type = \"relay\"");
         if dice.chance(60) {
@@ -101,6 +102,7 @@ fn leaf(dice: &mut Dice, out: &mut String, made: &mut Vec<Made>, i: usize) {
             1 => format!("tcp://127.0.0.1:{}", 9_000 + i),
             _ => format!("inproc://inner-{i}"),
         };
+        connects = !endpoint.starts_with("inproc");
         let _ = writeln!(out, "type = \"direct\"\nendpoint = \"{endpoint}\"");
     }
     if let Some(message) = message {
@@ -130,7 +132,7 @@ fn leaf(dice: &mut Dice, out: &mut String, made: &mut Vec<Made>, i: usize) {
     if dice.chance(20) {
         let _ = writeln!(out, "buffer_size = {}", dice.below(50_000) + 1);
     }
-    if dice.chance(20) {
+    if dice.chance(20) && connects {
         let _ = writeln!(out, "reconnect_delay_ms = {}", dice.below(900) + 1);
     }
     if dice.chance(15) {

@@ -49,6 +49,23 @@ impl Drive {
         self.link.endpoint()
     }
 
+    /// Begins an attempt, which is polled from the next round on.
+    pub(super) fn dial(&mut self) {
+        let link = &self.link;
+        let (dial, target) = (Arc::clone(&link.surroundings.dial), link.target());
+        self.dialing = Some(Box::pin(async move { dial.dial(&target).await }));
+    }
+
+    /// The attempt took longer than it may.
+    pub(super) fn timed_out(&mut self, now: Instant) {
+        let error = ConnectError::TimedOut {
+            service: self.link.service(),
+            endpoint: self.endpoint(),
+            waited: self.patience(),
+        };
+        self.failed(now, error);
+    }
+
     pub(super) fn poll_dial(
         &mut self,
         now: Instant,

@@ -224,7 +224,7 @@ async fn a_foreign_peer_that_closes_an_idle_link_is_seen_without_a_write_2_7() {
 #[tokio::test(start_paused = true)]
 async fn a_foreign_peer_is_never_beaten_at_nor_missed_and_hears_no_goodbye_4_4() {
     let net = Net::open();
-    let sink = sink_over(&net, "framing = \"u32be\"\nheartbeat_ms = 1000");
+    let sink = sink_over(&net, &framing("u32be"));
     bounded(sink.connect()).await.unwrap();
     let peer = bounded(net.accept()).await;
     tokio::time::sleep(Duration::from_secs(3600)).await;

@@ -803,7 +803,8 @@ targets = ["a", "b"]
     (
         "E0140",
         r#"a quorum can never be reached"#,
-        r#"A quorum counts targets that are not optional: it is at least 1 and at most their number."#,
+        r#"A quorum counts targets that are not optional: it is at least 1 and at most their number. This version has no quorums
+yet: all targets that are not optional decide."#,
         r#"[services.a]
 type = "relay"
 
@@ -826,7 +827,7 @@ type = "relay"
 type = "composite"
 pattern = "fanout"
 targets = ["a", "b"]
-ack = { quorum = 2 }
+ack = "all"
 "#,
     ),
     (
@@ -944,7 +945,8 @@ endpoint = "tcp://127.0.0.1:9001"
     (
         "E0152",
         r#"a secret stands in the file"#,
-        r#"Where a secret is needed, the registry says where it is kept: `{ env = "NAME" }` or `{ file = "path" }`. It is resolved at run time and printed as `***`."#,
+        r#"Where a secret is needed, the registry says where it is kept: `{ env = "NAME" }` or `{ file = "path" }`. It is resolved at run time and printed as `***`.
+The one key that is a secret belongs to TLS, which this version does not have yet."#,
         r#"[services.orders]
 type = "direct"
 endpoint = "tls://orders.example:9001"
@@ -986,7 +988,8 @@ insecure_plaintext = true
     (
         "E0155",
         r#"two services have one endpoint"#,
-        r#"Whoever listens there would get the messages of both. One service under two names is an alias."#,
+        r#"Whoever listens there would get the messages of both. One service under two names is an alias. Nor do two relays listen at one
+`bind`: one process serves every relay of a registry."#,
         r#"[services.a]
 type = "direct"
 endpoint = "tcp://127.0.0.1:9001"
@@ -1098,26 +1101,28 @@ type = "relay"
         r#"[services.orders]
 type = "direct"
 endpoint = "tcp://127.0.0.1:9001"
-confirm = "stored"
+framing = "u32be"
+confirm = "acked"
 "#,
         r#"[services.orders]
 type = "direct"
 endpoint = "tcp://127.0.0.1:9001"
-confirm = "acked"
+framing = "u32be"
+confirm = "written"
 "#,
     ),
     (
         "E0163",
         r#"something goes to disk and has no directory"#,
-        r#"`when_full = "spill"` and `confirm = "spooled"` write to `spool_dir`."#,
+        r#"`when_full = "spill"` and `confirm = "spooled"` write to `spool_dir`. This version
+has no spool yet: a full buffer blocks, refuses or drops."#,
         r#"[services.orders]
 type = "relay"
 when_full = "spill"
 "#,
         r#"[services.orders]
 type = "relay"
-when_full = "spill"
-spool_dir = "/var/lib/shop/spool"
+when_full = "block"
 "#,
     ),
     (
@@ -1367,6 +1372,32 @@ buffer_size = 1_000
 [services.orders]
 type = "direct"
 endpoint = "tcp://127.0.0.1:9001"
+"#,
+    ),
+    (
+        "W0210",
+        r#"two services listen at one place"#,
+        r#"Their senders go to two endpoints, and the receiving ends to one `bind`: whoever comes second cannot listen, unless each has a
+host or a container of its own. Two relays are an error, because one process serves every relay of a registry."#,
+        r#"[services.a]
+type = "direct"
+endpoint = "tcp://127.0.0.1:9001"
+bind = "tcp://127.0.0.1:7000"
+
+[services.b]
+type = "direct"
+endpoint = "tcp://127.0.0.1:9002"
+bind = "tcp://127.0.0.1:7000"
+"#,
+        r#"[services.a]
+type = "direct"
+endpoint = "tcp://127.0.0.1:9001"
+bind = "tcp://127.0.0.1:7000"
+
+[services.b]
+type = "direct"
+endpoint = "tcp://127.0.0.1:9002"
+bind = "tcp://127.0.0.1:7001"
 "#,
     ),
 ];

@@ -1,7 +1,8 @@
 //! The rows. Order is the order of the reference.
 
-use super::{Availability, Choice, Key, KeyType, Kinds, Preset, Scope};
+use super::{Availability, Choice, Key, KeyType, Kinds, Only, Preset, Scope};
 use Availability::{Built, Feature, NotYet};
+use Only::{Connection, ForeignFraming, OurFraming};
 
 const fn choice(name: &'static str, doc: &'static str) -> Choice {
     Choice {
@@ -149,6 +150,7 @@ const ROW: Key = Key {
     preset: Preset::None,
     scope: Scope::Everywhere,
     availability: Built,
+    only: &[],
     doc: "",
     symptom: "",
     example: "",
@@ -227,7 +229,8 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "preamble",
         ty: KeyType::TextOrSecret,
-        doc: "Sent once on every connection before the first message, and expected there by a source, for foreign framings; may be a \
+        only: &[ForeignFraming],
+        doc: "Sent once on every connection before the first message, and expected there by a source; may be a \
               reference to a secret, read anew for each connection.",
         symptom: "A peer that expects a greeting stays silent.",
         example: "\"HELLO 1\\n\"",
@@ -255,6 +258,7 @@ pub(crate) const KEYS: &[Key] = &[
         },
         unit: "bytes",
         preset: Preset::Number(16 * MIB),
+        only: &[Connection],
         doc: "Bytes the sink holds, whichever of the two bounds is met first.",
         symptom: "Too small: large messages are refused as too large.",
         example: "16_777_216",
@@ -340,6 +344,7 @@ pub(crate) const KEYS: &[Key] = &[
         },
         unit: "ms",
         preset: Preset::Number(100),
+        only: &[Connection],
         doc: "First delay between attempts; it doubles up to `reconnect_max_delay_ms`.",
         symptom: "Too small: a dead peer is hammered. Too large: slow recovery.",
         example: "100",
@@ -354,6 +359,7 @@ pub(crate) const KEYS: &[Key] = &[
         },
         unit: "ms",
         preset: Preset::Number(10_000),
+        only: &[Connection],
         doc: "Longest delay between attempts.",
         symptom: "Too large: a service that comes back is found late.",
         example: "10_000",
@@ -367,6 +373,7 @@ pub(crate) const KEYS: &[Key] = &[
         },
         unit: "attempts",
         preset: Preset::Words("no limit"),
+        only: &[Connection],
         doc: "Attempts after which the link gives up.",
         symptom: "A link that gave up loses what it holds.",
         example: "20",
@@ -381,6 +388,7 @@ pub(crate) const KEYS: &[Key] = &[
         },
         unit: "ms",
         preset: Preset::Number(5_000),
+        only: &[Connection],
         doc: "Bound of one attempt.",
         symptom: "Too small: distant peers are never reached.",
         example: "5_000",
@@ -409,6 +417,7 @@ pub(crate) const KEYS: &[Key] = &[
         },
         unit: "ms",
         preset: Preset::Number(10_000),
+        only: &[Connection, OurFraming],
         doc: "Interval of heartbeats on an idle link; three missed ones lose it.",
         symptom: "Too large: a vanished peer is noticed late.",
         example: "10_000",
@@ -423,6 +432,7 @@ pub(crate) const KEYS: &[Key] = &[
         },
         unit: "ms",
         preset: Preset::Words("never"),
+        only: &[Connection],
         doc: "Disconnects a link unused for so long; the next send connects again.",
         symptom: "Too small: every burst pays a connection.",
         example: "60_000",
@@ -437,6 +447,7 @@ pub(crate) const KEYS: &[Key] = &[
         },
         unit: "ms",
         preset: Preset::Words("never"),
+        only: &[Connection],
         doc: "Drops what waited longer, visibly.",
         symptom: "Too small: an outage empties the buffer.",
         example: "5_000",
@@ -450,6 +461,7 @@ pub(crate) const KEYS: &[Key] = &[
         },
         unit: "bytes",
         preset: Preset::Words("1048576, or `buffer_bytes` if that is less"),
+        only: &[Connection],
         doc: "Largest message, encoded; never more than `buffer_bytes`.",
         symptom: "Too small: messages are refused before a byte is sent.",
         example: "1_048_576",
@@ -463,6 +475,7 @@ pub(crate) const KEYS: &[Key] = &[
         },
         unit: "connections",
         preset: Preset::Number(256),
+        only: &[Connection],
         doc: "Connections the receiving end admits.",
         symptom: "Too small: further peers are turned away.",
         example: "256",
@@ -473,6 +486,7 @@ pub(crate) const KEYS: &[Key] = &[
         name: "allow_uids",
         ty: KeyType::Uids,
         preset: Preset::Words("our own user only"),
+        only: &[Only::Scheme("unix")],
         doc: "User ids admitted on a Unix socket besides our own.",
         symptom: "Another user's process is refused by name.",
         example: "[1001, 1002]",
@@ -482,6 +496,7 @@ pub(crate) const KEYS: &[Key] = &[
         name: "tls",
         ty: KeyType::Tls,
         availability: NotYet,
+        only: &[Only::Scheme("tls")],
         doc: "TLS material: `ca`, `cert`, `key` (a reference), `server_name`.",
         symptom: "A peer whose certificate is not trusted is refused.",
         example: "{ ca = \"ca.pem\", cert = \"me.pem\", key = { file = \"me.key\" } }",
@@ -491,6 +506,7 @@ pub(crate) const KEYS: &[Key] = &[
         name: "insecure_plaintext",
         ty: KeyType::Bool,
         preset: Preset::Bool(false),
+        only: &[Only::Scheme("tcp")],
         doc: "Consent to unencrypted TCP beyond this host.",
         symptom: "Anyone on the way reads and writes the messages.",
         example: "true",

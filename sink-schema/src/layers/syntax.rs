@@ -292,6 +292,20 @@ fn syntax(text: &Text, line: usize, span: Span, message: &str, hidden: bool) -> 
         let quoted = format!("\"{}\"", text.slice(key));
         return mistake.patch(key, quoted, "quote it");
     }
+    if message.starts_with("missing comma between") {
+        return mistake.patch(
+            Span {
+                end: span.start,
+                ..span
+            },
+            ", ",
+            "write a comma",
+        );
+    }
+    if let Some((list, array)) = list_without_brackets(text, line, span, message) {
+        let title = format!("write `{array}`");
+        return mistake.patch(list, array, title);
+    }
     if let Some(comma) = comma_at_end(text, line, span, message) {
         return mistake.patch(comma, "", "lines end without a comma");
     }
@@ -349,6 +363,34 @@ fn header_meant(text: &Text, line: usize, span: Span) -> Option<(Span, String)> 
     let end = start + "[services.".len() + closed + 1;
     let meant = format!("[services.{}]", names::suggest_ident(name, |_| false)?);
     Some((Span { start, end, ..span }, meant))
+}
+
+/// `"a", "b"` as a value, and the array that it is meant to be.
+fn list_without_brackets(
+    text: &Text,
+    line: usize,
+    span: Span,
+    message: &str,
+) -> Option<(Span, String)> {
+    if !message.starts_with("unexpected key or value") {
+        return None;
+    }
+    let bytes = text.line_range(line);
+    let (key, value) = text.line_text(line).split_once('=')?;
+    let value = value.trim_end();
+    let start = bytes.start + key.len() + 1 + value.len() - value.trim_start().len();
+    let value = value.trim_start();
+    let quoted = |part: &str| {
+        let inner = part
+            .strip_prefix('"')
+            .and_then(|part| part.strip_suffix('"'));
+        inner.is_some_and(|inner| !inner.contains(['"', '\\']))
+    };
+    let mut parts = value.split(',').map(str::trim);
+    (value.contains(',') && parts.all(quoted)).then(|| {
+        let end = start + value.len();
+        (Span { start, end, ..span }, format!("[{value}]"))
+    })
 }
 
 /// A comma after which the line ends, as other languages write it.
@@ -451,6 +493,16 @@ fn words(message: &str, word: &str) -> (String, &'static str) {
             "does not belong here",
         ),
         (
+            "missing comma between",
+            "a comma stands between the keys of a table on one line",
+            "expected `,`",
+        ),
+        (
+            "`_` may only",
+            "an underscore stands between two digits",
+            "not between digits",
+        ),
+        (
             "unexpected leading zero",
             "a number does not begin with 0",
             "remove the zero",
@@ -505,6 +557,13 @@ fn hint(line: &str, message: &str) -> Option<String> {
         "an invisible byte-order mark stands here: remove it"
     } else if message.contains("escape") || message.contains("unicode") {
         "write `\\\\` for a backslash, or single quotes around the whole string"
+    } else if message.starts_with("invalid multi-line") {
+        match message.contains("literal") {
+            true => "write `'''` where it ends",
+            false => "write `\"\"\"` where it ends",
+        }
+    } else if message.starts_with("`_` may only") {
+        "write digits alone, such as `10_000`"
     } else if message.starts_with("key with no value") {
         "write `key = value`"
     } else if message.starts_with("unexpected key or value")

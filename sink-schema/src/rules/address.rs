@@ -21,7 +21,6 @@ pub(super) fn judge(draft: &Draft, mistakes: &mut Mistakes) {
     }
     plaintext(draft, mistakes);
     bind(draft, mistakes);
-    without_effect(draft, mistakes);
 }
 
 fn socket_path(draft: &Draft, key: &str, endpoint: &Endpoint, span: Span, mistakes: &mut Mistakes) {
@@ -186,91 +185,109 @@ fn bind(draft: &Draft, mistakes: &mut Mistakes) {
     }
 }
 
-/// Keys that only one carrier minds.
-fn without_effect(draft: &Draft, mistakes: &mut Mistakes) {
-    let scheme = match draft.endpoint("endpoint") {
-        Some((endpoint, _)) => endpoint.scheme(),
-        None if draft.kind == keys::Kinds::RELAY && !draft.is_poisoned("endpoint") => "unix",
-        None => return,
-    };
-    for (key, wanted) in [
-        ("allow_uids", "unix"),
-        ("tls", "tls"),
-        ("insecure_plaintext", "tcp"),
-    ] {
-        let Some(given) = draft.own(key).filter(|_| scheme != wanted) else {
-            continue;
-        };
-        let other_carrier = draft
-            .endpoint("endpoint")
-            .is_some_and(|(endpoint, _)| matches!(endpoint, Endpoint::Other { .. }));
-        if other_carrier {
-            continue;
-        }
-        let mut mistake = Mistake::new(
-            codes::NO_EFFECT,
-            given.key_span,
-            format!("`{key}` has no effect on {scheme}"),
-        )
-        .label(format!("only for `{wanted}://`"))
-        .help("remove it")
-        .of(&draft.name);
-        if let Some((_, span)) = draft.endpoint("endpoint") {
-            mistake = mistake.also(span, "the endpoint");
-        }
-        mistakes.push(mistake);
-    }
-}
-
 /// Two services at one address would steal each other's messages.
 pub(super) fn duplicates(drafts: &[Draft], mistakes: &mut Mistakes) {
-    let mut first: ByName<(&Draft, Span)> = ByName::default();
+    let mut dialed: ByName<(&Draft, Span)> = ByName::default();
+    let mut heard: ByName<(&Draft, Span)> = ByName::default();
     for draft in drafts.iter().filter(|draft| draft.is_leaf() && !draft.torn) {
         let Some((endpoint, span)) = draft.endpoint("endpoint") else {
             continue;
         };
-        match first.get(&canonical(endpoint)) {
+        let places = places(endpoint);
+        let known = places.iter().find_map(|place| dialed.get(place)).copied();
+        match known {
             None => {
-                first.insert(&canonical(endpoint), (draft, span));
+                for place in &places {
+                    dialed.insert(place, (draft, span));
+                }
             }
-            Some((other, other_span)) => {
-                let message = format!(
-                    "services {} and {} have one endpoint",
-                    show(&other.name),
-                    show(&draft.name)
-                );
-                mistakes.push(
-                    Mistake::new(codes::DUPLICATE_ENDPOINT, span, message)
-                        .label("the second of the two")
-                        .also(*other_span, "the first")
-                        .help("give each an endpoint of its own; for another name of one service, use `aliases`")
-                        .of(&draft.name),
-                );
+            Some(other) => {
+                one_endpoint(draft, span, other, mistakes);
+                continue;
+            }
+        }
+        let (bind, span) = draft.endpoint("bind").unwrap_or((endpoint, span));
+        if !matches!(
+            bind,
+            Endpoint::Tcp { port: 0, .. } | Endpoint::Tls { port: 0, .. }
+        ) {
+            let places = self::places(bind);
+            let known = places.iter().find_map(|place| heard.get(place)).copied();
+            match known {
+                None => {
+                    for place in &places {
+                        heard.insert(place, (draft, span));
+                    }
+                }
+                Some(other) => one_listener(draft, span, other, mistakes),
             }
         }
     }
 }
 
-/// An address in the one form that stands for all its spellings.
-fn canonical(endpoint: &Endpoint) -> String {
+fn one_endpoint(draft: &Draft, span: Span, first: (&Draft, Span), mistakes: &mut Mistakes) {
+    let message = format!(
+        "services {} and {} have one endpoint",
+        show(&first.0.name),
+        show(&draft.name)
+    );
+    mistakes.push(
+        Mistake::new(codes::DUPLICATE_ENDPOINT, span, message)
+            .label("the second of the two")
+            .also(first.1, "the first")
+            .help(
+                "give each an endpoint of its own; for another name of one service, use `aliases`",
+            )
+            .of(&draft.name),
+    );
+}
+
+/// Senders go to two places, and both services listen at one. One process serves every relay of a registry, so two relays
+/// never can; others can where each listens on a host, or in a container, of its own.
+fn one_listener(draft: &Draft, span: Span, first: (&Draft, Span), mistakes: &mut Mistakes) {
+    let relays = draft.kind == keys::Kinds::RELAY && first.0.kind == keys::Kinds::RELAY;
+    let message = format!(
+        "services {} and {} listen at one place",
+        show(&first.0.name),
+        show(&draft.name)
+    );
+    let code = match relays {
+        true => codes::DUPLICATE_ENDPOINT,
+        false => codes::SHARED_BIND,
+    };
+    let mistake = Mistake::new(code, span, message)
+        .label("the second of the two")
+        .also(first.1, "the first")
+        .help("give each a `bind` of its own")
+        .of(&draft.name);
+    mistakes.push(match relays {
+        true => mistake.note("one process serves every relay of a registry"),
+        false => mistake.help(
+            "if each has a host or a container of its own, write `shared_bind = \"allow\"` below `[lints]`",
+        ),
+    });
+}
+
+/// An address in the one form that stands for all its spellings; `localhost` has two addresses.
+fn places(endpoint: &Endpoint) -> Vec<String> {
     match endpoint {
         Endpoint::Unix(path) => {
             let parts: Vec<&str> = path
                 .split('/')
                 .filter(|part| !part.is_empty() && *part != ".")
                 .collect();
-            format!("unix:///{}", parts.join("/"))
+            vec![format!("unix:///{}", parts.join("/"))]
         }
         Endpoint::Tcp { host, port } | Endpoint::Tls { host, port } => {
             // One port is one listener, encrypted or not.
             let host = host.to_ascii_lowercase();
-            let host = if matches!(host.as_str(), "localhost" | "::1") {
-                "127.0.0.1".to_owned()
-            } else {
-                host
+            let hosts = match host.as_str() {
+                "localhost" => vec!["127.0.0.1", "::1"],
+                host => vec![host],
             };
-            format!("tcp://{host}:{port}")
+            let places = hosts.iter().map(|host| format!("tcp://{host}:{port}"));
+            places.collect()
         }
-        other => other.to_string(),
+        other => vec![other.to_string()],
     }
 }

@@ -213,11 +213,35 @@ impl Resolver<'_> {
                     format!("a service with a similar name exists: {}", show(near)),
                 )
             }
-            None => mistake.help(format!(
-                "add `[services.{}]`, or remove the target",
-                shown_key(name)
-            )),
+            None => mistake.help(self.unknown_help(draft, name)),
         });
+    }
+
+    /// What to do about a target that is like no service.
+    fn unknown_help(&self, draft: &Draft, name: &str) -> String {
+        let mut others = self.drafts.iter();
+        let named = |other: &Draft| {
+            let mut targets = draft.names("targets").iter();
+            targets.any(|(target, _)| *target == other.name)
+        };
+        let other = others.find(|other| {
+            other.name != draft.name && other.is_leaf() && !other.torn && !named(other)
+        });
+        let or = match other {
+            _ if spares_one(draft) => "remove the target".to_owned(),
+            Some(other) => format!(
+                "name a service that is there, such as {}",
+                show(&other.name)
+            ),
+            None => String::new(),
+        };
+        let add = format!("add `[services.{}]` with its `type`", shown_key(name));
+        match (names::registry_name(name).is_ok(), or.as_str()) {
+            (true, "") => add,
+            (true, or) => format!("{add}, or {or}"),
+            (false, "") => "name a service here, and add its `[services.…]`".to_owned(),
+            (false, or) => or.to_owned(),
+        }
     }
 
     fn former(&self, draft: &Draft, name: &str, to: usize, span: Span, mistakes: &mut Mistakes) {
@@ -252,11 +276,21 @@ impl Resolver<'_> {
         if let Some(given) = target.get("runtime") {
             mistake = mistake.also(given.key_span, "reachable by name only");
         }
-        mistakes.push(mistake.help(format!(
-            "remove `runtime` from {}, or remove the target",
-            show(&target.name)
-        )));
+        let or = match spares_one(draft) {
+            true => ", or remove the target",
+            false => "",
+        };
+        mistakes.push(mistake.help(format!("remove `runtime` from {}{or}", show(&target.name))));
     }
+}
+
+/// Whether a composite has enough targets without one of them.
+pub(super) fn spares_one(draft: &Draft) -> bool {
+    let least = match draft.kind.overlaps(Kinds::FANOUT) {
+        true => 1,
+        false => 2,
+    };
+    draft.names("targets").len() > least
 }
 
 fn itself(draft: &Draft, span: Span, mistakes: &mut Mistakes) {
@@ -268,7 +302,10 @@ fn itself(draft: &Draft, span: Span, mistakes: &mut Mistakes) {
         )
         .label("itself")
         .also(draft.name_span, "this composite")
-        .help("remove it, or name the service that was meant")
+        .help(match spares_one(draft) {
+            true => "take it out, or name the service that was meant",
+            false => "name the service that was meant",
+        })
         .of(&draft.name),
     );
 }
@@ -286,7 +323,10 @@ fn repeated(draft: &Draft, name: &str, span: Span, earlier: Span, mistakes: &mut
         )
         .label("once more here")
         .also(earlier, "first here")
-        .help("remove one of the two")
+        .help(match spares_one(draft) {
+            true => "remove one of the two",
+            false => "name another service in the place of one of the two",
+        })
         .of(&draft.name),
     );
 }

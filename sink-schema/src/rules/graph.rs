@@ -146,7 +146,13 @@ fn cycle(drafts: &[Draft], members: &[(usize, Span)], mistakes: &mut Mistakes) {
         );
         mistake = mistake.also(*span, words);
     }
-    mistakes.push(mistake.help("remove one of these targets"));
+    let sparing = turned
+        .iter()
+        .any(|(at, _)| super::composite::spares_one(&drafts[*at]));
+    mistakes.push(mistake.help(match sparing {
+        true => "remove one of these targets",
+        false => "name another service in the place of one of these targets",
+    }));
 }
 
 fn leaf(at: usize, draft: &Draft) -> Facts {

@@ -71,7 +71,7 @@ fn codec(draft: &Draft, mistakes: &mut Mistakes) -> Option<&'static [&'static st
     None
 }
 
-fn foreign(draft: &Draft) -> Option<&'static str> {
+pub(super) fn foreign(draft: &Draft) -> Option<&'static str> {
     let known = !draft.is_poisoned("framing");
     draft
         .word("framing")
@@ -82,22 +82,7 @@ fn foreign(draft: &Draft) -> Option<&'static str> {
 /// Returns the key if it is what is wrong.
 fn framing(draft: &Draft, mistakes: &mut Mistakes) -> Option<&'static [&'static str]> {
     const IN_DOUBT: &[&str] = &["framing"];
-    let preamble = draft.own("preamble");
-    let Some(word) = foreign(draft) else {
-        if let Some(preamble) = preamble.filter(|_| !draft.is_poisoned("framing")) {
-            mistakes.push(
-                Mistake::new(
-                    codes::NO_EFFECT,
-                    preamble.key_span,
-                    "`preamble` has no effect on our own framing",
-                )
-                .label("only for foreign framings")
-                .help("remove it, or write the peer's `framing`")
-                .of(&draft.name),
-            );
-        }
-        return None;
-    };
+    let word = foreign(draft)?;
     let span = place(draft, "framing");
     let mistake =
         |message: String| Mistake::new(codes::FRAMING_MISMATCH, span, message).of(&draft.name);
@@ -317,6 +302,15 @@ fn spool(draft: &Draft, mistakes: &mut Mistakes) {
     }
 }
 
+/// Whether a send waits for anything: for room, or for a level.
+fn sends_wait(draft: &Draft) -> bool {
+    let refuses = matches!(
+        draft.word("when_full"),
+        Some("reject" | "drop_newest" | "drop_oldest")
+    );
+    !refuses || draft.get("confirm").is_some()
+}
+
 /// Times that belong together stand in the right order.
 fn times(draft: &Draft, mistakes: &mut Mistakes) {
     let written = |a: &str, b: &str| draft.get(a).is_some() || draft.get(b).is_some();
@@ -353,6 +347,7 @@ fn times(draft: &Draft, mistakes: &mut Mistakes) {
         .number("send_timeout_ms")
         .zip(draft.number("connect_timeout_ms"))
         && send < connect
+        && sends_wait(draft)
         && written("send_timeout_ms", "connect_timeout_ms")
     {
         let key = if draft.get("send_timeout_ms").is_some() {

@@ -21,7 +21,12 @@ impl Reader<'_> {
         match &value.data {
             Data::Text(word) if word == "all" => Some(Typed::Ack(Ack::All, value.span)),
             Data::Text(word) if word == "any" => {
-                let built = self.is_available(availability("any"), value.span, "`ack = \"any\"`");
+                let built = self.is_available(
+                    availability("any"),
+                    value.span,
+                    "`ack = \"any\"`",
+                    super::REMOVE,
+                );
                 built.then_some(Typed::Ack(Ack::Any, value.span))
             }
             Data::Text(word) => {
@@ -87,8 +92,12 @@ impl Reader<'_> {
         };
         match u32::try_from(number) {
             Ok(number) if number > 0 && sound => {
-                let built =
-                    self.is_available(availability("quorum"), value.span, "`ack = { quorum = … }`");
+                let built = self.is_available(
+                    availability("quorum"),
+                    value.span,
+                    "`ack = { quorum = … }`",
+                    super::REMOVE,
+                );
                 built.then_some(Typed::Ack(Ack::Quorum(number), entry.value.span))
             }
             Ok(_) if !sound => None,

@@ -59,7 +59,7 @@ impl Reader<'_> {
                         ),
                     )
                     .label("cannot be seen, and changes how the rest is read")
-                    .help("remove it"),
+                    .help("remove this character"),
                 );
                 None
             }
@@ -156,8 +156,12 @@ impl Reader<'_> {
         }
         let span = self.inside(value, text, 0..scheme.len());
         if let Some(known) = SCHEMES.iter().find(|known| known.name == scheme) {
-            let built =
-                self.is_available(known.availability, span, &format!("scheme `{scheme}://`"));
+            let built = self.is_available(
+                known.availability,
+                span,
+                &format!("scheme `{scheme}://`"),
+                "write an endpoint of `unix://`, `tcp://` or `inproc://`",
+            );
             let brought = built && !self.capabilities.has_scheme(&scheme);
             if brought {
                 self.missing_feature_of(&scheme, span);
