@@ -131,22 +131,28 @@ fn channel<M: Send + 'static>(
 struct Held<'a, M> {
     core: MutexGuard<'a, Core<M>>,
     seat: usize,
+    /// What was dropped meanwhile: who waits for it is told when the lock is free.
+    dropped: Option<u64>,
 }
 
 impl<M> Held<'_, M> {
     /// Drops this sink's oldest message that the receiving end has not taken.
     fn drop_oldest(&mut self) -> bool {
         let seat = self.seat;
-        let Some(at) = self.core.queue.iter().position(|item| item.from == seat) else {
-            return false;
-        };
-        let Some(item) = self.core.queue.remove(at) else {
+        let Some(item) = self.remove(|item| item.from == seat) else {
             return false;
         };
         let books = self.books();
         books.dropped.oldest += 1;
         books.skip(item.sequence, DropCause::Oldest);
+        self.dropped = Some(item.sequence);
         true
+    }
+
+    /// Takes the first such message out of the queue, if the receiving end has not taken it.
+    fn remove(&mut self, is_it: impl FnMut(&Item<M>) -> bool) -> Option<Item<M>> {
+        let at = self.core.queue.iter().position(is_it)?;
+        self.core.queue.remove(at)
     }
 
     #[inline]
@@ -183,6 +189,21 @@ impl Sender {
         if self.watched.load(Ordering::Acquire) {
             self.wake(false);
         }
+    }
+
+    /// Tells who waits for this one that it will not be handed up.
+    #[cold]
+    fn dropped(&self, sequence: u64) {
+        if !self.watched.load(Ordering::Acquire) {
+            return;
+        }
+        let mut waiting = self.waiting();
+        let levels = std::mem::take(&mut waiting.levels);
+        let (told, left) = levels.into_iter().partition(|(of, _)| *of == sequence);
+        waiting.levels = left;
+        drop(waiting);
+        let told: Vec<(u64, Waker)> = told;
+        told.into_iter().for_each(|(_, waker)| waker.wake());
     }
 
     #[cold]
@@ -261,6 +282,7 @@ impl<M> Inproc<M> {
         Held {
             core: channel.lock(),
             seat: self.index,
+            dropped: None,
         }
     }
 
@@ -400,9 +422,13 @@ impl<M: Send + 'static> Inproc<M> {
             message,
         });
         let receiver = held.core.receiver.take();
+        let dropped = held.dropped;
         drop(held);
         if let Some(receiver) = receiver {
             receiver.wake();
+        }
+        if let Some(dropped) = dropped {
+            self.sender.dropped(dropped);
         }
         Receipt::new(self.id, sequence, Level::Accepted)
     }
@@ -583,29 +609,34 @@ impl<M: Send + 'static> Inproc<M> {
         let level_reached = std::future::poll_fn(|cx| self.poll_level(sequence, level, cx));
         match self.bounded(level_reached).await {
             Some(answer) => answer,
-            None => Err(Lost::TimedOut {
-                service: self.service(),
-                sequence,
-                waited: self.config.send_timeout.unwrap_or_default(),
-            }),
+            None => Err(self.timed_out(sequence)),
+        }
+    }
+
+    fn timed_out(&self, sequence: u64) -> Lost {
+        Lost::TimedOut {
+            service: self.service(),
+            sequence,
+            waited: self.config.send_timeout.unwrap_or_default(),
         }
     }
 
     async fn bounded<F: Future>(&self, future: F) -> Option<F::Output> {
         let mut future = std::pin::pin!(future);
-        let mut timer = None;
+        let (since, mut timer) = (self.surroundings.clock.now(), None);
         std::future::poll_fn(|cx| {
             if let Poll::Ready(output) = future.as_mut().poll(cx) {
                 return Poll::Ready(Some(output));
             }
-            self.poll_deadline(&mut timer, cx).map(|()| None)
+            self.poll_deadline(since, &mut timer, cx).map(|()| None)
         })
         .await
     }
 
-    /// The send deadline, where a runtime can keep the time.
+    /// The deadline of what began at `since`. Where no runtime keeps the time, whoever waits has to come back and look.
     fn poll_deadline(
         &self,
+        since: Instant,
         timer: &mut Option<Pin<Box<dyn Timer>>>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
@@ -613,14 +644,11 @@ impl<M: Send + 'static> Inproc<M> {
             return Poll::Pending;
         };
         if timer.is_none() {
-            if tokio::runtime::Handle::try_current().is_err() {
-                return Poll::Pending;
+            let deadline = since + timeout;
+            *timer = clock_timer(&self.surroundings, deadline);
+            if timer.is_none() && self.surroundings.clock.now() >= deadline {
+                return Poll::Ready(());
             }
-            *timer = Some(
-                self.surroundings
-                    .clock
-                    .timer(self.surroundings.clock.now() + timeout),
-            );
         }
         match timer {
             Some(timer) => timer.as_mut().poll(cx),
@@ -628,15 +656,41 @@ impl<M: Send + 'static> Inproc<M> {
         }
     }
 
+    /// Takes a message back that the receiving end has not taken, for a confirming send whose time is over.
+    fn withdraw(&self, sequence: u64) -> Option<M> {
+        let channel = self.channel.as_ref().ok()?;
+        let mut held = self.hold(channel);
+        let seat = held.seat;
+        let item = held.remove(|item| item.from == seat && item.sequence == sequence)?;
+        let books = held.books();
+        books.returned.withdrawn += 1;
+        books.skip(sequence, DropCause::Withdrawn);
+        drop(held);
+        self.sender.dropped(sequence);
+        // There is room now.
+        self.sender.wake(false);
+        Some(item.message)
+    }
+
     pub(crate) async fn flush(&self) -> Result<(), Lost> {
-        let last = self.with_books(|books| books.last_put);
-        if last == 0 {
-            return Ok(());
-        }
-        // The last one put in stands for all: they are handed up, or dropped, in order.
-        match self.settled_to(last, Level::Acked).await {
-            Ok(_) | Err(Lost::Dropped { .. }) => Ok(()),
-            Err(lost) => Err(lost),
+        let mut last = self.with_books(|books| books.last_put);
+        // They are handed up in order, so the last one put in stands for all; one that was dropped or withdrawn, for those
+        // before it no more.
+        let flushed = std::future::poll_fn(|cx| {
+            while last > 0 {
+                match ready!(self.poll_level(last, Level::Acked, cx)) {
+                    Ok(_) => break,
+                    Err(Lost::Dropped { .. }) => {
+                        last = self.with_books(|books| books.before_skipped(last));
+                    }
+                    Err(lost) => return Poll::Ready(Err(lost)),
+                }
+            }
+            Poll::Ready(Ok(()))
+        });
+        match self.bounded(flushed).await {
+            Some(answer) => answer,
+            None => Err(self.timed_out(self.with_books(|books| books.last_put))),
         }
     }
 
@@ -678,10 +732,7 @@ impl<M: Send + 'static> Inproc<M> {
 
     /// Refuses new sends, waits until all is handed up, then takes back what nobody took, oldest first.
     pub(crate) async fn close(&self, deadline: Duration) -> Vec<(u64, M)> {
-        let last = self.with_books(|books| {
-            books.closed = true;
-            books.last_put
-        });
+        self.with_books(|books| books.closed = true);
         self.sender.wake(true);
         let clock = &self.surroundings.clock;
         let mut timer = clock_timer(&self.surroundings, clock.now() + deadline);
@@ -690,12 +741,15 @@ impl<M: Send + 'static> Inproc<M> {
                 return Poll::Ready(());
             }
             let mut waiting = self.sender.waiting();
+            // Whatever is handed up, or withdrawn, may have been the last: 0 is behind all that are.
             waiting
                 .levels
-                .retain(|(known, waker)| *known != last || !waker.will_wake(cx.waker()));
-            waiting.levels.push((last, cx.waker().clone()));
+                .retain(|(known, waker)| *known != 0 || !waker.will_wake(cx.waker()));
+            waiting.levels.push((0, cx.waker().clone()));
             self.sender.watched.store(true, Ordering::Release);
             drop(waiting);
+            // As in `Inproc::poll_level`.
+            fence(Ordering::SeqCst);
             if self.with_books(|books| self.held(books)) == 0 {
                 return Poll::Ready(());
             }
@@ -839,9 +893,9 @@ fn clock_timer(surroundings: &Surroundings, deadline: Instant) -> Option<Pin<Box
 }
 
 impl Books {
-    /// Accepted, and dropped since.
+    /// Accepted, and dropped or withdrawn since.
     fn gone(&self) -> u64 {
-        self.dropped.oldest + self.dropped.closed
+        self.dropped.oldest + self.dropped.closed + self.returned.withdrawn
     }
 
     fn skip(&mut self, sequence: u64, cause: DropCause) {
@@ -863,6 +917,12 @@ impl Books {
     fn skipped(&self, sequence: u64) -> Option<DropCause> {
         let (_, &(last, cause)) = self.skipped.range(..=sequence).next_back()?;
         (sequence <= last).then_some(cause)
+    }
+
+    /// The last before the run of dropped ones that this one is in.
+    fn before_skipped(&self, sequence: u64) -> u64 {
+        let run = self.skipped.range(..=sequence).next_back();
+        run.map_or(0, |(first, _)| first - 1)
     }
 }
 
@@ -981,6 +1041,27 @@ impl<M: Send + 'static> Inproc<M> {
         }
     }
 
+    /// The end of a confirming send whose time is over: withdrawn, unless the receiving end has taken the message and may still
+    /// hand it up.
+    fn unconfirmed(&self, receipt: Receipt, wanted: Level, since: Instant) -> SendError<M> {
+        let message = self.withdraw(receipt.sequence());
+        let kind = SendErrorKind::Unconfirmed {
+            service: self.service(),
+            wanted,
+            waited: self
+                .surroundings
+                .clock
+                .now()
+                .saturating_duration_since(since),
+            last: None,
+            outcome: match message {
+                Some(_) => Outcome::NotSent,
+                None => Outcome::Unknown,
+            },
+        };
+        SendError::new(kind, message)
+    }
+
     /// Waits for a level of what was accepted, or for room.
     #[cold]
     fn send_later(self: &Arc<Self>, accepted: Option<Receipt>) -> First<'_, M> {
@@ -1076,7 +1157,7 @@ impl<M: Send + 'static> InprocSend<'_, M> {
                         }
                     }
                 }
-                if sink.poll_deadline(timer, cx).is_pending() {
+                if sink.poll_deadline(since, timer, cx).is_pending() {
                     return Poll::Pending;
                 }
                 self.parked = None;
@@ -1104,7 +1185,7 @@ impl<M: Send + 'static> InprocSend<'_, M> {
                     Poll::Ready(Err(Lost::Dropped { service, .. })) => {
                         SendErrorKind::Dropped { service }
                     }
-                    Poll::Pending if sink.poll_deadline(timer, cx).is_pending() => {
+                    Poll::Pending if sink.poll_deadline(since, timer, cx).is_pending() => {
                         return Poll::Pending;
                     }
                     Poll::Ready(Err(_)) => SendErrorKind::Lost {
@@ -1114,18 +1195,10 @@ impl<M: Send + 'static> InprocSend<'_, M> {
                         last: None,
                         outcome: Outcome::Unknown,
                     },
-                    // In the queue, and so in the other end's hands: it may still be taken.
-                    Poll::Pending => SendErrorKind::Unconfirmed {
-                        service: sink.service(),
-                        wanted: level,
-                        waited: sink
-                            .surroundings
-                            .clock
-                            .now()
-                            .saturating_duration_since(since),
-                        last: None,
-                        outcome: Outcome::Unknown,
-                    },
+                    Poll::Pending => {
+                        self.parked = None;
+                        return Poll::Ready(Err(sink.unconfirmed(receipt, level, since)));
+                    }
                 };
                 self.parked = None;
                 Poll::Ready(Err(SendError::new(kind, None)))

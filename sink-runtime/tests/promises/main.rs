@@ -17,3 +17,4 @@ mod runtimes;
 mod security;
 mod send;
 mod together;
+mod within;

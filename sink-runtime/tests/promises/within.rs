@@ -1,0 +1,159 @@
+//! Within the process: a direct service's `inproc://` keeps what its keys and the ledger promise, though no byte is written.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sink_runtime::{
+    DynSink, Level, Lost, Message, MessageSink, Outcome, SendErrorKind, ServiceRegistry, Source,
+};
+
+use crate::support::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A direct service `orders` within the process, under a name of the test's own.
+fn inproc(name: &str, more: &str) -> Arc<ServiceRegistry> {
+    registry_at(&format!("inproc://within-{name}"), more)
+}
+
+fn orders(registry: &Arc<ServiceRegistry>) -> DynSink {
+    registry.sink::<Message>("orders").unwrap()
+}
+
+async fn bound(registry: &Arc<ServiceRegistry>) -> Source<Message> {
+    let mut source = registry.source::<Message>("orders").unwrap();
+    source.start().await.unwrap();
+    source
+}
+
+/// The next message and the sequences missing before it.
+async fn next(source: &mut Source<Message>) -> (u64, Option<(u64, u64)>) {
+    let delivery = bounded(source.recv()).await.unwrap().unwrap();
+    let gap = delivery.gap().map(|gap| (gap.from, gap.to));
+    (number_of(delivery.payload()), gap)
+}
+
+// --- 4.2: a confirming send at its deadline
+
+#[tokio::test(start_paused = true)]
+async fn a_confirming_send_that_nobody_takes_is_withdrawn_at_its_deadline_4_2() {
+    let registry = inproc("withdrawn", "confirm = \"acked\"\nsend_timeout_ms = 1000");
+    let sink = orders(&registry);
+    let error = bounded(sink.send(numbered(7))).await.unwrap_err();
+    assert!(matches!(error.kind(), SendErrorKind::Unconfirmed { .. }));
+    assert_eq!(error.outcome(), Outcome::NotSent, "{error}");
+    assert_eq!(number_of(error.into_message().unwrap().payload()), 7);
+    let after = ledger(&sink);
+    assert_eq!((after.returned.withdrawn, after.in_flight), (1, 0));
+    assert!(after.is_balanced(), "{after:?}");
+
+    // It is never delivered later, and the receiver sees that one is missing.
+    let sending = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.send(numbered(8)).await.unwrap() }
+    });
+    settle().await;
+    let mut source = bound(&registry).await;
+    assert_eq!(next(&mut source).await, (8, Some((1, 1))));
+    let receipt = bounded(sending).await.unwrap();
+    let first = sink_runtime::Receipt::new(receipt.link(), 1, Level::Accepted);
+    let fate = bounded(sink.settled(first, Level::Acked)).await;
+    assert!(matches!(fate, Err(Lost::Dropped { .. })), "{fate:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_withdrawn_message_makes_room_for_one_that_waits_4_2() {
+    let registry = inproc(
+        "withdrawn-room",
+        "confirm = \"acked\"\nsend_timeout_ms = 1000\nbuffer_size = 1",
+    );
+    let sink = orders(&registry);
+    let mut first = Box::pin(sink.send(numbered(1)));
+    assert!(poll_once(&mut first).is_none());
+    tokio::time::advance(SECOND / 2).await;
+    let second = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.send(numbered(2)).await.map(|receipt| receipt.level()) }
+    });
+    settle().await;
+    assert!(bounded(first).await.is_err());
+    settle().await;
+    let mut source = bound(&registry).await;
+    assert_eq!(next(&mut source).await, (2, Some((1, 1))));
+    assert_eq!(bounded(second).await.unwrap().unwrap(), Level::Acked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_waits_for_what_stood_before_a_withdrawn_message_5_2() {
+    let registry = inproc(
+        "withdrawn-flush",
+        "confirm = \"acked\"\nsend_timeout_ms = 1000",
+    );
+    let sink = orders(&registry);
+    sink.try_send(numbered(1)).unwrap();
+    assert!(bounded(sink.send(numbered(2))).await.is_err());
+    let flushing = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.flush().await }
+    });
+    settle().await;
+    assert!(!flushing.is_finished());
+    let mut source = bound(&registry).await;
+    assert_eq!(next(&mut source).await, (1, None));
+    bounded(flushing).await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_message_hears_at_once_that_it_was_dropped_5() {
+    let registry = inproc(
+        "told-oldest",
+        "buffer_size = 1\nwhen_full = \"drop_oldest\"",
+    );
+    let sink = orders(&registry);
+    let receipt = sink.try_send(numbered(1)).unwrap();
+    let waiting = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.settled(receipt, Level::Acked).await }
+    });
+    settle().await;
+    sink.try_send(numbered(2)).unwrap();
+    settle().await;
+    assert!(waiting.is_finished());
+    let fate = waiting.await.unwrap();
+    assert!(matches!(fate, Err(Lost::Dropped { .. })), "{fate:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_other_end_has_taken_is_unknown_at_the_deadline_4_2() {
+    let registry = inproc("taken", "confirm = \"acked\"\nsend_timeout_ms = 1000");
+    let sink = orders(&registry);
+    let mut source = bound(&registry).await;
+    let (mut first, mut second) = (
+        pin!(sink.send(numbered(1))),
+        Box::pin(sink.send(numbered(2))),
+    );
+    assert!(poll_once(first.as_mut()).is_none());
+    assert!(poll_once(&mut second).is_none());
+    // Both are taken out of the queue with the first, and only the first is handed up.
+    assert_eq!(next(&mut source).await, (1, None));
+    assert_eq!(bounded(first).await.unwrap().level(), Level::Acked);
+    let error = bounded(second).await.unwrap_err();
+    assert_eq!(error.outcome(), Outcome::Unknown, "{error}");
+    assert!(error.into_message().is_none());
+    assert_eq!(next(&mut source).await, (2, None));
+    assert!(ledger(&sink).is_balanced());
+}
+
+#[test]
+fn who_waits_without_a_runtime_stops_at_the_deadline_too_2_3() {
+    let registry = inproc("no-runtime", "buffer_size = 1\nsend_timeout_ms = 1");
+    let sink = orders(&registry);
+    sink.try_send(numbered(0)).unwrap();
+    let mut waits = Box::pin(sink.send(numbered(1)));
+    assert!(poll_once(&mut waits).is_none());
+    // Longer than its deadline, however late it is.
+    std::thread::sleep(Duration::from_millis(2));
+    let error = poll_once(waits).expect("its time is over").unwrap_err();
+    assert!(error.is_full(), "{error}");
+}
