@@ -43,6 +43,8 @@ struct Core<M> {
     queue: VecDeque<Item<M>>,
     /// Whose messages the queue holds, by the index an item carries: no reference count is touched per message.
     senders: Vec<Seat>,
+    /// Those whose last number may be no message's: the receiving end is told when none of theirs stands before it.
+    tails: Vec<usize>,
     receiver: Option<Waker>,
     bound: bool,
     /// Those who wait for a source to be bound.
@@ -53,6 +55,16 @@ struct Core<M> {
 struct Seat {
     sender: Arc<Sender>,
     books: Books,
+    /// It is among the tails.
+    in_tails: bool,
+}
+
+impl Seat {
+    /// Whether a message of it is in the queue or in the receiving end's hands.
+    fn is_ahead(&self) -> bool {
+        let received = self.sender.progress.received.load(Ordering::Acquire);
+        self.books.accepted - self.books.gone() > received
+    }
 }
 
 struct Item<M> {
@@ -116,6 +128,7 @@ fn channel<M: Send + 'static>(
         core: Mutex::new(Core {
             queue: VecDeque::new(),
             senders: Vec::new(),
+            tails: Vec::new(),
             receiver: None,
             bound: false,
             callers: Vec::new(),
@@ -131,8 +144,11 @@ fn channel<M: Send + 'static>(
 struct Held<'a, M> {
     core: MutexGuard<'a, Core<M>>,
     seat: usize,
+    sender: &'a Sender,
     /// What was dropped meanwhile: who waits for it is told when the lock is free.
     dropped: Option<u64>,
+    /// The receiving end slept: it is woken when the lock is free.
+    receiver: Option<Waker>,
 }
 
 impl<M> Held<'_, M> {
@@ -142,11 +158,46 @@ impl<M> Held<'_, M> {
         let Some(item) = self.remove(|item| item.from == seat) else {
             return false;
         };
-        let books = self.books();
-        books.dropped.oldest += 1;
-        books.skip(item.sequence, DropCause::Oldest);
-        self.dropped = Some(item.sequence);
+        self.books().dropped.oldest += 1;
+        self.skip(item.sequence, DropCause::Oldest);
         true
+    }
+
+    /// Notes that this number is no message's any more, for those who wait and for the receiving end.
+    fn skip(&mut self, sequence: u64, cause: DropCause) {
+        self.books().skip(sequence, cause);
+        self.dropped = Some(sequence);
+        self.core.owe(self.seat);
+        self.receiver = self.core.receiver.take();
+    }
+
+    /// Gives a message the next number and drops it.
+    fn skip_next(&mut self, cause: DropCause) -> u64 {
+        let books = self.books();
+        books.last += 1;
+        books.attempted += 1;
+        let sequence = books.last;
+        self.skip(sequence, cause);
+        sequence
+    }
+
+    /// Frees the lock, then wakes whom what was done concerns.
+    #[inline]
+    fn release(self) {
+        let Self {
+            core,
+            sender,
+            dropped,
+            receiver,
+            ..
+        } = self;
+        drop(core);
+        if let Some(receiver) = receiver {
+            receiver.wake();
+        }
+        if let Some(dropped) = dropped {
+            sender.dropped(dropped);
+        }
     }
 
     /// Takes the first such message out of the queue, if the receiving end has not taken it.
@@ -158,6 +209,35 @@ impl<M> Held<'_, M> {
     #[inline]
     fn books(&mut self) -> &mut Books {
         &mut self.core.senders[self.seat].books
+    }
+}
+
+impl<M> Core<M> {
+    /// Of the tails, those before which nothing stands any more, each with its last number.
+    #[cold]
+    fn take_tails(&mut self, missing: &mut VecDeque<(Arc<Sender>, u64)>) {
+        let senders = &mut self.senders;
+        self.tails.retain(|at| {
+            let seat = &mut senders[*at];
+            if seat.is_ahead() {
+                return true;
+            }
+            seat.in_tails = false;
+            missing.push_back((Arc::clone(&seat.sender), seat.books.last));
+            false
+        });
+    }
+
+    /// Whether there is such a tail.
+    fn owes(&self) -> bool {
+        self.tails.iter().any(|at| !self.senders[*at].is_ahead())
+    }
+
+    /// The last number of this sink may be no message's.
+    fn owe(&mut self, seat: usize) {
+        if !std::mem::replace(&mut self.senders[seat].in_tails, true) {
+            self.tails.push(seat);
+        }
     }
 }
 
@@ -278,11 +358,13 @@ enum Offered<M> {
 
 impl<M> Inproc<M> {
     #[inline]
-    fn hold<'a>(&self, channel: &'a Channel<M>) -> Held<'a, M> {
+    fn hold<'a>(&'a self, channel: &'a Channel<M>) -> Held<'a, M> {
         Held {
             core: channel.lock(),
             seat: self.index,
+            sender: &self.sender,
             dropped: None,
+            receiver: None,
         }
     }
 
@@ -318,6 +400,7 @@ impl<M: Send + 'static> Inproc<M> {
             core.senders.push(Seat {
                 sender: Arc::clone(&sender),
                 books: Books::default(),
+                in_tails: false,
             });
             core.senders.len() - 1
         });
@@ -389,7 +472,7 @@ impl<M: Send + 'static> Inproc<M> {
         if others_wait || self.is_full(held.books()) {
             match self.config.when_full {
                 WhenFull::DropNewest => {
-                    return Ok(Offered::Accepted(self.drop_newest(held.books())));
+                    return Ok(Offered::Accepted(self.drop_newest(held)));
                 }
                 WhenFull::DropOldest if held.drop_oldest() => {}
                 _ => return Ok(Offered::Full(message)),
@@ -399,12 +482,10 @@ impl<M: Send + 'static> Inproc<M> {
         Ok(Offered::Accepted(self.put(held, message)))
     }
 
-    fn drop_newest(&self, books: &mut Books) -> Receipt {
-        books.last += 1;
-        books.attempted += 1;
-        books.dropped.newest += 1;
-        let sequence = books.last;
-        books.skip(sequence, DropCause::Newest);
+    fn drop_newest(&self, mut held: Held<'_, M>) -> Receipt {
+        held.books().dropped.newest += 1;
+        let sequence = held.skip_next(DropCause::Newest);
+        held.release();
         Receipt::new(self.id, sequence, Level::Dropped)
     }
 
@@ -421,15 +502,10 @@ impl<M: Send + 'static> Inproc<M> {
             sequence,
             message,
         });
-        let receiver = held.core.receiver.take();
-        let dropped = held.dropped;
-        drop(held);
-        if let Some(receiver) = receiver {
-            receiver.wake();
+        if held.core.receiver.is_some() {
+            held.receiver = held.core.receiver.take();
         }
-        if let Some(dropped) = dropped {
-            self.sender.dropped(dropped);
-        }
+        held.release();
         Receipt::new(self.id, sequence, Level::Accepted)
     }
 
@@ -662,11 +738,9 @@ impl<M: Send + 'static> Inproc<M> {
         let mut held = self.hold(channel);
         let seat = held.seat;
         let item = held.remove(|item| item.from == seat && item.sequence == sequence)?;
-        let books = held.books();
-        books.returned.withdrawn += 1;
-        books.skip(sequence, DropCause::Withdrawn);
-        drop(held);
-        self.sender.dropped(sequence);
+        held.books().returned.withdrawn += 1;
+        held.skip(sequence, DropCause::Withdrawn);
+        held.release();
         // There is room now.
         self.sender.wake(false);
         Some(item.message)
@@ -766,16 +840,15 @@ impl<M: Send + 'static> Inproc<M> {
         let mut left = Vec::new();
         for item in std::mem::take(&mut held.core.queue) {
             if item.from == self.index {
-                let books = held.books();
-                books.dropped.closed += 1;
-                books.skip(item.sequence, DropCause::Closed);
+                held.books().dropped.closed += 1;
+                held.skip(item.sequence, DropCause::Closed);
                 left.push((item.sequence, item.message));
             } else {
                 held.core.queue.push_back(item);
             }
         }
         held.books().ended = true;
-        drop(held);
+        held.release();
         // Those who wait for what nobody took.
         self.sender.wake(true);
         left
@@ -783,13 +856,12 @@ impl<M: Send + 'static> Inproc<M> {
 
     /// Counts a copy that a full optional branch does not get; it takes a sequence, so that the receiver sees the gap.
     pub(crate) fn drop_optional(&self) {
-        self.with_books(|books| {
-            books.last += 1;
-            books.attempted += 1;
-            books.dropped.optional += 1;
-            let sequence = books.last;
-            books.skip(sequence, DropCause::Optional);
-        });
+        if let Ok(channel) = &self.channel {
+            let mut held = self.hold(channel);
+            held.books().dropped.optional += 1;
+            held.skip_next(DropCause::Optional);
+            held.release();
+        }
     }
 
     pub(crate) fn state(&self) -> SinkState {
@@ -844,7 +916,7 @@ impl<M: Send + 'static> Inproc<M> {
         }
         if self.is_full(held.books()) {
             match self.config.when_full {
-                WhenFull::DropNewest => return Reserved::Dropped(self.drop_newest(held.books())),
+                WhenFull::DropNewest => return Reserved::Dropped(self.drop_newest(held)),
                 WhenFull::DropOldest if held.drop_oldest() => {}
                 WhenFull::Reject => {
                     let count = self.held(held.books());
@@ -854,6 +926,7 @@ impl<M: Send + 'static> Inproc<M> {
             }
         }
         held.books().reserved += 1;
+        held.release();
         Reserved::Room
     }
 
@@ -1225,12 +1298,16 @@ pub(crate) struct Receiver<M> {
     channel: Arc<Channel<M>>,
     batch: VecDeque<Item<M>>,
     senders: Vec<Arc<Sender>>,
+    /// Sinks behind whose last message others are missing, with the last number: to be told before more is taken.
+    missing: VecDeque<(Arc<Sender>, u64)>,
     /// Messages taken out of the queue since it was last found empty.
     taken: usize,
     /// Turns waited for more, since then.
     lingered: u32,
     /// Its caller wants no more than it has.
     closed: bool,
+    /// And has been told what is missing behind that.
+    swept: bool,
     bound: bool,
 }
 
@@ -1245,6 +1322,13 @@ pub(crate) struct Taken<M> {
     pub(crate) sequence: u64,
     /// The first missing sequence before it, if any are.
     pub(crate) missing_from: Option<u64>,
+}
+
+/// Messages that are missing behind a sink's last.
+pub(crate) struct Missing {
+    pub(crate) producer: ProducerId,
+    pub(crate) from: u64,
+    pub(crate) to: u64,
 }
 
 impl<M: Send + 'static> Receiver<M> {
@@ -1271,24 +1355,27 @@ impl<M: Send + 'static> Receiver<M> {
             channel,
             batch: VecDeque::new(),
             senders: Vec::new(),
+            missing: VecDeque::new(),
             taken: 0,
             lingered: 0,
             closed: false,
+            swept: false,
             bound: true,
         })
     }
 
-    /// The next message that needs no waiting.
+    /// The next message that needs no waiting; with none, something may be [missing](Self::missing).
     #[inline]
     pub(crate) fn take(&mut self) -> Option<Taken<M>> {
         if self.batch.is_empty() {
-            if self.closed {
-                self.leave();
+            if !self.missing.is_empty() {
                 return None;
             }
-            // All that is there, at the price of one lock.
-            std::mem::swap(&mut self.batch, &mut self.channel.lock().queue);
-            self.taken = self.taken.saturating_add(self.batch.len());
+            if self.closed {
+                self.wind_up();
+                return None;
+            }
+            self.refill();
         }
         let Item {
             from,
@@ -1314,6 +1401,41 @@ impl<M: Send + 'static> Receiver<M> {
         })
     }
 
+    /// Takes all that is there, at the price of one lock.
+    fn refill(&mut self) {
+        let mut core = self.channel.lock();
+        std::mem::swap(&mut self.batch, &mut core.queue);
+        self.taken = self.taken.saturating_add(self.batch.len());
+        if !core.tails.is_empty() {
+            core.take_tails(&mut self.missing);
+        }
+    }
+
+    /// All that was there is handed up: leaves, with what is missing behind it told.
+    #[cold]
+    fn wind_up(&mut self) {
+        if !std::mem::replace(&mut self.swept, true) {
+            self.channel.lock().take_tails(&mut self.missing);
+        }
+        if self.missing.is_empty() {
+            self.leave();
+        }
+    }
+
+    /// What is missing behind a sink's last message, once nothing else is at hand.
+    pub(crate) fn missing(&mut self) -> Option<Missing> {
+        while let Some((sender, to)) = self.missing.pop_front() {
+            let from = sender.progress.handed.load(Ordering::Relaxed) + 1;
+            if from <= to {
+                // Only the one receiving end writes this.
+                sender.progress.handed.store(to, Ordering::Release);
+                let producer = sender.producer;
+                return Some(Missing { producer, from, to });
+            }
+        }
+        None
+    }
+
     /// Takes no more than what is there by now; once that is handed up, the name is free.
     pub(crate) fn close(&mut self) {
         if !std::mem::replace(&mut self.closed, true) {
@@ -1328,7 +1450,7 @@ impl<M: Send + 'static> Receiver<M> {
 
     pub(crate) fn poll_filled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut core = self.channel.lock();
-        if !core.queue.is_empty() {
+        if !core.queue.is_empty() || core.owes() {
             self.lingered = 0;
             return Poll::Ready(());
         }
@@ -1359,6 +1481,15 @@ impl<M> Receiver<M> {
         core.receiver = None;
         while let Some(item) = self.batch.pop_back() {
             core.queue.push_front(item);
+        }
+        for (sender, _) in self.missing.drain(..) {
+            let seat = core
+                .senders
+                .iter()
+                .position(|seat| Arc::ptr_eq(&seat.sender, &sender));
+            if let Some(seat) = seat {
+                core.owe(seat);
+            }
         }
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sink_runtime::{
-    DynSink, Level, Lost, Message, MessageSink, Outcome, SendErrorKind, ServiceRegistry, Source,
+    DynSink, FanOut, GapCause, Level, Lost, Members, Message, MessageSink, Outcome, SendErrorKind,
+    ServiceRegistry, Source, SourceError,
 };
 
 use crate::support::*;
@@ -32,6 +33,17 @@ async fn next(source: &mut Source<Message>) -> (u64, Option<(u64, u64)>) {
     let delivery = bounded(source.recv()).await.unwrap().unwrap();
     let gap = delivery.gap().map(|gap| (gap.from, gap.to));
     (number_of(delivery.payload()), gap)
+}
+
+/// What the source says is missing, with no message behind it.
+async fn missing(source: &mut Source<Message>) -> (u64, u64) {
+    match bounded(source.recv()).await.unwrap() {
+        Err(SourceError::Gap(gap)) => {
+            assert_eq!(gap.cause, GapCause::Producer);
+            (gap.from, gap.to)
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 // --- 4.2: a confirming send at its deadline
@@ -156,4 +168,74 @@ fn who_waits_without_a_runtime_stops_at_the_deadline_too_2_3() {
     std::thread::sleep(Duration::from_millis(2));
     let error = poll_once(waits).expect("its time is over").unwrap_err();
     assert!(error.is_full(), "{error}");
+}
+
+// --- what was dropped behind the last message
+
+#[tokio::test(start_paused = true)]
+async fn what_was_dropped_behind_the_last_message_is_told_5() {
+    let registry = inproc("tail", "buffer_size = 1\nwhen_full = \"drop_newest\"");
+    let sink = orders(&registry);
+    for number in 0..3 {
+        sink.try_send(numbered(number)).unwrap();
+    }
+    let mut source = bound(&registry).await;
+    assert_eq!(next(&mut source).await, (0, None));
+    assert_eq!(missing(&mut source).await, (2, 3));
+    assert!(poll_once(source.recv()).is_none());
+    // Told once, and not again with the message that follows.
+    sink.try_send(numbered(3)).unwrap();
+    assert_eq!(next(&mut source).await, (3, None));
+    assert!(poll_once(source.recv()).is_none());
+    let told = source.ledger();
+    assert_eq!((told.received, told.lost, told.gaps), (2, 2, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_close_gave_back_before_there_was_a_source_is_told_8_1() {
+    let registry = inproc("tail-close", "");
+    let sink = orders(&registry);
+    sink.try_send(numbered(0)).unwrap();
+    sink.try_send(numbered(1)).unwrap();
+    let report = bounded(sink.close(SECOND)).await;
+    assert_eq!(report.undelivered.len(), 2);
+    let mut source = bound(&registry).await;
+    assert_eq!(missing(&mut source).await, (1, 2));
+    assert!(poll_once(source.recv()).is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_sleeps_is_woken_for_what_was_dropped_7_1() {
+    let registry = inproc("tail-asleep", "");
+    let sink = orders(&registry);
+    bounded(sink.close(SECOND)).await;
+    let mut source = bound(&registry).await;
+    let receiving = tokio::spawn(async move { missing(&mut source).await });
+    settle().await;
+    // Closed, and optional: its copy is dropped.
+    let both = FanOut::new(Members::new(vec![(sink, true)]));
+    both.try_send(numbered(0)).unwrap();
+    settle().await;
+    assert!(receiving.is_finished());
+    assert_eq!(receiving.await.unwrap(), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_goes_leaves_what_it_did_not_tell_to_the_next_4_9() {
+    let registry = inproc("tail-next", "buffer_size = 1\nwhen_full = \"drop_newest\"");
+    let sink = orders(&registry);
+    sink.try_send(numbered(0)).unwrap();
+    sink.try_send(numbered(1)).unwrap();
+    let mut source = bound(&registry).await;
+    assert_eq!(next(&mut source).await, (0, None));
+    drop(source);
+    let mut source = bound(&registry).await;
+    assert_eq!(missing(&mut source).await, (2, 2));
+    // One that was closed tells it all before it ends.
+    sink.try_send(numbered(2)).unwrap();
+    sink.try_send(numbered(3)).unwrap();
+    source.close();
+    assert_eq!(next(&mut source).await, (2, None));
+    assert_eq!(missing(&mut source).await, (4, 4));
+    assert!(bounded(source.recv()).await.is_none());
 }
