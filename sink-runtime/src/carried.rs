@@ -215,7 +215,7 @@ impl<M: MessageType> Carried<M> {
     pub(crate) fn reserve(&self, encoded: &Encoded<'_, M>) -> Reserved {
         match self {
             Self::Link(leaf) => leaf.reserve(encoded),
-            Self::Inproc(inproc) => inproc.reserve(),
+            Self::Inproc(inproc) => inproc.reserve(encoded.message()),
         }
     }
 

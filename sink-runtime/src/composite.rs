@@ -54,6 +54,11 @@ impl<'a, M: MessageType> Encoded<'a, M> {
 }
 
 impl<M> Encoded<'_, M> {
+    /// The message itself.
+    pub(crate) fn message(&self) -> &M {
+        self.message
+    }
+
     /// The payload as `codec` writes it; made at the first call.
     pub(crate) fn payload(&self, codec: Codec) -> Result<&Bytes, Arc<EncodeError>> {
         let slot = match codec {

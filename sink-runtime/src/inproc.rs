@@ -14,13 +14,14 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::clock::{Instant, Surroundings, Timer};
+use crate::clock::{Clock, Instant, Surroundings, Timer};
 use crate::composite::Reserved;
 use crate::error::{ConnectError, Outcome, SendError, SendErrorKind};
 use crate::frame::ProducerId;
 use crate::ledger::{Dropped, Ledger, Returned};
 use crate::life::SinkState;
 use crate::link::WhenFull;
+use crate::message::MessageType;
 use crate::receipt::{DropCause, Level, Lost, Receipt};
 
 /// What an in-process sink is told once.
@@ -29,6 +30,9 @@ pub(crate) struct InprocConfig {
     pub(crate) service: Arc<str>,
     pub(crate) name: String,
     pub(crate) buffer_size: u32,
+    /// For messages that are bytes: what a value would take, encoded, is not known here.
+    pub(crate) max_frame_bytes: u32,
+    pub(crate) max_age: Option<Duration>,
     pub(crate) when_full: WhenFull,
     pub(crate) confirm: Option<Level>,
     pub(crate) send_timeout: Option<Duration>,
@@ -42,7 +46,7 @@ struct Channel<M> {
 struct Core<M> {
     queue: VecDeque<Item<M>>,
     /// Whose messages the queue holds, by the index an item carries: no reference count is touched per message.
-    senders: Vec<Seat>,
+    senders: Vec<Seat<M>>,
     /// Those whose last number may be no message's: the receiving end is told when none of theirs stands before it.
     tails: Vec<usize>,
     receiver: Option<Waker>,
@@ -52,14 +56,16 @@ struct Core<M> {
 }
 
 /// One sink in the channel: its counts lie under the channel's lock, so that a send takes one lock and not two.
-struct Seat {
+struct Seat<M> {
     sender: Arc<Sender>,
     books: Books,
     /// It is among the tails.
     in_tails: bool,
+    /// Confirming sends, where messages grow too old: each gets its message back if that one does.
+    confirming: BTreeMap<u64, Option<M>>,
 }
 
-impl Seat {
+impl<M> Seat<M> {
     /// Whether a message of it is in the queue or in the receiving end's hands.
     fn is_ahead(&self) -> bool {
         let received = self.sender.progress.received.load(Ordering::Acquire);
@@ -70,6 +76,8 @@ impl Seat {
 struct Item<M> {
     from: usize,
     sequence: u64,
+    /// When it was put in, as its sender counts; nothing where messages do not grow too old.
+    at: u64,
     message: M,
 }
 
@@ -80,6 +88,31 @@ pub(crate) struct Sender {
     /// Somebody waits for room or for a level: the receiving end must look.
     watched: AtomicBool,
     state: Mutex<Waiting>,
+    age: Option<Age>,
+}
+
+/// How long a sink's messages may wait. Times are nanoseconds since the sink was made: less to carry than an instant.
+struct Age {
+    limit: u64,
+    clock: Arc<dyn Clock>,
+    since: Instant,
+}
+
+impl Age {
+    fn now(&self) -> u64 {
+        let since = self.clock.now().saturating_duration_since(self.since);
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Whether what was put in at `at` has waited longer than it may.
+    fn is_past(&self, at: u64) -> bool {
+        self.now().saturating_sub(at) > self.limit
+    }
+
+    /// When that becomes so.
+    fn past(&self, at: u64) -> Instant {
+        self.since + Duration::from_nanos(at.saturating_add(self.limit).saturating_add(1))
+    }
 }
 
 /// What the receiving end writes for each message: on a cache line of its own, which the sending end looks at only when it
@@ -145,8 +178,8 @@ struct Held<'a, M> {
     core: MutexGuard<'a, Core<M>>,
     seat: usize,
     sender: &'a Sender,
-    /// What was dropped meanwhile: who waits for it is told when the lock is free.
-    dropped: Option<u64>,
+    /// The first and the last that was dropped meanwhile: who waits for it is told when the lock is free.
+    dropped: Option<(u64, u64)>,
     /// The receiving end slept: it is woken when the lock is free.
     receiver: Option<Waker>,
 }
@@ -166,7 +199,8 @@ impl<M> Held<'_, M> {
     /// Notes that this number is no message's any more, for those who wait and for the receiving end.
     fn skip(&mut self, sequence: u64, cause: DropCause) {
         self.books().skip(sequence, cause);
-        self.dropped = Some(sequence);
+        let (first, last) = self.dropped.unwrap_or((sequence, sequence));
+        self.dropped = Some((first.min(sequence), last.max(sequence)));
         self.core.owe(self.seat);
         self.receiver = self.core.receiver.take();
     }
@@ -195,9 +229,37 @@ impl<M> Held<'_, M> {
         if let Some(receiver) = receiver {
             receiver.wake();
         }
-        if let Some(dropped) = dropped {
-            sender.dropped(dropped);
+        if let Some((first, last)) = dropped {
+            sender.dropped(first, last);
         }
+    }
+
+    /// Drops those of this sink that have waited too long; whether there were any.
+    #[cold]
+    fn drop_aged(&mut self) -> bool {
+        let Some(age) = &self.sender.age else {
+            return false;
+        };
+        let (seat, mut dropped) = (self.seat, false);
+        // They stand in the order of their age.
+        while let Some(at) = self.core.queue.iter().position(|item| item.from == seat)
+            && age.is_past(self.core.queue[at].at)
+            && let Some(item) = self.core.queue.remove(at)
+        {
+            self.expire(item);
+            dropped = true;
+        }
+        dropped
+    }
+
+    /// Counts a message that has waited too long; a confirming send gets it back.
+    fn expire(&mut self, item: Item<M>) {
+        let seat = &mut self.core.senders[self.seat];
+        seat.books.dropped.expired += 1;
+        if let Some(back) = seat.confirming.get_mut(&item.sequence) {
+            *back = Some(item.message);
+        }
+        self.skip(item.sequence, DropCause::Expired);
     }
 
     /// Takes the first such message out of the queue, if the receiving end has not taken it.
@@ -271,15 +333,17 @@ impl Sender {
         }
     }
 
-    /// Tells who waits for this one that it will not be handed up.
+    /// Tells who waits for one of these that it will not be handed up.
     #[cold]
-    fn dropped(&self, sequence: u64) {
+    fn dropped(&self, first: u64, last: u64) {
         if !self.watched.load(Ordering::Acquire) {
             return;
         }
         let mut waiting = self.waiting();
         let levels = std::mem::take(&mut waiting.levels);
-        let (told, left) = levels.into_iter().partition(|(of, _)| *of == sequence);
+        let (told, left) = levels
+            .into_iter()
+            .partition(|(of, _)| (first..=last).contains(of));
         waiting.levels = left;
         drop(waiting);
         let told: Vec<(u64, Waker)> = told;
@@ -377,7 +441,7 @@ impl<M> Inproc<M> {
     }
 }
 
-impl<M: Send + 'static> Inproc<M> {
+impl<M: MessageType> Inproc<M> {
     pub(crate) fn new(
         config: InprocConfig,
         message: &'static str,
@@ -393,6 +457,11 @@ impl<M: Send + 'static> Inproc<M> {
             progress: Progress::default(),
             watched: AtomicBool::new(false),
             state: Mutex::default(),
+            age: config.max_age.map(|limit| Age {
+                limit: u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX),
+                clock: Arc::clone(&surroundings.clock),
+                since: surroundings.clock.now(),
+            }),
         });
         let channel = channel::<M>(&config.name, message);
         let index = channel.as_ref().map_or(0, |channel| {
@@ -401,6 +470,7 @@ impl<M: Send + 'static> Inproc<M> {
                 sender: Arc::clone(&sender),
                 books: Books::default(),
                 in_tails: false,
+                confirming: BTreeMap::new(),
             });
             core.senders.len() - 1
         });
@@ -447,6 +517,25 @@ impl<M: Send + 'static> Inproc<M> {
         owed - books.received_then >= size
     }
 
+    /// Whether one more is too many, once those that waited too long are gone.
+    #[inline]
+    fn is_still_full(&self, held: &mut Held<'_, M>) -> bool {
+        self.is_full(held.books()) && !(held.drop_aged() && !self.is_full(held.books()))
+    }
+
+    /// Refuses bytes that are too many, where the message is bytes.
+    #[inline]
+    fn too_large(&self, message: &M) -> Option<SendErrorKind> {
+        let bytes = message.shared()?.len() as u64;
+        let limit = u64::from(self.config.max_frame_bytes);
+        (bytes > limit).then(|| SendErrorKind::TooLarge {
+            service: self.service(),
+            bytes,
+            limit,
+            key: "max_frame_bytes",
+        })
+    }
+
     #[inline]
     fn offer(&self, message: M, may_overtake: bool) -> Result<Offered<M>, SendError<M>> {
         let channel = match &self.channel {
@@ -462,20 +551,30 @@ impl<M: Send + 'static> Inproc<M> {
                 ));
             }
         };
+        let too_large = self.too_large(&message);
         let mut held = self.hold(channel);
         if held.books().closed {
             return Ok(Offered::Closed(message));
         }
+        if let Some(kind) = too_large {
+            let books = held.books();
+            books.attempted += 1;
+            books.returned.refused += 1;
+            return Err(SendError::new(kind, Some(message)));
+        }
         let others_wait = !may_overtake
             && self.sender.watched.load(Ordering::Acquire)
             && !self.sender.waiting().room.is_empty();
-        if others_wait || self.is_full(held.books()) {
+        if others_wait || self.is_still_full(&mut held) {
             match self.config.when_full {
                 WhenFull::DropNewest => {
                     return Ok(Offered::Accepted(self.drop_newest(held)));
                 }
                 WhenFull::DropOldest if held.drop_oldest() => {}
-                _ => return Ok(Offered::Full(message)),
+                _ => {
+                    held.release();
+                    return Ok(Offered::Full(message));
+                }
             }
         }
         held.books().attempted += 1;
@@ -500,6 +599,7 @@ impl<M: Send + 'static> Inproc<M> {
         held.core.queue.push_back(Item {
             from: self.index,
             sequence,
+            at: self.sender.age.as_ref().map_or(0, Age::now),
             message,
         });
         if held.core.receiver.is_some() {
@@ -567,9 +667,35 @@ impl<M: Send + 'static> Inproc<M> {
     }
 
     fn has_room(&self) -> bool {
-        self.with_books(|books| {
-            books.closed || self.held(books) + books.reserved < u64::from(self.config.buffer_size)
-        })
+        let Ok(channel) = &self.channel else {
+            return true;
+        };
+        let mut held = self.hold(channel);
+        let room = held.books().closed || !self.is_still_full(&mut held);
+        held.release();
+        room
+    }
+
+    /// Waits until the oldest message that nobody took is too old, which makes room.
+    fn poll_age(&self, timer: &mut Option<Pin<Box<dyn Timer>>>, cx: &mut Context<'_>) -> Poll<()> {
+        let (Some(age), Ok(channel)) = (&self.sender.age, &self.channel) else {
+            return Poll::Pending;
+        };
+        let core = channel.lock();
+        let Some(oldest) = core.queue.iter().find(|item| item.from == self.index) else {
+            return Poll::Pending;
+        };
+        let past = age.past(oldest.at);
+        drop(core);
+        match timer {
+            Some(timer) => timer.as_mut().reset(past),
+            None => *timer = clock_timer(&self.surroundings, past),
+        }
+        match timer {
+            Some(timer) => timer.as_mut().poll(cx),
+            None if self.surroundings.clock.now() >= past => Poll::Ready(()),
+            None => Poll::Pending,
+        }
     }
 
     /// Waits for room, as long as a send would; first come, first served. Whether there is some.
@@ -578,13 +704,13 @@ impl<M: Send + 'static> Inproc<M> {
             sender: &self.sender,
             ticket: None,
         };
+        let mut aging = None;
         let room = std::future::poll_fn(|cx| {
             ticket.queue(cx);
-            if self.has_room() {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
+            while !self.has_room() {
+                ready!(self.poll_age(&mut aging, cx));
             }
+            Poll::Ready(())
         });
         self.bounded(room).await.is_some()
     }
@@ -898,7 +1024,7 @@ impl<M: Send + 'static> Inproc<M> {
 
     // --- for composites
 
-    pub(crate) fn reserve(&self) -> Reserved {
+    pub(crate) fn reserve(&self, message: &M) -> Reserved {
         let channel = match &self.channel {
             Ok(channel) => channel,
             Err(carried) => {
@@ -914,15 +1040,22 @@ impl<M: Send + 'static> Inproc<M> {
                 service: self.service(),
             });
         }
-        if self.is_full(held.books()) {
+        if let Some(kind) = self.too_large(message) {
+            return Reserved::Refused(kind);
+        }
+        if self.is_still_full(&mut held) {
             match self.config.when_full {
                 WhenFull::DropNewest => return Reserved::Dropped(self.drop_newest(held)),
                 WhenFull::DropOldest if held.drop_oldest() => {}
                 WhenFull::Reject => {
                     let count = self.held(held.books());
+                    held.release();
                     return Reserved::Refused(self.full(count, Duration::ZERO));
                 }
-                _ => return Reserved::Full,
+                _ => {
+                    held.release();
+                    return Reserved::Full;
+                }
             }
         }
         held.books().reserved += 1;
@@ -968,7 +1101,7 @@ fn clock_timer(surroundings: &Surroundings, deadline: Instant) -> Option<Pin<Box
 impl Books {
     /// Accepted, and dropped or withdrawn since.
     fn gone(&self) -> u64 {
-        self.dropped.oldest + self.dropped.closed + self.returned.withdrawn
+        self.dropped.oldest + self.dropped.closed + self.dropped.expired + self.returned.withdrawn
     }
 
     fn skip(&mut self, sequence: u64, cause: DropCause) {
@@ -1064,24 +1197,47 @@ impl Drop for RoomTicket<'_> {
 /// One in-process send that was not simply taken, without its message: what wraps it holds that.
 pub(crate) struct InprocSend<'a, M> {
     sink: &'a Arc<Inproc<M>>,
-    parked: Option<Parked<'a>>,
+    parked: Option<Parked<'a, M>>,
 }
 
-struct Parked<'a> {
-    wait: For<'a>,
+struct Parked<'a, M> {
+    wait: For<'a, M>,
     timer: Option<Pin<Box<dyn Timer>>>,
 }
 
-enum For<'a> {
+enum For<'a, M> {
     Room {
         ticket: RoomTicket<'a>,
         since: Instant,
+        aging: Option<Pin<Box<dyn Timer>>>,
     },
     Level {
         receipt: Receipt,
         level: Level,
         since: Instant,
+        back: Option<GivenBack<'a, M>>,
     },
+}
+
+/// A confirming send that gets its message back should that grow too old.
+struct GivenBack<'a, M> {
+    sink: &'a Inproc<M>,
+    channel: &'a Channel<M>,
+    sequence: u64,
+}
+
+impl<M> GivenBack<'_, M> {
+    fn take(&self) -> Option<M> {
+        let mut held = self.sink.hold(self.channel);
+        let seat = held.seat;
+        held.core.senders[seat].confirming.remove(&self.sequence)?
+    }
+}
+
+impl<M> Drop for GivenBack<'_, M> {
+    fn drop(&mut self) {
+        self.take();
+    }
 }
 
 /// What became of a first offer.
@@ -1090,7 +1246,7 @@ pub(crate) enum First<'a, M> {
     Waits(InprocSend<'a, M>),
 }
 
-impl<M: Send + 'static> Inproc<M> {
+impl<M: MessageType> Inproc<M> {
     /// Offers a message, which is taken when it is in the queue.
     #[inline(always)]
     pub(crate) fn send_first(self: &Arc<Self>, slot: &mut Option<M>) -> First<'_, M> {
@@ -1135,10 +1291,33 @@ impl<M: Send + 'static> Inproc<M> {
         SendError::new(kind, message)
     }
 
+    fn wait_for_level(&self, receipt: Receipt, level: Level) -> For<'_, M> {
+        let back = match (&self.channel, self.config.max_age) {
+            (Ok(channel), Some(_)) => Some(GivenBack {
+                sink: self,
+                channel,
+                sequence: receipt.sequence(),
+            }),
+            _ => None,
+        };
+        if let Some(back) = &back {
+            let mut held = self.hold(back.channel);
+            let seat = held.seat;
+            held.core.senders[seat]
+                .confirming
+                .insert(back.sequence, None);
+        }
+        For::Level {
+            receipt,
+            level,
+            since: self.surroundings.clock.now(),
+            back,
+        }
+    }
+
     /// Waits for a level of what was accepted, or for room.
     #[cold]
     fn send_later(self: &Arc<Self>, accepted: Option<Receipt>) -> First<'_, M> {
-        let since = self.surroundings.clock.now();
         let wait = match (accepted, self.config.confirm) {
             (Some(receipt), Some(_)) if receipt.level() == Level::Dropped => {
                 let service = self.service();
@@ -1147,17 +1326,14 @@ impl<M: Send + 'static> Inproc<M> {
                     None,
                 )));
             }
-            (Some(receipt), Some(level)) => For::Level {
-                receipt,
-                level,
-                since,
-            },
+            (Some(receipt), Some(level)) => self.wait_for_level(receipt, level),
             _ => For::Room {
                 ticket: RoomTicket {
                     sender: &self.sender,
                     ticket: None,
                 },
-                since,
+                since: self.surroundings.clock.now(),
+                aging: None,
             },
         };
         First::Waits(InprocSend {
@@ -1167,7 +1343,7 @@ impl<M: Send + 'static> Inproc<M> {
     }
 }
 
-impl<M: Send + 'static> InprocSend<'_, M> {
+impl<M: MessageType> InprocSend<'_, M> {
     fn confirm(
         &mut self,
         receipt: Receipt,
@@ -1187,11 +1363,7 @@ impl<M: Send + 'static> InprocSend<'_, M> {
             )));
         }
         self.parked = Some(Parked {
-            wait: For::Level {
-                receipt,
-                level,
-                since: self.sink.surroundings.clock.now(),
-            },
+            wait: self.sink.wait_for_level(receipt, level),
             timer: None,
         });
         self.poll_waiting(slot, cx)
@@ -1207,15 +1379,24 @@ impl<M: Send + 'static> InprocSend<'_, M> {
             return Poll::Pending;
         };
         match wait {
-            For::Room { ticket, since } => {
+            For::Room {
+                ticket,
+                since,
+                aging,
+            } => {
                 let since = *since;
                 ticket.queue(cx);
-                if ticket.is_next() {
+                while ticket.is_next() {
                     let Some(message) = slot.take() else {
                         return Poll::Pending;
                     };
                     match sink.offer(message, true) {
-                        Ok(Offered::Full(message)) => *slot = Some(message),
+                        Ok(Offered::Full(message)) => {
+                            *slot = Some(message);
+                            if sink.poll_age(aging, cx).is_pending() {
+                                break;
+                            }
+                        }
                         Ok(Offered::Accepted(receipt)) => {
                             self.parked = None;
                             return self.confirm(receipt, slot, cx);
@@ -1248,6 +1429,7 @@ impl<M: Send + 'static> InprocSend<'_, M> {
                 receipt,
                 level,
                 since,
+                back,
             } => {
                 let (receipt, level, since) = (*receipt, *level, *since);
                 let kind = match sink.poll_level(receipt.sequence(), level, cx) {
@@ -1256,7 +1438,12 @@ impl<M: Send + 'static> InprocSend<'_, M> {
                         return Poll::Ready(Ok(receipt.at(level)));
                     }
                     Poll::Ready(Err(Lost::Dropped { service, .. })) => {
-                        SendErrorKind::Dropped { service }
+                        let message = back.as_ref().and_then(GivenBack::take);
+                        self.parked = None;
+                        return Poll::Ready(Err(SendError::new(
+                            SendErrorKind::Dropped { service },
+                            message,
+                        )));
                     }
                     Poll::Pending if sink.poll_deadline(since, timer, cx).is_pending() => {
                         return Poll::Pending;
@@ -1367,26 +1554,34 @@ impl<M: Send + 'static> Receiver<M> {
     /// The next message that needs no waiting; with none, something may be [missing](Self::missing).
     #[inline]
     pub(crate) fn take(&mut self) -> Option<Taken<M>> {
-        if self.batch.is_empty() {
-            if !self.missing.is_empty() {
-                return None;
+        let item = loop {
+            if self.batch.is_empty() {
+                if !self.missing.is_empty() {
+                    return None;
+                }
+                if self.closed {
+                    self.wind_up();
+                    return None;
+                }
+                self.refill();
             }
-            if self.closed {
-                self.wind_up();
-                return None;
+            let item = self.batch.pop_front()?;
+            if item.from >= self.senders.len() {
+                let core = self.channel.lock();
+                let known = core.senders.iter().map(|seat| Arc::clone(&seat.sender));
+                self.senders = known.collect();
             }
-            self.refill();
-        }
+            match &self.senders[item.from].age {
+                Some(age) if age.is_past(item.at) => self.expire(item),
+                _ => break item,
+            }
+        };
         let Item {
             from,
             sequence,
             message,
-        } = self.batch.pop_front()?;
-        if from >= self.senders.len() {
-            let core = self.channel.lock();
-            let known = core.senders.iter().map(|seat| Arc::clone(&seat.sender));
-            self.senders = known.collect();
-        }
+            ..
+        } = item;
         let sender = &self.senders[from];
         let producer = sender.producer;
         // A sink's messages come in order, so what was handed up before says what is missing.
@@ -1399,6 +1594,23 @@ impl<M: Send + 'static> Receiver<M> {
             sequence,
             missing_from,
         })
+    }
+
+    /// Drops what has waited too long, in the queue and here.
+    #[cold]
+    fn expire(&mut self, item: Item<M>) {
+        let sender = Arc::clone(&self.senders[item.from]);
+        let mut held = Held {
+            core: self.channel.lock(),
+            seat: item.from,
+            sender: &sender,
+            dropped: None,
+            receiver: None,
+        };
+        held.expire(item);
+        held.release();
+        // There is room now.
+        sender.wake(false);
     }
 
     /// Takes all that is there, at the price of one lock.

@@ -9,6 +9,8 @@ use sink_runtime::{
     ServiceRegistry, Source, SourceError,
 };
 
+use tokio::time::Instant;
+
 use crate::support::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -238,4 +240,132 @@ async fn a_source_that_goes_leaves_what_it_did_not_tell_to_the_next_4_9() {
     assert_eq!(next(&mut source).await, (2, None));
     assert_eq!(missing(&mut source).await, (4, 4));
     assert!(bounded(source.recv()).await.is_none());
+}
+
+// --- 4.6: a message that is too large
+
+#[tokio::test(start_paused = true)]
+async fn bytes_over_max_frame_bytes_are_refused_within_the_process_too_4_6() {
+    let registry = inproc("too-large", "max_frame_bytes = 64");
+    let sink = orders(&registry);
+    sink.try_send(Message::new(vec![0; 64])).unwrap();
+    let error = sink.try_send(Message::new(vec![0; 65])).unwrap_err();
+    assert!(
+        matches!(
+            error.kind(),
+            SendErrorKind::TooLarge {
+                bytes: 65,
+                limit: 64,
+                key: "max_frame_bytes",
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert_eq!(error.outcome(), Outcome::NotSent);
+    assert!(error.into_message().is_some());
+    let error = bounded(sink.send(Message::new(vec![0; 65]))).await;
+    assert!(error.is_err());
+    let both = FanOut::new(Members::new(vec![(sink.clone(), false)]));
+    let error = both.try_send(Message::new(vec![0; 65])).unwrap_err();
+    assert!(
+        matches!(error.kind(), SendErrorKind::TooLarge { .. }),
+        "{error}"
+    );
+    let after = ledger(&sink);
+    assert_eq!((after.returned.refused, after.in_flight), (2, 1));
+    assert!(after.is_balanced(), "{after:?}");
+}
+
+// --- 4.10: what waited too long
+
+#[tokio::test(start_paused = true)]
+async fn what_waited_longer_than_max_age_is_not_handed_up_4_10() {
+    let registry = inproc("too-old", "max_age_ms = 1000");
+    let sink = orders(&registry);
+    let old = sink.try_send(numbered(0)).unwrap();
+    sink.try_send(numbered(1)).unwrap();
+    tokio::time::advance(Duration::from_millis(1)).await;
+    let young = sink.try_send(numbered(2)).unwrap();
+    tokio::time::advance(SECOND).await;
+    let mut source = bound(&registry).await;
+    // The last has waited for its second exactly.
+    assert_eq!(next(&mut source).await, (2, Some((1, 2))));
+    let held = ledger(&sink);
+    assert_eq!((held.dropped.expired, held.done), (2, 1), "{held:?}");
+    assert!(held.is_balanced(), "{held:?}");
+    let lost = sink.settled(old, Level::Acked).await.unwrap_err();
+    assert!(lost.to_string().contains("expired"), "{lost}");
+    let level = sink.settled(young, Level::Acked).await.unwrap();
+    assert_eq!(level, Level::Acked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_grows_old_in_the_hands_of_a_slow_source_is_not_handed_up_4_10() {
+    let registry = inproc("too-slow", "max_age_ms = 1000");
+    let sink = orders(&registry);
+    let mut source = bound(&registry).await;
+    for number in 0..3 {
+        sink.try_send(numbered(number)).unwrap();
+    }
+    let waiting = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.flush().await }
+    });
+    // All three are taken out of the queue with the first.
+    assert_eq!(next(&mut source).await, (0, None));
+    settle().await;
+    tokio::time::advance(SECOND + Duration::from_millis(1)).await;
+    // Nothing follows: it is told all the same, and who waits hears of it.
+    assert_eq!(missing(&mut source).await, (2, 3));
+    assert!(poll_once(source.recv()).is_none());
+    settle().await;
+    assert!(waiting.is_finished());
+    assert_eq!(ledger(&sink).dropped.expired, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_old_takes_no_room_4_10() {
+    let registry = inproc("too-old-room", "max_age_ms = 1000\nbuffer_size = 2");
+    let sink = orders(&registry);
+    sink.try_send(numbered(0)).unwrap();
+    sink.try_send(numbered(1)).unwrap();
+    // Nobody takes any, and nobody but time makes room.
+    let before = Instant::now();
+    bounded(sink.send(numbered(2))).await.unwrap();
+    assert!(before.elapsed() > SECOND, "{:?}", before.elapsed());
+    assert!(before.elapsed() < 2 * SECOND, "{:?}", before.elapsed());
+    sink.try_send(numbered(3)).unwrap();
+    let before = Instant::now();
+    bounded(sink.ready()).await;
+    assert!(before.elapsed() < 2 * SECOND, "{:?}", before.elapsed());
+    let both = FanOut::new(Members::new(vec![(sink.clone(), false)]));
+    both.try_send(numbered(4)).unwrap();
+    let held = ledger(&sink);
+    assert_eq!((held.dropped.expired, held.in_flight), (4, 1), "{held:?}");
+    let mut source = bound(&registry).await;
+    assert_eq!(next(&mut source).await, (4, Some((1, 4))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_confirming_send_within_the_process_gets_back_what_grew_too_old_4_10() {
+    let registry = inproc("too-old-back", "max_age_ms = 1000\nconfirm = \"acked\"");
+    let sink = orders(&registry);
+    let sending = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.send(numbered(4)).await }
+    });
+    settle().await;
+    tokio::time::advance(2 * SECOND).await;
+    let mut source = bound(&registry).await;
+    assert_eq!(missing(&mut source).await, (1, 1));
+    settle().await;
+    assert!(sending.is_finished());
+    let error = sending.await.unwrap().unwrap_err();
+    assert_eq!(error.outcome(), Outcome::NotSent);
+    assert!(error.to_string().contains("max_age_ms"), "{error}");
+    assert_eq!(number_of(error.into_message().unwrap().payload()), 4);
+    let after = ledger(&sink);
+    assert_eq!(after.dropped.expired, 1);
+    assert!(after.is_balanced(), "{after:?}");
 }

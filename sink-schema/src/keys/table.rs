@@ -255,7 +255,7 @@ pub(crate) const KEYS: &[Key] = &[
         },
         unit: "bytes",
         preset: Preset::Number(16 * MIB),
-        doc: "Bytes the sink holds, whichever of the two bounds is met first.",
+        doc: "Bytes the sink holds, whichever of the two bounds is met first. A direct `inproc://` service holds values and not bytes: `buffer_size` alone bounds it.",
         symptom: "Too small: large messages are refused as too large.",
         example: "16_777_216",
         ..ROW
@@ -437,7 +437,7 @@ pub(crate) const KEYS: &[Key] = &[
         },
         unit: "ms",
         preset: Preset::Words("never"),
-        doc: "Drops what waited longer, visibly.",
+        doc: "Drops what waited longer, visibly: when it would be written; within the process, when it would be handed up.",
         symptom: "Too small: an outage empties the buffer.",
         example: "5_000",
         ..ROW
@@ -450,7 +450,7 @@ pub(crate) const KEYS: &[Key] = &[
         },
         unit: "bytes",
         preset: Preset::Words("1048576, or `buffer_bytes` if that is less"),
-        doc: "Largest message, encoded; never more than `buffer_bytes`.",
+        doc: "Largest message, encoded; never more than `buffer_bytes`. Of a direct `inproc://` service it bounds messages that are bytes; a typed message is never encoded there, and has no size.",
         symptom: "Too small: messages are refused before a byte is sent.",
         example: "1_048_576",
         ..ROW
