@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use crate::clock::Instant;
 use crate::codec::Codec;
 use crate::composite::{Encoded, Reserved};
 use crate::error::{ConnectError, SendError, SendErrorKind};
@@ -252,10 +253,17 @@ impl<M: MessageType> Carried<M> {
         }
     }
 
-    pub(crate) async fn room(&self) -> Result<(), SendErrorKind> {
+    pub(crate) async fn room(&self, since: Instant) -> Result<(), SendErrorKind> {
         match self {
-            Self::Link(leaf) => leaf.room().await,
-            Self::Inproc(inproc) => inproc.room().await,
+            Self::Link(leaf) => leaf.room(since).await,
+            Self::Inproc(inproc) => inproc.room(since).await,
+        }
+    }
+
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        match self {
+            Self::Link(leaf) => leaf.link().config.send_timeout,
+            Self::Inproc(inproc) => inproc.config.send_timeout,
         }
     }
 }

@@ -5,9 +5,11 @@ use std::fmt;
 use std::future::Future;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::clock::Instant;
 use crate::codec::Codec;
 use crate::dynamic::{DynMessageSink, DynSink};
 use crate::error::{EncodeError, RegistryError, SendErrorKind};
@@ -109,6 +111,18 @@ impl<M> fmt::Debug for Encoded<'_, M> {
     }
 }
 
+/// How long a send may wait for a sink whose own bound is not known: `send_timeout_ms` where the registry says nothing.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The longest that any of these may wait.
+pub(crate) fn longest(all: impl Iterator<Item = Option<Duration>>) -> Option<Duration> {
+    let mut longest = Some(Duration::ZERO);
+    for one in all {
+        longest = longest.zip(one).map(|(longest, one)| longest.max(one));
+    }
+    longest
+}
+
 /// Whether a branch set room aside.
 #[derive(Debug)]
 pub enum Reserved {
@@ -145,8 +159,10 @@ pub trait Branch<M>: DynMessageSink<M> {
     fn drop_copy(&self);
     /// The level its own `confirm` asks for.
     fn confirm(&self) -> Option<Level>;
-    /// Waits for room as its `when_full` says.
-    fn room(&self) -> BoxFuture<'_, Result<(), SendErrorKind>>;
+    /// Waits for room as its `when_full` says, on behalf of a send that began to wait at `since`.
+    fn room(&self, since: Instant) -> BoxFuture<'_, Result<(), SendErrorKind>>;
+    /// How long a send to it may wait; `None` is without bound.
+    fn patience(&self) -> Option<Duration>;
     /// Whether the composite's acceptance depends on it.
     fn is_required(&self) -> bool {
         true
@@ -295,8 +311,11 @@ macro_rules! forward_branch {
         fn confirm(&$self) -> Option<$crate::Level> {
             $crate::Branch::<M>::confirm(&$inner)
         }
-        fn room(&$self) -> $crate::transport::BoxFuture<'_, Result<(), $crate::SendErrorKind>> {
-            $crate::Branch::<M>::room(&$inner)
+        fn room(&$self, since: $crate::clock::Instant) -> $crate::transport::BoxFuture<'_, Result<(), $crate::SendErrorKind>> {
+            $crate::Branch::<M>::room(&$inner, since)
+        }
+        fn patience(&$self) -> Option<std::time::Duration> {
+            $crate::Branch::<M>::patience(&$inner)
         }
         fn is_required(&$self) -> bool {
             $required

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::carried::Carried;
-use crate::composite::{Branch, Encoded, Reserved};
+use crate::clock::Instant;
+use crate::composite::{Branch, Encoded, PATIENCE, Reserved};
 use crate::error::{ConnectError, RegistryError, SendError, SendErrorKind};
 use crate::leaf::Leaf;
 use crate::ledger::Ledger;
@@ -302,14 +303,22 @@ impl<M: MessageType> Branch<M> for DynSink<M> {
         }
     }
 
-    fn room(&self) -> BoxFuture<'_, Result<(), SendErrorKind>> {
+    fn room(&self, since: Instant) -> BoxFuture<'_, Result<(), SendErrorKind>> {
         match &self.inner {
-            Inner::Leaf(leaf) => Box::pin(leaf.room()),
-            Inner::Branch(branch) => branch.room(),
+            Inner::Leaf(leaf) => Box::pin(leaf.room(since)),
+            Inner::Branch(branch) => branch.room(since),
             Inner::Other(other) => Box::pin(async move {
                 other.ready_boxed().await;
                 Ok(())
             }),
+        }
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        match &self.inner {
+            Inner::Leaf(leaf) => leaf.patience(),
+            Inner::Branch(branch) => branch.patience(),
+            Inner::Other(_) => Some(PATIENCE),
         }
     }
 
@@ -367,10 +376,9 @@ impl<M: MessageType> Leaf<M> {
         }
     }
 
-    /// Waits until a reservation may succeed, at most as long as a send would.
-    pub(crate) async fn room(&self) -> Result<(), SendErrorKind> {
+    /// Waits until a reservation may succeed, at most as long as a send that began to wait at `since`.
+    pub(crate) async fn room(&self, since: Instant) -> Result<(), SendErrorKind> {
         let link = self.link();
-        let since = link.surroundings.clock.now();
         let deadline = link.config.send_timeout.map(|timeout| since + timeout);
         let roomy = crate::leaf::WaitFor::new(link, deadline, |link, core| {
             (core.closed || core.life.gave_up().is_some() || link.is_roomy(core)).then_some(())

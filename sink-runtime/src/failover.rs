@@ -5,7 +5,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::composite::{Branch, Branches, Encoded, Reserved};
+use crate::clock::Instant;
+use crate::composite::{Branch, Branches, Encoded, Reserved, longest};
 use crate::error::{ConnectError, SendError, SendErrorKind};
 use crate::fanout::{Name, close_members};
 use crate::ledger::Ledger;
@@ -303,11 +304,20 @@ impl<'a, M: MessageType> View<'a, M> {
         self.chosen().and_then(|branch| branch.confirm())
     }
 
-    fn room(self) -> BoxFuture<'a, Result<(), SendErrorKind>> {
+    fn room(self, since: Instant) -> BoxFuture<'a, Result<(), SendErrorKind>> {
         match self.chosen() {
-            Some(branch) => branch.room(),
+            Some(branch) => branch.room(since),
             None => Box::pin(std::future::ready(Err(self.empty()))),
         }
+    }
+
+    /// Whichever of them it turns to.
+    fn patience(self) -> Option<Duration> {
+        let mut patience = None;
+        self.branches.with(&mut |branches| {
+            patience = longest(branches.iter().map(|branch| branch.patience()));
+        });
+        patience
     }
 }
 
@@ -332,8 +342,12 @@ impl<M: MessageType, B: Branches<M>> Branch<M> for Failover<B> {
         self.view::<M>().confirm()
     }
 
-    fn room(&self) -> BoxFuture<'_, Result<(), SendErrorKind>> {
-        self.view::<M>().room()
+    fn room(&self, since: Instant) -> BoxFuture<'_, Result<(), SendErrorKind>> {
+        self.view::<M>().room(since)
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        self.view::<M>().patience()
     }
 
     fn as_branch(&self) -> &dyn Branch<M> {

@@ -1,15 +1,18 @@
 //! Every message to every member: accepted by all required ones, or by none.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::Duration;
 
-use crate::composite::{Branch, Branches, Encoded, Member, Reserved};
+use crate::clock::Instant;
+use crate::composite::{Branch, Branches, Encoded, Member, Reserved, longest};
 use crate::error::{ConnectError, RegistryError, SendError, SendErrorKind};
 use crate::ledger::Ledger;
 use crate::life::SinkState;
+use crate::line::{Line, Until};
 use crate::message::MessageType;
 use crate::receipt::{Level, Lost, Receipt};
 use crate::registry::CompiledRegistry;
@@ -25,6 +28,7 @@ pub struct FanOut<B> {
     name: Name,
     branches: B,
     counts: Counts,
+    line: Line,
 }
 
 pub(crate) enum Name {
@@ -91,6 +95,7 @@ struct View<'a, M> {
     name: &'a Name,
     branches: &'a dyn Branches<M>,
     counts: &'a Counts,
+    line: &'a Line,
 }
 
 impl<M> Clone for View<'_, M> {
@@ -103,10 +108,9 @@ impl<M> Copy for View<'_, M> {}
 
 /// What one try at acceptance came to.
 enum Try {
-    Accepted(Receipt),
+    Done(Result<Receipt, SendErrorKind>),
     /// The member of this index has no room.
     Full(usize),
-    Refused(SendErrorKind),
 }
 
 impl<B> FanOut<B> {
@@ -121,6 +125,7 @@ impl<B> FanOut<B> {
             name: Name::Static(name, registry),
             branches,
             counts: Counts::new(),
+            line: Line::new(),
         }
     }
 
@@ -135,6 +140,7 @@ impl<B> FanOut<B> {
             name: Name::Owned(name),
             branches,
             counts: Counts::default(),
+            line: Line::new(),
         }
     }
 
@@ -160,6 +166,7 @@ impl<B> FanOut<B> {
             name: &self.name,
             branches: &self.branches,
             counts: &self.counts,
+            line: &self.line,
         }
     }
 }
@@ -218,16 +225,16 @@ impl<'a, M: MessageType> View<'a, M> {
     /// Reserves in every required member, in order, then commits everywhere.
     fn offer(self, encoded: &Encoded<'_, M>) -> Try {
         if let Some(error) = self.name.moved() {
-            return Try::Refused(SendErrorKind::Registry {
+            return Try::Done(Err(SendErrorKind::Registry {
                 source: Arc::new(error),
-            });
+            }));
         }
         let mut outcome = None;
         self.branches
             .with(&mut |branches| outcome = Some(self.offer_to(branches, encoded)));
-        outcome.unwrap_or(Try::Refused(SendErrorKind::Closed {
+        outcome.unwrap_or(Try::Done(Err(SendErrorKind::Closed {
             service: self.name.get(),
-        }))
+        })))
     }
 
     fn offer_to(self, branches: &[Member<'_, M>], encoded: &Encoded<'_, M>) -> Try {
@@ -246,7 +253,7 @@ impl<'a, M: MessageType> View<'a, M> {
                     continue;
                 }
                 Reserved::Full => Try::Full(index),
-                Reserved::Refused(kind) => Try::Refused(kind),
+                Reserved::Refused(kind) => Try::Done(Err(kind)),
             };
             for (before, branch) in branches.iter().enumerate().take(index) {
                 if branch.is_required() && !dropped.get(before).copied().unwrap_or_default() {
@@ -272,7 +279,7 @@ impl<'a, M: MessageType> View<'a, M> {
             }
         }
         let (_, number) = encoded.identity.unwrap_or_default();
-        Try::Accepted(Receipt::new(0, number, level))
+        Try::Done(Ok(Receipt::new(0, number, level)))
     }
 
     fn offer_optional(self, branch: &dyn Branch<M>, encoded: &Encoded<'_, M>) {
@@ -307,14 +314,14 @@ impl<'a, M: MessageType> View<'a, M> {
         }
     }
 
-    fn full(self) -> SendErrorKind {
+    fn full(self, waited: Duration) -> SendErrorKind {
         SendErrorKind::Full {
             service: self.name.get(),
             held_messages: 0,
             buffer_size: 0,
             held_bytes: 0,
             buffer_bytes: 0,
-            waited: Duration::ZERO,
+            waited,
             last: None,
         }
     }
@@ -322,41 +329,75 @@ impl<'a, M: MessageType> View<'a, M> {
     async fn send(self, message: M) -> Result<Receipt, SendError<M>> {
         tokio::task::coop::consume_budget().await;
         let identity = self.identity();
-        loop {
-            let outcome = self.offer(&Encoded::new(&message, Some(identity)));
-            match outcome {
-                Try::Accepted(receipt) => {
-                    let receipt = self.confirmed(receipt).await;
-                    return self.answer(receipt, message);
-                }
-                Try::Refused(kind) => return self.answer(Err(kind), message),
-                Try::Full(index) => {
-                    if let Some(branch) = self.branches.get(index)
-                        && let Err(kind) = branch.room().await
-                    {
-                        return self.answer(Err(kind), message);
-                    }
-                }
-            }
-        }
-    }
-
-    fn try_send(self, message: M) -> Result<Receipt, SendError<M>> {
-        let identity = self.identity();
-        let outcome = match self.offer(&Encoded::new(&message, Some(identity))) {
-            Try::Accepted(receipt) => Ok(receipt),
-            Try::Refused(kind) => Err(kind),
-            Try::Full(_) => Err(self.full()),
+        let (outcome, message) = match self.offer_in_turn(&message, identity) {
+            // Few wait: those that do not stay small to move.
+            Try::Full(_) => Box::pin(self.wait_and_offer(message, identity)).await,
+            Try::Done(outcome) => (outcome, message),
+        };
+        let outcome = match outcome {
+            Ok(receipt) => self.confirmed(receipt).await,
+            Err(kind) => Err(kind),
         };
         self.answer(outcome, message)
     }
 
+    fn try_send(self, message: M) -> Result<Receipt, SendError<M>> {
+        let identity = self.identity();
+        let outcome = match self.offer_in_turn(&message, identity) {
+            Try::Full(_) => Err(self.full(Duration::ZERO)),
+            Try::Done(outcome) => outcome,
+        };
+        self.answer(outcome, message)
+    }
+
+    /// Offers the message, unless others wait: nobody overtakes them.
+    fn offer_in_turn(self, message: &M, identity: (u64, u64)) -> Try {
+        if self.line.is_empty() {
+            self.offer(&Encoded::new(message, Some(identity)))
+        } else {
+            Try::Full(0)
+        }
+    }
+
+    /// Stands in line, then waits for room in one member after another, all of it no longer than a single one may take.
+    async fn wait_and_offer(
+        self,
+        message: M,
+        identity: (u64, u64),
+    ) -> (Result<Receipt, SendErrorKind>, M) {
+        let since = Instant::now();
+        let mut until = Until::after(since, self.patience());
+        let mut place = self.line.place();
+        if !place.first(&mut until).await {
+            return (Err(self.full(since.elapsed())), message);
+        }
+        loop {
+            // What was encoded is not held over a wait.
+            let full = match self.offer(&Encoded::new(&message, Some(identity))) {
+                Try::Done(outcome) => return (outcome, message),
+                Try::Full(index) => self.branches.get(index),
+            };
+            let Some(branch) = full else { continue };
+            match until.bound(branch.room(since)).await {
+                Some(Ok(())) => {}
+                Some(Err(kind)) => return (Err(kind), message),
+                None => return (Err(self.full(since.elapsed())), message),
+            }
+        }
+    }
+
     async fn ready(self) {
+        let mut until = Until::after(Instant::now(), self.patience());
+        let mut place = self.line.place();
+        if !place.first(&mut until).await {
+            return;
+        }
         for index in 0..self.branches.count() {
             if let Some(branch) = self.branches.get(index)
                 && branch.is_required()
+                && until.bound(branch.ready_boxed()).await.is_none()
             {
-                branch.ready_boxed().await;
+                return;
             }
         }
     }
@@ -411,30 +452,27 @@ impl<'a, M: MessageType> View<'a, M> {
         weakest(self.branches)
     }
 
-    /// Waits for what the members' own `confirm` asks.
+    /// Waits for what the members' own `confirm` asks, of all at once.
     async fn confirmed(self, receipt: Receipt) -> Result<Receipt, SendErrorKind> {
-        let mut failed = 0;
-        let mut first: Option<Arc<str>> = None;
-        for index in 0..self.branches.count() {
-            let Some(branch) = self
-                .branches
-                .get(index)
-                .filter(|branch| branch.is_required() && branch.confirm().is_some())
-            else {
-                continue;
-            };
-            if let Err(lost) = branch.flush_boxed().await {
-                failed += 1;
-                first.get_or_insert_with(|| Arc::from(lost.to_string()));
-            }
+        let confirming: Vec<Member<'a, M>> = (0..self.branches.count())
+            .filter_map(|index| self.branches.get(index))
+            .filter(|branch| branch.is_required() && branch.confirm().is_some())
+            .collect();
+        if confirming.is_empty() {
+            return Ok(receipt);
         }
-        match first {
+        let flushes = confirming.iter().map(|branch| branch.flush_boxed());
+        let mut lost = Vec::new();
+        for answer in all(flushes.collect()).await {
+            lost.extend(answer.err());
+        }
+        match lost.first() {
             None => Ok(receipt),
             Some(first) => Err(SendErrorKind::Partial {
                 service: self.name.get(),
-                failed,
+                failed: lost.len(),
                 branches: self.branches.count(),
-                first,
+                first: Arc::from(first.to_string()),
             }),
         }
     }
@@ -522,7 +560,7 @@ impl<'a, M: MessageType> View<'a, M> {
         level
     }
 
-    fn room(self) -> BoxFuture<'a, Result<(), SendErrorKind>> {
+    fn room(self, since: Instant) -> BoxFuture<'a, Result<(), SendErrorKind>> {
         Box::pin(async move {
             for index in 0..self.branches.count() {
                 if let Some(branch) = self
@@ -530,11 +568,20 @@ impl<'a, M: MessageType> View<'a, M> {
                     .get(index)
                     .filter(|branch| branch.is_required())
                 {
-                    branch.room().await?;
+                    branch.room(since).await?;
                 }
             }
             Ok(())
         })
+    }
+
+    fn patience(self) -> Option<Duration> {
+        let mut patience = None;
+        self.branches.with(&mut |branches| {
+            let required = branches.iter().filter(|branch| branch.is_required());
+            patience = longest(required.map(|branch| branch.patience()));
+        });
+        patience
     }
 }
 
@@ -550,6 +597,29 @@ fn holding<'a, 'b, M>(
         .enumerate()
         .filter(move |(index, branch)| branch.is_required() && !has_dropped(*index))
         .map(|(_, branch)| branch)
+}
+
+/// Waits for all of them at once; their answers in the same order.
+async fn all<T>(futures: Vec<BoxFuture<'_, T>>) -> Vec<T> {
+    let mut answers: Vec<Option<T>> = futures.iter().map(|_| None).collect();
+    let mut futures: Vec<_> = futures.into_iter().map(Some).collect();
+    poll_fn(|cx| {
+        for (slot, answer) in futures.iter_mut().zip(&mut answers) {
+            if let Some(future) = slot
+                && let Poll::Ready(done) = future.as_mut().poll(cx)
+            {
+                *answer = Some(done);
+                *slot = None;
+            }
+        }
+        if futures.iter().all(Option::is_none) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
+    answers.into_iter().flatten().collect()
 }
 
 /// Closes all members one after another within one deadline.
@@ -625,8 +695,12 @@ impl<M: MessageType, B: Branches<M>> Branch<M> for FanOut<B> {
         self.view::<M>().confirm()
     }
 
-    fn room(&self) -> BoxFuture<'_, Result<(), SendErrorKind>> {
-        self.view::<M>().room()
+    fn room(&self, since: Instant) -> BoxFuture<'_, Result<(), SendErrorKind>> {
+        self.view::<M>().room(since)
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        self.view::<M>().patience()
     }
 
     fn as_branch(&self) -> &dyn Branch<M> {

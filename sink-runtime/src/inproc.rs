@@ -698,8 +698,13 @@ impl<M: MessageType> Inproc<M> {
         }
     }
 
-    /// Waits for room, as long as a send would; first come, first served. Whether there is some.
-    pub(crate) async fn ready(&self) -> bool {
+    /// Waits for room, as long as a send would; first come, first served.
+    pub(crate) async fn ready(&self) {
+        self.has_room_within(self.surroundings.clock.now()).await;
+    }
+
+    /// The same, for what began to wait at `since`: whether there is some.
+    async fn has_room_within(&self, since: Instant) -> bool {
         let mut ticket = RoomTicket {
             sender: &self.sender,
             ticket: None,
@@ -712,13 +717,12 @@ impl<M: MessageType> Inproc<M> {
             }
             Poll::Ready(())
         });
-        self.bounded(room).await.is_some()
+        self.bounded(since, room).await.is_some()
     }
 
     /// The same, for a composite's send: what it is told at the deadline.
-    pub(crate) async fn room(&self) -> Result<(), SendErrorKind> {
-        let since = self.surroundings.clock.now();
-        if self.ready().await {
+    pub(crate) async fn room(&self, since: Instant) -> Result<(), SendErrorKind> {
+        if self.has_room_within(since).await {
             return Ok(());
         }
         let now = self.surroundings.clock.now();
@@ -809,7 +813,8 @@ impl<M: MessageType> Inproc<M> {
 
     async fn settled_to(&self, sequence: u64, level: Level) -> Result<Level, Lost> {
         let level_reached = std::future::poll_fn(|cx| self.poll_level(sequence, level, cx));
-        match self.bounded(level_reached).await {
+        let since = self.surroundings.clock.now();
+        match self.bounded(since, level_reached).await {
             Some(answer) => answer,
             None => Err(self.timed_out(sequence)),
         }
@@ -823,9 +828,9 @@ impl<M: MessageType> Inproc<M> {
         }
     }
 
-    async fn bounded<F: Future>(&self, future: F) -> Option<F::Output> {
+    async fn bounded<F: Future>(&self, since: Instant, future: F) -> Option<F::Output> {
         let mut future = std::pin::pin!(future);
-        let (since, mut timer) = (self.surroundings.clock.now(), None);
+        let mut timer = None;
         std::future::poll_fn(|cx| {
             if let Poll::Ready(output) = future.as_mut().poll(cx) {
                 return Poll::Ready(Some(output));
@@ -888,7 +893,8 @@ impl<M: MessageType> Inproc<M> {
             }
             Poll::Ready(Ok(()))
         });
-        match self.bounded(flushed).await {
+        let since = self.surroundings.clock.now();
+        match self.bounded(since, flushed).await {
             Some(answer) => answer,
             None => Err(self.timed_out(self.with_books(|books| books.last_put))),
         }

@@ -8,6 +8,7 @@ mod support;
 
 mod buffer;
 mod close;
+mod composites;
 mod connect;
 mod delivery;
 mod foreign;
