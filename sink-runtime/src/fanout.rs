@@ -59,6 +59,7 @@ impl Name {
 struct Counts {
     attempted: AtomicU64,
     accepted: AtomicU64,
+    cancelled: AtomicU64,
     returned_full: AtomicU64,
     returned_refused: AtomicU64,
     optional_dropped: AtomicU64,
@@ -70,6 +71,7 @@ impl Counts {
         Self {
             attempted: AtomicU64::new(0),
             accepted: AtomicU64::new(0),
+            cancelled: AtomicU64::new(0),
             returned_full: AtomicU64::new(0),
             returned_refused: AtomicU64::new(0),
             optional_dropped: AtomicU64::new(0),
@@ -77,16 +79,58 @@ impl Counts {
         }
     }
 
+    /// What was attempted and is in no other place waits. The places are looked at first: who is in one was attempted before.
     fn ledger(&self) -> Ledger {
-        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let count = |counter: &AtomicU64| counter.load(Ordering::Acquire);
         let mut ledger = Ledger {
             done: count(&self.accepted),
             ..Ledger::default()
         };
         ledger.returned.full = count(&self.returned_full);
         ledger.returned.refused = count(&self.returned_refused);
-        ledger.attempted = ledger.done + ledger.returned.total();
+        ledger.returned.cancelled = count(&self.cancelled);
+        ledger.attempted = count(&self.attempted);
+        ledger.waiting = ledger.attempted - ledger.done - ledger.returned.total();
         ledger
+    }
+}
+
+/// One message on its way into the fan-out; dropped before anything became of it, it is counted as cancelled.
+struct Attempt<'a> {
+    counts: &'a Counts,
+    /// The identity that all its copies carry.
+    identity: (u64, u64),
+    settled: bool,
+}
+
+impl<'a> Attempt<'a> {
+    fn new(counts: &'a Counts) -> Self {
+        let producer = *counts.producer.get_or_init(crate::clock::system_seed);
+        let number = counts.attempted.fetch_add(1, Ordering::Relaxed) + 1;
+        Self {
+            counts,
+            identity: (producer, number),
+            settled: false,
+        }
+    }
+
+    /// Notes where the message is. What happens to an accepted one from here on is its members' to tell.
+    fn settle(mut self, outcome: &Result<Receipt, SendErrorKind>) {
+        self.settled = true;
+        let place = match outcome {
+            Ok(_) => &self.counts.accepted,
+            Err(SendErrorKind::Full { .. }) => &self.counts.returned_full,
+            Err(_) => &self.counts.returned_refused,
+        };
+        place.fetch_add(1, Ordering::Release);
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.counts.cancelled.fetch_add(1, Ordering::Release);
+        }
     }
 }
 
@@ -214,14 +258,6 @@ impl<M: MessageType, B: Branches<M>> MessageSink<M> for FanOut<B> {
 }
 
 impl<'a, M: MessageType> View<'a, M> {
-    fn identity(self) -> (u64, u64) {
-        let producer = *self.counts.producer.get_or_init(crate::clock::system_seed);
-        (
-            producer,
-            self.counts.attempted.fetch_add(1, Ordering::Relaxed) + 1,
-        )
-    }
-
     /// Reserves in every required member, in order, then commits everywhere.
     fn offer(self, encoded: &Encoded<'_, M>) -> Try {
         if let Some(error) = self.name.moved() {
@@ -292,28 +328,6 @@ impl<'a, M: MessageType> View<'a, M> {
         self.counts.optional_dropped.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn answer(
-        self,
-        outcome: Result<Receipt, SendErrorKind>,
-        message: M,
-    ) -> Result<Receipt, SendError<M>> {
-        match outcome {
-            Ok(receipt) => {
-                self.counts.accepted.fetch_add(1, Ordering::Relaxed);
-                Ok(receipt)
-            }
-            Err(kind) => {
-                let counter = if matches!(kind, SendErrorKind::Full { .. }) {
-                    &self.counts.returned_full
-                } else {
-                    &self.counts.returned_refused
-                };
-                counter.fetch_add(1, Ordering::Relaxed);
-                Err(SendError::new(kind, Some(message)))
-            }
-        }
-    }
-
     fn full(self, waited: Duration) -> SendErrorKind {
         SendErrorKind::Full {
             service: self.name.get(),
@@ -328,26 +342,28 @@ impl<'a, M: MessageType> View<'a, M> {
 
     async fn send(self, message: M) -> Result<Receipt, SendError<M>> {
         tokio::task::coop::consume_budget().await;
-        let identity = self.identity();
-        let (outcome, message) = match self.offer_in_turn(&message, identity) {
+        let attempt = Attempt::new(self.counts);
+        let (outcome, message) = match self.offer_in_turn(&message, attempt.identity) {
             // Few wait: those that do not stay small to move.
-            Try::Full(_) => Box::pin(self.wait_and_offer(message, identity)).await,
+            Try::Full(_) => Box::pin(self.wait_and_offer(message, attempt.identity)).await,
             Try::Done(outcome) => (outcome, message),
         };
+        attempt.settle(&outcome);
         let outcome = match outcome {
             Ok(receipt) => self.confirmed(receipt).await,
             Err(kind) => Err(kind),
         };
-        self.answer(outcome, message)
+        outcome.map_err(|kind| SendError::new(kind, Some(message)))
     }
 
     fn try_send(self, message: M) -> Result<Receipt, SendError<M>> {
-        let identity = self.identity();
-        let outcome = match self.offer_in_turn(&message, identity) {
+        let attempt = Attempt::new(self.counts);
+        let outcome = match self.offer_in_turn(&message, attempt.identity) {
             Try::Full(_) => Err(self.full(Duration::ZERO)),
             Try::Done(outcome) => outcome,
         };
-        self.answer(outcome, message)
+        attempt.settle(&outcome);
+        outcome.map_err(|kind| SendError::new(kind, Some(message)))
     }
 
     /// Offers the message, unless others wait: nobody overtakes them.
@@ -540,8 +556,7 @@ impl<'a, M: MessageType> View<'a, M> {
                 self.offer_optional(branch.sink(), encoded);
             }
         });
-        self.counts.attempted.fetch_add(1, Ordering::Relaxed);
-        self.counts.accepted.fetch_add(1, Ordering::Relaxed);
+        Attempt::new(self.counts).settle(&result);
         result
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sink_runtime::{
-    DynSink, FanOut, Members, Message, MessageSink, SendErrorKind, ServiceRegistry, Source,
+    DynSink, FanOut, Ledger, Members, Message, MessageSink, SendErrorKind, ServiceRegistry, Source,
 };
 use tokio::time::Instant;
 
@@ -147,4 +147,90 @@ async fn members_that_confirm_are_waited_for_at_once_2_3() {
         "{error}"
     );
     assert!(before.elapsed() < 3 * SECOND / 2, "{:?}", before.elapsed());
+}
+
+// --- 5.2: the fan-out's own ledger
+
+/// Every message of the fan-out is in one place, and none is still under way.
+#[track_caller]
+fn assert_settled(fan_out: &FanOut<Members<Message>>, attempted: u64) -> Ledger {
+    let ledger = fan_out.ledger();
+    assert!(ledger.is_balanced(), "{ledger:?}");
+    assert_eq!(
+        (ledger.attempted, ledger.waiting),
+        (attempted, 0),
+        "{ledger:?}"
+    );
+    ledger
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_dropped_at_any_poll_is_in_one_place_of_the_ledger_5_2() {
+    // Two full members and one that confirms; room comes in one after the other, so a send is polled many times.
+    for polls in 0.. {
+        let ((a, at_a), (b, at_b)) = (
+            full_member(&format!("drop-a-{polls}")),
+            full_member(&format!("drop-b-{polls}")),
+        );
+        let confirms = orders(&inproc(
+            &format!("drop-c-{polls}"),
+            "confirm = \"acked\"\nsend_timeout_ms = 1000",
+        ));
+        let (mut from_a, mut from_b) = (bound(&at_a).await, bound(&at_b).await);
+        let both = all_of(&[&a, &b, &confirms]);
+        let mut rival = Box::pin(both.send(numbered(1)));
+        assert!(poll_once(&mut rival).is_none());
+        assert_eq!(both.ledger().waiting, 1);
+        let mut send = Box::pin(both.send(numbered(2)));
+        let mut ended = false;
+        for poll in 0..polls {
+            if let Some(answer) = poll_once(&mut send) {
+                assert!(answer.is_err(), "nobody takes what is to be confirmed");
+                ended = true;
+                break;
+            }
+            assert!(both.ledger().is_balanced());
+            match poll {
+                1 => drop(std::mem::replace(
+                    &mut rival,
+                    Box::pin(both.send(numbered(9))),
+                )),
+                2 => drop(take(&mut from_a)),
+                3 => drop(take(&mut from_b)),
+                5 => tokio::time::advance(2 * SECOND).await,
+                _ => {}
+            }
+        }
+        // The rival was polled once and dropped, or is dropped here; its successor never was polled.
+        drop((send, rival));
+        let attempted = 1 + u64::from(polls > 0);
+        let ledger = assert_settled(&both, attempted);
+        let accepted = u64::from(polls > 4);
+        assert_eq!(ledger.done, accepted, "{polls}: {ledger:?}");
+        assert_eq!(
+            ledger.returned.cancelled,
+            attempted - accepted,
+            "{polls}: {ledger:?}"
+        );
+        if ended {
+            return;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_a_fan_out_answers_is_in_its_ledger_once_5_2() {
+    let (full, _at) = full_member("ledger");
+    let roomy = orders(&inproc("ledger-roomy", "max_frame_bytes = 64"));
+    let both = all_of(&[&roomy, &full]);
+    assert!(bounded(both.send(numbered(1))).await.is_err());
+    assert!(both.try_send(numbered(2)).is_err());
+    assert!(both.try_send(Message::new(vec![0; 65])).is_err());
+    let one = all_of(&[&roomy]);
+    one.try_send(numbered(3)).unwrap();
+    let nested = FanOut::new(Members::new(vec![(DynSink::new(one), false)]));
+    nested.try_send(numbered(4)).unwrap();
+    let ledger = assert_settled(&both, 3);
+    assert_eq!((ledger.returned.full, ledger.returned.refused), (2, 1));
+    assert_eq!(assert_settled(&nested, 1).done, 1);
 }
