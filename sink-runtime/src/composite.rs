@@ -13,6 +13,7 @@ use crate::clock::Instant;
 use crate::codec::Codec;
 use crate::dynamic::{DynMessageSink, DynSink};
 use crate::error::{EncodeError, RegistryError, SendErrorKind};
+use crate::fanout::Aside;
 use crate::frame;
 use crate::lazy::Lazy;
 use crate::message::MessageType;
@@ -29,9 +30,8 @@ pub struct Encoded<'a, M> {
     pub(crate) metadata: Option<&'a crate::message::Metadata>,
     encode: fn(&M, Codec) -> Result<Bytes, EncodeError>,
     decode: fn(Codec, &Bytes) -> Option<M>,
-    /// Which member each failover on the way chose, and which members of each fan-out within another dropped their copies, by
-    /// their addresses.
-    choices: RefCell<Vec<(usize, usize)>>,
+    /// What the composites on the way did before the message is taken, by their addresses.
+    choices: RefCell<Vec<(usize, Choice)>>,
 }
 
 impl<'a, M: MessageType> Encoded<'a, M> {
@@ -80,18 +80,18 @@ impl<M> Encoded<'_, M> {
         Ok(self.payload(codec)?.len() + frame::DATA_HEAD + frame::IDENTITY + metadata)
     }
 
-    pub(crate) fn remember(&self, composite: usize, choice: usize) {
+    pub(crate) fn remember(&self, composite: usize, choice: Choice) {
         let mut choices = self.choices.borrow_mut();
         choices.retain(|(known, _)| *known != composite);
         choices.push((composite, choice));
     }
 
-    pub(crate) fn recall(&self, composite: usize) -> Option<usize> {
+    pub(crate) fn recall(&self, composite: usize) -> Option<Choice> {
         self.choices
             .borrow()
             .iter()
             .find(|(known, _)| *known == composite)
-            .map(|(_, choice)| *choice)
+            .map(|(_, choice)| choice.clone())
     }
 
     /// A message of its own, for a branch that takes messages rather than bytes.
@@ -121,6 +121,49 @@ pub(crate) fn longest(all: impl Iterator<Item = Option<Duration>>) -> Option<Dur
         longest = longest.zip(one).map(|(longest, one)| longest.max(one));
     }
     longest
+}
+
+/// What a composite within another did when it was asked for room.
+#[derive(Clone, Debug)]
+pub(crate) enum Choice {
+    /// A failover chose the member of this index.
+    Member(usize),
+    /// A fan-out set this aside.
+    Aside(Aside),
+}
+
+/// Some of a composite's members, by their index. However many they are; the first 64 allocate nothing.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Marks {
+    first: u64,
+    more: Vec<u64>,
+}
+
+impl Marks {
+    pub(crate) fn set(&mut self, index: usize) {
+        let bit = 1 << (index % 64);
+        match (index / 64).checked_sub(1) {
+            None => self.first |= bit,
+            Some(word) => {
+                if self.more.len() <= word {
+                    self.more.resize(word + 1, 0);
+                }
+                self.more[word] |= bit;
+            }
+        }
+    }
+
+    pub(crate) fn has(&self, index: usize) -> bool {
+        let word = match (index / 64).checked_sub(1) {
+            None => self.first,
+            Some(word) => self.more.get(word).copied().unwrap_or_default(),
+        };
+        word & (1 << (index % 64)) != 0
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first == 0 && self.more.iter().all(|word| *word == 0)
+    }
 }
 
 /// Whether a branch set room aside.

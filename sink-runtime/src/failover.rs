@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Instant;
-use crate::composite::{Branch, Branches, Encoded, Reserved, longest};
+use crate::composite::{Branch, Branches, Choice, Encoded, Reserved, longest};
 use crate::error::{ConnectError, SendError, SendErrorKind};
 use crate::fanout::{Name, close_members};
 use crate::ledger::Ledger;
@@ -268,27 +268,29 @@ impl<'a, M: MessageType> View<'a, M> {
         }
         let index = self.choose();
         // The choice may change before the commit: the room is where it was set aside.
-        encoded.remember(self.identity(), index);
+        encoded.remember(self.identity(), Choice::Member(index));
         match self.member(index) {
             Some(branch) => branch.reserve(encoded),
             None => Reserved::Refused(self.empty()),
         }
     }
 
+    /// The member that was chosen when the room was set aside.
+    fn chosen_then(self, encoded: &Encoded<'_, M>) -> Option<&'a dyn Branch<M>> {
+        match encoded.recall(self.identity()) {
+            Some(Choice::Member(index)) => self.member(index),
+            _ => None,
+        }
+    }
+
     fn release(self, encoded: &Encoded<'_, M>) {
-        if let Some(branch) = encoded
-            .recall(self.identity())
-            .and_then(|index| self.member(index))
-        {
+        if let Some(branch) = self.chosen_then(encoded) {
             branch.release(encoded);
         }
     }
 
     fn commit(self, encoded: &Encoded<'_, M>) -> Result<Receipt, SendErrorKind> {
-        match encoded
-            .recall(self.identity())
-            .and_then(|index| self.member(index))
-        {
+        match self.chosen_then(encoded) {
             Some(branch) => branch.commit(encoded),
             None => Err(self.empty()),
         }

@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use crate::clock::Instant;
-use crate::composite::{Branch, Branches, Encoded, Member, Reserved, longest};
+use crate::composite::{Branch, Branches, Choice, Encoded, Member, Reserved, longest};
 use crate::error::{ConnectError, RegistryError, SendError, SendErrorKind};
 use crate::ledger::Ledger;
 use crate::life::SinkState;
@@ -19,6 +19,11 @@ use crate::registry::CompiledRegistry;
 use crate::report::DrainReport;
 use crate::sink::{AtLeastOnce, MessageSink};
 use crate::transport::BoxFuture;
+
+mod aside;
+
+pub(crate) use aside::Aside;
+use aside::Without;
 
 /// Sends every message to every member; each has its own bounded queue and link.
 ///
@@ -274,45 +279,22 @@ impl<'a, M: MessageType> View<'a, M> {
     }
 
     fn offer_to(self, branches: &[Member<'_, M>], encoded: &Encoded<'_, M>) -> Try {
-        let mut dropped = [false; 64];
-        for (index, branch) in branches
-            .iter()
-            .enumerate()
-            .filter(|(_, branch)| branch.is_required())
-        {
-            let failed = match branch.reserve(encoded) {
-                Reserved::Room => continue,
-                Reserved::Dropped(_) => {
-                    if let Some(slot) = dropped.get_mut(index) {
-                        *slot = true;
-                    }
-                    continue;
-                }
-                Reserved::Full => Try::Full(index),
-                Reserved::Refused(kind) => Try::Done(Err(kind)),
-            };
-            for (before, branch) in branches.iter().enumerate().take(index) {
-                if branch.is_required() && !dropped.get(before).copied().unwrap_or_default() {
-                    branch.release(encoded);
-                }
-            }
-            return failed;
-        }
+        let aside = match Aside::of(branches, encoded) {
+            Ok(aside) => aside,
+            Err(Without::Full(index)) => return Try::Full(index),
+            Err(Without::Refused(kind)) => return Try::Done(Err(kind)),
+        };
         let mut level = Level::Written;
-        for (index, branch) in branches.iter().enumerate() {
-            if branch.is_required() {
-                if dropped.get(index).copied().unwrap_or_default() {
-                    continue;
-                }
-                match branch.commit(encoded) {
-                    Ok(receipt) if receipt.level() != Level::Written => level = Level::Accepted,
-                    Ok(_) => {}
-                    // Closed between reservation and commit: its own ledger says so, the others have it.
-                    Err(_) => level = Level::Accepted,
-                }
-            } else {
-                self.offer_optional(branch.sink(), encoded);
+        for branch in aside.holding(branches) {
+            match branch.commit(encoded) {
+                Ok(receipt) if receipt.level() != Level::Written => level = Level::Accepted,
+                Ok(_) => {}
+                // Closed between reservation and commit: its own ledger says so, the others have it.
+                Err(_) => level = Level::Accepted,
             }
+        }
+        for branch in branches.iter().filter(|branch| !branch.is_required()) {
+            self.offer_optional(branch.sink(), encoded);
         }
         let (_, number) = encoded.identity.unwrap_or_default();
         Try::Done(Ok(Receipt::new(0, number, level)))
@@ -498,31 +480,27 @@ impl<'a, M: MessageType> View<'a, M> {
             return Reserved::registry(error);
         }
         let mut outcome = Reserved::Room;
-        // Members whose own policy dropped their copy: the others still get theirs.
-        let mut dropped = 0;
         self.branches.with(&mut |branches| {
-            for (index, branch) in branches
-                .iter()
-                .enumerate()
-                .filter(|(_, branch)| branch.is_required())
-            {
-                match branch.reserve(encoded) {
-                    Reserved::Room => {}
-                    Reserved::Dropped(_) if index < usize::BITS as usize => dropped |= 1 << index,
-                    other => {
-                        for earlier in holding(&branches[..index], dropped) {
-                            earlier.release(encoded);
-                        }
-                        outcome = other;
-                        return;
+            outcome = match Aside::of(branches, encoded) {
+                Ok(aside) => {
+                    if !aside.dropped.is_empty() {
+                        encoded.remember(self.place(), Choice::Aside(aside));
                     }
+                    Reserved::Room
                 }
-            }
+                Err(Without::Full(_)) => Reserved::Full,
+                Err(Without::Refused(kind)) => Reserved::Refused(kind),
+            };
         });
-        if dropped != 0 {
-            encoded.remember(self.place(), dropped);
-        }
         outcome
+    }
+
+    /// What was set aside for a message of the composite that this one is in.
+    fn aside(self, encoded: &Encoded<'_, M>) -> Aside {
+        match encoded.recall(self.place()) {
+            Some(Choice::Aside(aside)) => aside,
+            _ => Aside::default(),
+        }
     }
 
     /// Where the fan-out is: no two are in one place.
@@ -531,12 +509,9 @@ impl<'a, M: MessageType> View<'a, M> {
     }
 
     fn release(self, encoded: &Encoded<'_, M>) {
-        let dropped = encoded.recall(self.place()).unwrap_or_default();
-        self.branches.with(&mut |branches| {
-            for branch in holding(branches, dropped) {
-                branch.release(encoded);
-            }
-        });
+        let aside = self.aside(encoded);
+        self.branches
+            .with(&mut |branches| aside.release(branches, encoded));
     }
 
     fn commit(self, encoded: &Encoded<'_, M>) -> Result<Receipt, SendErrorKind> {
@@ -545,9 +520,9 @@ impl<'a, M: MessageType> View<'a, M> {
             encoded.identity.unwrap_or_default().1,
             Level::Accepted,
         ));
-        let dropped = encoded.recall(self.place()).unwrap_or_default();
+        let aside = self.aside(encoded);
         self.branches.with(&mut |branches| {
-            for branch in holding(branches, dropped) {
+            for branch in aside.holding(branches) {
                 if let Err(kind) = branch.commit(encoded) {
                     result = Err(kind);
                 }
@@ -598,20 +573,6 @@ impl<'a, M: MessageType> View<'a, M> {
         });
         patience
     }
-}
-
-/// The required members that hold room for a copy: all but those of the indices in `dropped`.
-fn holding<'a, 'b, M>(
-    branches: &'a [Member<'b, M>],
-    dropped: usize,
-) -> impl Iterator<Item = &'a Member<'b, M>> {
-    let has_dropped =
-        move |index: usize| index < usize::BITS as usize && dropped & (1 << index) != 0;
-    branches
-        .iter()
-        .enumerate()
-        .filter(move |(index, branch)| branch.is_required() && !has_dropped(*index))
-        .map(|(_, branch)| branch)
 }
 
 /// Waits for all of them at once; their answers in the same order.

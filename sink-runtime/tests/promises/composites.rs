@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sink_runtime::{
-    DynSink, FanOut, Ledger, Members, Message, MessageSink, SendErrorKind, ServiceRegistry, Source,
+    DynSink, FanOut, Ledger, Members, Message, MessageSink, Ref, SendErrorKind, ServiceRegistry,
+    Source,
 };
 use tokio::time::Instant;
 
@@ -233,4 +234,40 @@ async fn whatever_a_fan_out_answers_is_in_its_ledger_once_5_2() {
     let ledger = assert_settled(&both, 3);
     assert_eq!((ledger.returned.full, ledger.returned.refused), (2, 1));
     assert_eq!(assert_settled(&nested, 1).done, 1);
+}
+
+// --- 7: more members than a tuple holds
+
+#[tokio::test(start_paused = true)]
+async fn a_fan_out_of_a_hundred_members_that_drop_keeps_their_books_7_3() {
+    let registry_of = |name: String| inproc(&name, "buffer_size = 1\nwhen_full = \"drop_newest\"");
+    let sinks: Vec<DynSink> = (0..100)
+        .map(|index| orders(&registry_of(format!("many-{index}"))))
+        .collect();
+    let links: Vec<DynSink> = (0..70)
+        .map(|_| {
+            let more = "buffer_size = 1\nwhen_full = \"drop_newest\"";
+            sink_over(&Net::new(|_| Answer::Hang), more)
+        })
+        .collect();
+    let members: Vec<&DynSink> = sinks.iter().chain(&links).collect();
+    let wide = Arc::new(all_of(&members));
+    // Directly, and within another: the rooms are set aside in one call and taken in the next.
+    static WIDE: std::sync::OnceLock<Arc<FanOut<Members<Message>>>> = std::sync::OnceLock::new();
+    let nested = FanOut::new((Ref::Static(&**WIDE.get_or_init(|| Arc::clone(&wide))),));
+    for number in 0..3 {
+        wide.try_send(numbered(number)).unwrap();
+        nested.try_send(numbered(number)).unwrap();
+    }
+    for sink in &members {
+        let ledger = ledger(sink);
+        assert_eq!(
+            (ledger.attempted, ledger.dropped.newest),
+            (6, 5),
+            "{ledger:?}"
+        );
+        assert!(ledger.is_balanced(), "{ledger:?}");
+        // Nothing is still set aside: there is room for one as soon as the one that is held is gone.
+        bounded(sink.close(SECOND)).await;
+    }
 }
