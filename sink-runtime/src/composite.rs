@@ -171,6 +171,9 @@ impl Marks {
 pub enum Reserved {
     /// It did; [`Branch::commit`] or [`Branch::release`] must follow.
     Room,
+    /// It cannot say before it is offered the message; [`Branch::commit`] or [`Branch::release`] must follow, and after a commit
+    /// that fails nothing of it has taken the message, unless the error is [`SendErrorKind::Partial`].
+    Untried,
     /// A `drop_*` policy dropped this copy: nothing follows.
     Dropped(Receipt),
     /// There is none now.
@@ -196,7 +199,7 @@ pub trait Branch<M>: DynMessageSink<M> {
     /// Takes the message into reserved room.
     ///
     /// # Errors
-    /// If the sink was closed in between.
+    /// If the sink was closed in between, or could not say before that it would not take it.
     fn commit(&self, encoded: &Encoded<'_, M>) -> Result<Receipt, SendErrorKind>;
     /// Counts the copy that it, full and optional, does not get.
     fn drop_copy(&self);

@@ -99,6 +99,10 @@ impl<M> Clone for DynSink<M> {
 
 impl<M: Send + 'static> DynSink<M> {
     /// Any sink; it promises nothing beyond what its trait does.
+    ///
+    /// As a required member of a [`FanOut`](crate::FanOut) it is offered each message by `try_send`, when the generated members
+    /// have set room aside and before they take it. If it refuses, nobody takes it; if two such sinks are members and only one
+    /// refuses, the answer is [`Partial`](SendErrorKind::Partial). Full, it is waited for by `ready`.
     pub fn new(sink: impl MessageSink<M> + 'static) -> Self {
         Self {
             inner: Inner::Other(Arc::new(sink)),
@@ -258,7 +262,7 @@ impl<M: MessageType> Branch<M> for DynSink<M> {
             Inner::Leaf(leaf) => leaf.reserve(encoded),
             Inner::Branch(branch) => branch.reserve(encoded),
             // A sink of another make has no reservations: it takes the message at commit, or it does not.
-            Inner::Other(_) => Reserved::Room,
+            Inner::Other(_) => Reserved::Untried,
         }
     }
 

@@ -12,9 +12,9 @@ use crate::composite::{Branch, Branches, Choice, Encoded, Member, Reserved, long
 use crate::error::{ConnectError, RegistryError, SendError, SendErrorKind};
 use crate::ledger::Ledger;
 use crate::life::SinkState;
-use crate::line::{Line, Until};
+use crate::line::{Line, Told, Until};
 use crate::message::MessageType;
-use crate::receipt::{Level, Lost, Receipt};
+use crate::receipt::{DropCause, Level, Lost, Receipt};
 use crate::registry::CompiledRegistry;
 use crate::report::DrainReport;
 use crate::sink::{AtLeastOnce, MessageSink};
@@ -23,11 +23,13 @@ use crate::transport::BoxFuture;
 mod aside;
 
 pub(crate) use aside::Aside;
-use aside::Without;
+use aside::{Took, Without};
 
 /// Sends every message to every member; each has its own bounded queue and link.
 ///
 /// Acceptance is all or nothing: room is set aside in every required member, in order, before the first takes it.
+/// Sinks of your own, which cannot set room aside ([`DynSink::new`](crate::DynSink::new)), are offered the message first: all or
+/// nothing holds with one of them; with more, what only some took is answered as [`Partial`](SendErrorKind::Partial).
 /// A required member that is full therefore holds up the others; an [`Optional`](crate::Optional) one never does.
 pub struct FanOut<B> {
     name: Name,
@@ -284,25 +286,45 @@ impl<'a, M: MessageType> View<'a, M> {
             Err(Without::Full(index)) => return Try::Full(index),
             Err(Without::Refused(kind)) => return Try::Done(Err(kind)),
         };
-        let mut level = Level::Written;
-        for branch in aside.holding(branches) {
-            match branch.commit(encoded) {
-                Ok(receipt) if receipt.level() != Level::Written => level = Level::Accepted,
-                Ok(_) => {}
-                // Closed between reservation and commit: its own ledger says so, the others have it.
-                Err(_) => level = Level::Accepted,
+        match aside.take(branches, encoded) {
+            Took::Nobody(Without::Full(index)) => Try::Full(index),
+            Took::Nobody(Without::Refused(kind)) => Try::Done(Err(kind)),
+            took => {
+                self.offer_optionals(branches, encoded);
+                Try::Done(self.outcome(took, encoded))
             }
         }
+    }
+
+    /// The answer for a message that somebody took.
+    fn outcome(self, took: Took, encoded: &Encoded<'_, M>) -> Result<Receipt, SendErrorKind> {
+        let (_, number) = encoded.identity.unwrap_or_default();
+        match took {
+            Took::All(level) => Ok(Receipt::new(0, number, level)),
+            Took::Some { failed, first } => Err(self.partial(failed, first)),
+            Took::Nobody(Without::Refused(kind)) => Err(kind),
+            Took::Nobody(Without::Full(_)) => Err(self.full(Duration::ZERO)),
+        }
+    }
+
+    fn partial(self, failed: usize, first: Arc<str>) -> SendErrorKind {
+        SendErrorKind::Partial {
+            service: self.name.get(),
+            failed,
+            branches: self.branches.count(),
+            first,
+        }
+    }
+
+    fn offer_optionals(self, branches: &[Member<'_, M>], encoded: &Encoded<'_, M>) {
         for branch in branches.iter().filter(|branch| !branch.is_required()) {
             self.offer_optional(branch.sink(), encoded);
         }
-        let (_, number) = encoded.identity.unwrap_or_default();
-        Try::Done(Ok(Receipt::new(0, number, level)))
     }
 
     fn offer_optional(self, branch: &dyn Branch<M>, encoded: &Encoded<'_, M>) {
         match branch.reserve(encoded) {
-            Reserved::Room if branch.commit(encoded).is_ok() => return,
+            Reserved::Room | Reserved::Untried if branch.commit(encoded).is_ok() => return,
             // Its own policy dropped it, and counts it.
             Reserved::Dropped(_) => {}
             _ => branch.drop_copy(),
@@ -369,6 +391,7 @@ impl<'a, M: MessageType> View<'a, M> {
         if !place.first(&mut until).await {
             return (Err(self.full(since.elapsed())), message);
         }
+        let mut told = Told::default();
         loop {
             // What was encoded is not held over a wait.
             let full = match self.offer(&Encoded::new(&message, Some(identity))) {
@@ -376,7 +399,12 @@ impl<'a, M: MessageType> View<'a, M> {
                 Try::Full(index) => self.branches.get(index),
             };
             let Some(branch) = full else { continue };
-            match until.bound(branch.room(since)).await {
+            let room = async {
+                branch.room(since).await?;
+                told.again().await;
+                Ok(())
+            };
+            match until.bound(room).await {
                 Some(Ok(())) => {}
                 Some(Err(kind)) => return (Err(kind), message),
                 None => return (Err(self.full(since.elapsed())), message),
@@ -401,6 +429,13 @@ impl<'a, M: MessageType> View<'a, M> {
     }
 
     async fn settled(self, receipt: Receipt, level: Level) -> Result<Level, Lost> {
+        if receipt.level() == Level::Dropped {
+            return Err(Lost::Dropped {
+                service: self.name.get(),
+                sequence: receipt.sequence(),
+                cause: DropCause::Newest,
+            });
+        }
         if receipt.level().satisfies(level) {
             return Ok(receipt.level());
         }
@@ -466,12 +501,7 @@ impl<'a, M: MessageType> View<'a, M> {
         }
         match lost.first() {
             None => Ok(receipt),
-            Some(first) => Err(SendErrorKind::Partial {
-                service: self.name.get(),
-                failed: lost.len(),
-                branches: self.branches.count(),
-                first: Arc::from(first.to_string()),
-            }),
+            Some(first) => Err(self.partial(lost.len(), Arc::from(first.to_string()))),
         }
     }
 
@@ -482,11 +512,15 @@ impl<'a, M: MessageType> View<'a, M> {
         let mut outcome = Reserved::Room;
         self.branches.with(&mut |branches| {
             outcome = match Aside::of(branches, encoded) {
+                Ok(aside) if aside.is_plain() => Reserved::Room,
                 Ok(aside) => {
-                    if !aside.dropped.is_empty() {
-                        encoded.remember(self.place(), Choice::Aside(aside));
+                    let is_untried = aside.is_untried();
+                    encoded.remember(self.place(), Choice::Aside(aside));
+                    if is_untried {
+                        Reserved::Untried
+                    } else {
+                        Reserved::Room
                     }
-                    Reserved::Room
                 }
                 Err(Without::Full(_)) => Reserved::Full,
                 Err(Without::Refused(kind)) => Reserved::Refused(kind),
@@ -515,24 +549,21 @@ impl<'a, M: MessageType> View<'a, M> {
     }
 
     fn commit(self, encoded: &Encoded<'_, M>) -> Result<Receipt, SendErrorKind> {
-        let mut result = Ok(Receipt::new(
-            0,
-            encoded.identity.unwrap_or_default().1,
-            Level::Accepted,
-        ));
         let aside = self.aside(encoded);
+        let mut took = Took::Nobody(Without::Full(0));
         self.branches.with(&mut |branches| {
-            for branch in aside.holding(branches) {
-                if let Err(kind) = branch.commit(encoded) {
-                    result = Err(kind);
-                }
-            }
-            for branch in branches.iter().filter(|branch| !branch.is_required()) {
-                self.offer_optional(branch.sink(), encoded);
+            took = aside.take(branches, encoded);
+            if !matches!(took, Took::Nobody(_)) {
+                self.offer_optionals(branches, encoded);
             }
         });
-        Attempt::new(self.counts).settle(&result);
-        result
+        let is_taken = !matches!(took, Took::Nobody(_));
+        let outcome = self.outcome(took, encoded);
+        // What nobody took is still the outer composite's, which may offer it again.
+        if is_taken {
+            Attempt::new(self.counts).settle(&outcome);
+        }
+        outcome
     }
 
     fn drop_copy(self) {

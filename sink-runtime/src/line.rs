@@ -36,6 +36,18 @@ pub(crate) struct Until {
     timer: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
+/// How often somebody was told that there is room and found none: a rival may have been faster, or the member does not speak
+/// the truth, and then it must not be asked without end.
+#[derive(Default)]
+pub(crate) struct Told(u32);
+
+/// Room that was told of and not found so often is looked for again after a pause, ...
+const TOLD_AT_ONCE: u32 = 3;
+/// ... which is this long at first, and doubles ...
+const PAUSE: Duration = Duration::from_millis(1);
+/// ... so often.
+const PAUSE_DOUBLES: u32 = 6;
+
 // === impl Line ===
 
 impl Line {
@@ -163,6 +175,21 @@ impl Until {
             Some(timer) => timer.as_mut().poll(cx),
             None if Instant::now() >= deadline => Poll::Ready(()),
             None => Poll::Pending,
+        }
+    }
+}
+
+// === impl Told ===
+
+impl Told {
+    /// Somebody was told again that there is room; the pause before he looks.
+    pub(crate) async fn again(&mut self) {
+        self.0 = self.0.saturating_add(1);
+        if let Some(doubled) = self.0.checked_sub(TOLD_AT_ONCE) {
+            let pause = PAUSE * 2u32.pow(doubled.min(PAUSE_DOUBLES));
+            Until::after(Instant::now(), Some(pause))
+                .bound(std::future::pending::<()>())
+                .await;
         }
     }
 }

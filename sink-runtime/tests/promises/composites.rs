@@ -1,11 +1,13 @@
 //! Sinks of sinks: who waits, how long, what is counted, and who answers for a receipt.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use sink_runtime::testing::Recording;
 use sink_runtime::{
-    DynSink, FanOut, Ledger, Members, Message, MessageSink, Ref, SendErrorKind, ServiceRegistry,
-    Source,
+    DynMessageSink, DynSink, FanOut, Ledger, Members, Message, MessageSink, Outcome, Receipt, Ref,
+    SendError, SendErrorKind, ServiceRegistry, Source,
 };
 use tokio::time::Instant;
 
@@ -270,4 +272,150 @@ async fn a_fan_out_of_a_hundred_members_that_drop_keeps_their_books_7_3() {
         // Nothing is still set aside: there is room for one as soon as the one that is held is gone.
         bounded(sink.close(SECOND)).await;
     }
+}
+
+// --- 7.3: members of another make, which cannot set room aside
+
+/// A user's own sink: takes so many messages, and says nothing of room before.
+#[derive(Clone)]
+struct Own {
+    room: Arc<AtomicUsize>,
+    taken: Recording<Message>,
+}
+
+impl Own {
+    fn with_room(room: usize) -> Self {
+        Self {
+            room: Arc::new(AtomicUsize::new(room)),
+            taken: Recording::new(),
+        }
+    }
+
+    fn numbers(&self) -> Vec<u64> {
+        let taken = self.taken.take();
+        taken.iter().map(|one| number_of(one.payload())).collect()
+    }
+}
+
+impl MessageSink for Own {
+    fn send(
+        &self,
+        message: Message,
+    ) -> impl Future<Output = Result<Receipt, SendError<Message>>> + Send {
+        std::future::ready(self.try_send(message))
+    }
+
+    fn try_send(&self, message: Message) -> Result<Receipt, SendError<Message>> {
+        let left = self.room.load(Ordering::SeqCst).checked_sub(1);
+        let Some(left) = left else {
+            let kind = SendErrorKind::Other {
+                service: Arc::from("own"),
+                text: Arc::from("no room"),
+            };
+            return Err(SendError::new(kind, Some(message)));
+        };
+        self.room.store(left, Ordering::SeqCst);
+        self.taken.try_send(message)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_of_another_make_that_refuses_leaves_the_others_without_7_3() {
+    let registry = inproc("own-refuses", "");
+    let sink = orders(&registry);
+    let own = Own::with_room(1);
+    for nested in [false, true] {
+        own.room.store(1, Ordering::SeqCst);
+        let both = all_of(&[&DynSink::new(own.clone()), &sink]);
+        let both: &dyn DynMessageSink<Message> = if nested {
+            &FanOut::new((Ref::Shared(Arc::new(both)), sink.clone()))
+        } else {
+            &both
+        };
+        both.send_boxed(numbered(1)).await.unwrap();
+        let before = ledger(&sink);
+        let error = both.send_boxed(numbered(2)).await.unwrap_err();
+        assert_eq!(error.outcome(), Outcome::NotSent, "{error}");
+        assert!(error.into_message().is_some());
+        assert_eq!(ledger(&sink), before, "it got a copy of what was not sent");
+        assert_eq!(own.numbers(), [1]);
+    }
+    // Nothing is still set aside either.
+    let mut source = bound(&registry).await;
+    for _ in 0..3 {
+        take(&mut source);
+    }
+    assert!(bounded(sink.close(SECOND)).await.is_clean());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_only_some_members_of_another_make_took_is_partial_7_3() {
+    let sink = orders(&inproc("own-partial", ""));
+    let (takes, refuses) = (Own::with_room(9), Own::with_room(0));
+    let members = [
+        &DynSink::new(takes.clone()),
+        &DynSink::new(refuses.clone()),
+        &sink,
+    ];
+    let error = all_of(&members).try_send(numbered(1)).unwrap_err();
+    assert_eq!(error.outcome(), Outcome::Partial, "{error}");
+    let SendErrorKind::Partial {
+        failed,
+        branches,
+        first,
+        ..
+    } = error.kind()
+    else {
+        panic!("{error}");
+    };
+    assert_eq!((*failed, *branches), (1, 3));
+    assert!(first.contains("no room"), "{first}");
+    assert_eq!(takes.numbers(), [1]);
+    assert_eq!(ledger(&sink).attempted, 1);
+    // One that is closed says so before anybody takes.
+    bounded(sink.close(SECOND)).await;
+    let error = all_of(&members).try_send(numbered(2)).unwrap_err();
+    assert_eq!(error.outcome(), Outcome::NotSent, "{error}");
+    assert!(takes.numbers().is_empty());
+}
+
+/// Always ready, never with room: full, it is waited for, and no longer than any other, nor without giving way.
+struct Liar(AtomicUsize);
+
+impl MessageSink for Liar {
+    fn send(
+        &self,
+        message: Message,
+    ) -> impl Future<Output = Result<Receipt, SendError<Message>>> + Send {
+        std::future::ready(self.try_send(message))
+    }
+
+    fn try_send(&self, message: Message) -> Result<Receipt, SendError<Message>> {
+        assert!(
+            self.0.fetch_add(1, Ordering::SeqCst) < 10_000,
+            "it is asked without end"
+        );
+        let full = SendErrorKind::Full {
+            service: Arc::from("liar"),
+            held_messages: 1,
+            buffer_size: 1,
+            held_bytes: 0,
+            buffer_bytes: 0,
+            waited: Duration::ZERO,
+            last: None,
+        };
+        Err(SendError::new(full, Some(message)))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_that_is_ready_and_full_is_not_asked_without_end_2_3() {
+    let both = FanOut::new(Members::new(vec![(
+        DynSink::new(Liar(AtomicUsize::new(0))),
+        false,
+    )]));
+    let before = Instant::now();
+    let error = bounded(both.send(numbered(1))).await.unwrap_err();
+    assert!(error.is_full(), "{error}");
+    assert_eq!(before.elapsed().as_secs(), 30);
 }
