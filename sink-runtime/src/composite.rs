@@ -192,7 +192,7 @@ impl Reserved {
 
 /// A sink that can be a composite's member.
 pub trait Branch<M>: DynMessageSink<M> {
-    /// Sets room aside for one message, without waiting.
+    /// Sets room aside for one message, without waiting. A copy that it refuses is not in its ledger.
     fn reserve(&self, encoded: &Encoded<'_, M>) -> Reserved;
     /// Gives reserved room back.
     fn release(&self, encoded: &Encoded<'_, M>);

@@ -348,7 +348,7 @@ impl<M: MessageType> Leaf<M> {
             Ok(()) => Reserved::Room,
             Err(Offer::Accepted(receipt)) => Reserved::Dropped(receipt),
             Err(Offer::Full) if link.config.when_full == WhenFull::Reject => {
-                Reserved::Refused(link.give_back_full(Duration::ZERO))
+                Reserved::Refused(link.full_now(Duration::ZERO))
             }
             Err(Offer::Full) => Reserved::Full,
             Err(Offer::Refused(kind)) => Reserved::Refused(kind),
@@ -389,7 +389,7 @@ impl<M: MessageType> Leaf<M> {
         });
         match roomy.await {
             Ok(()) => Ok(()),
-            Err(crate::leaf::Ended::TimedOut) => Err(link.give_back_full(
+            Err(crate::leaf::Ended::TimedOut) => Err(link.full_now(
                 link.surroundings
                     .clock
                     .now()

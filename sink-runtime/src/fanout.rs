@@ -324,10 +324,20 @@ impl<'a, M: MessageType> View<'a, M> {
 
     fn offer_optional(self, branch: &dyn Branch<M>, encoded: &Encoded<'_, M>) {
         match branch.reserve(encoded) {
-            Reserved::Room | Reserved::Untried if branch.commit(encoded).is_ok() => return,
+            Reserved::Room => {
+                if branch.commit(encoded).is_ok() {
+                    return;
+                }
+                // Closed in between: its own ledger says so.
+            }
+            Reserved::Untried => match branch.commit(encoded) {
+                Ok(_) => return,
+                Err(SendErrorKind::Partial { .. }) => {}
+                Err(_) => branch.drop_copy(),
+            },
             // Its own policy dropped it, and counts it.
             Reserved::Dropped(_) => {}
-            _ => branch.drop_copy(),
+            Reserved::Full | Reserved::Refused(_) => branch.drop_copy(),
         }
         self.counts.optional_dropped.fetch_add(1, Ordering::Relaxed);
     }

@@ -419,3 +419,50 @@ async fn a_member_that_is_ready_and_full_is_not_asked_without_end_2_3() {
     assert!(error.is_full(), "{error}");
     assert_eq!(before.elapsed().as_secs(), 30);
 }
+
+// --- 7.1: a copy that an optional member does not get
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_that_an_optional_member_refuses_is_counted_once_7_1() {
+    let reject = "buffer_size = 1\nwhen_full = \"reject\"";
+    let link = || sink_over(&Net::new(|_| Answer::Hang), reject);
+    let (full, closed) = (link(), link());
+    let (full_here, closed_here) = (
+        orders(&inproc("optional-full", reject)),
+        orders(&inproc("optional-closed", reject)),
+    );
+    for sink in [&full, &full_here] {
+        sink.try_send(numbered(0)).unwrap();
+    }
+    for sink in [&closed, &closed_here] {
+        bounded(sink.close(SECOND)).await;
+    }
+    for sink in [&full, &full_here, &closed, &closed_here] {
+        let before = ledger(sink);
+        let both = FanOut::new(Members::new(vec![(sink.clone(), true)]));
+        for number in 0..3 {
+            both.try_send(numbered(number)).unwrap();
+        }
+        let after = ledger(sink);
+        assert_eq!(after.attempted - before.attempted, 3, "{after:?}");
+        assert_eq!(after.dropped.optional, 3, "{after:?}");
+        assert_eq!(after.returned, before.returned);
+        assert!(after.is_balanced(), "{after:?}");
+        assert_eq!(both.optional_dropped(), 3);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_not_asked_to_take_a_message_counts_none_7_3() {
+    let (roomy, closed) = (
+        sink_over(&Net::new(|_| Answer::Hang), ""),
+        sink_over(&Net::new(|_| Answer::Hang), ""),
+    );
+    bounded(closed.close(SECOND)).await;
+    let both = all_of(&[&roomy, &closed]);
+    assert!(both.try_send(numbered(0)).unwrap_err().is_closed());
+    assert_eq!(assert_settled(&both, 1).returned.total(), 1);
+    for sink in [&roomy, &closed] {
+        assert_eq!(ledger(sink).attempted, 0, "{:?}", ledger(sink));
+    }
+}
