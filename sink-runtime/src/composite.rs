@@ -207,6 +207,8 @@ pub trait Branch<M>: DynMessageSink<M> {
     fn confirm(&self) -> Option<Level>;
     /// Waits for room as its `when_full` says, on behalf of a send that began to wait at `since`.
     fn room(&self, since: Instant) -> BoxFuture<'_, Result<(), SendErrorKind>>;
+    /// Whether it gave this receipt; `None` if it cannot tell.
+    fn gave(&self, receipt: Receipt) -> Option<bool>;
     /// How long a send to it may wait; `None` is without bound.
     fn patience(&self) -> Option<Duration>;
     /// Whether the composite's acceptance depends on it.
@@ -359,6 +361,9 @@ macro_rules! forward_branch {
         }
         fn room(&$self, since: $crate::clock::Instant) -> $crate::transport::BoxFuture<'_, Result<(), $crate::SendErrorKind>> {
             $crate::Branch::<M>::room(&$inner, since)
+        }
+        fn gave(&$self, receipt: $crate::Receipt) -> Option<bool> {
+            $crate::Branch::<M>::gave(&$inner, receipt)
         }
         fn patience(&$self) -> Option<std::time::Duration> {
             $crate::Branch::<M>::patience(&$inner)

@@ -318,6 +318,14 @@ impl<M: MessageType> Branch<M> for DynSink<M> {
         }
     }
 
+    fn gave(&self, receipt: Receipt) -> Option<bool> {
+        match &self.inner {
+            Inner::Leaf(leaf) => Some(leaf.id() == receipt.link()),
+            Inner::Branch(branch) => branch.gave(receipt),
+            Inner::Other(_) => None,
+        }
+    }
+
     fn patience(&self) -> Option<Duration> {
         match &self.inner {
             Inner::Leaf(leaf) => leaf.patience(),

@@ -201,20 +201,45 @@ impl<'a, M: MessageType> View<'a, M> {
     }
 
     async fn settled(self, receipt: Receipt, level: Level) -> Result<Level, Lost> {
-        // A member that did not give the receipt says so at once.
+        // Whoever gave the receipt answers, also after a switch; sinks of another make are asked if nobody says that it did.
+        let mut unsure = Vec::new();
+        for branch in (0..self.branches.count()).filter_map(|index| self.member(index)) {
+            match branch.gave(receipt) {
+                Some(true) => return branch.settled_boxed(receipt, level).await,
+                Some(false) => {}
+                None => unsure.push(branch),
+            }
+        }
         let mut answer = Err(Lost::Unknown {
             service: self.name.get(),
             sequence: receipt.sequence(),
         });
-        for index in 0..self.branches.count() {
-            if let Some(branch) = self.member(index) {
-                match branch.settled_boxed(receipt, level).await {
-                    Err(Lost::Unknown { .. }) => {}
-                    other => answer = other,
-                }
+        for branch in unsure {
+            match branch.settled_boxed(receipt, level).await {
+                Ok(level) => return Ok(level),
+                Err(Lost::Unknown { .. }) => {}
+                lost => answer = lost,
             }
         }
         answer
+    }
+
+    /// Whether one of its members gave it.
+    fn gave(self, receipt: Receipt) -> Option<bool> {
+        let mut gave = Some(false);
+        self.branches.with(&mut |branches| {
+            for branch in branches {
+                match branch.gave(receipt) {
+                    Some(true) => {
+                        gave = Some(true);
+                        return;
+                    }
+                    Some(false) => {}
+                    None => gave = None,
+                }
+            }
+        });
+        gave
     }
 
     async fn flush(self) -> Result<(), Lost> {
@@ -346,6 +371,10 @@ impl<M: MessageType, B: Branches<M>> Branch<M> for Failover<B> {
 
     fn room(&self, since: Instant) -> BoxFuture<'_, Result<(), SendErrorKind>> {
         self.view::<M>().room(since)
+    }
+
+    fn gave(&self, receipt: Receipt) -> Option<bool> {
+        self.view::<M>().gave(receipt)
     }
 
     fn patience(&self) -> Option<Duration> {

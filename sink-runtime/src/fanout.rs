@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
@@ -70,8 +70,18 @@ struct Counts {
     returned_full: AtomicU64,
     returned_refused: AtomicU64,
     optional_dropped: AtomicU64,
-    producer: OnceLock<u64>,
+    origin: OnceLock<Origin>,
 }
+
+/// Whose messages and receipts they are.
+struct Origin {
+    producer: u64,
+    link: u32,
+}
+
+/// Receipts of fan-outs are told apart by these, from those of links, which are counted from 1, and of queues within the process,
+/// from 2³¹.
+static NEXT_LINK: AtomicU32 = AtomicU32::new(3 << 30);
 
 impl Counts {
     const fn new() -> Self {
@@ -82,8 +92,15 @@ impl Counts {
             returned_full: AtomicU64::new(0),
             returned_refused: AtomicU64::new(0),
             optional_dropped: AtomicU64::new(0),
-            producer: OnceLock::new(),
+            origin: OnceLock::new(),
         }
+    }
+
+    fn origin(&self) -> &Origin {
+        self.origin.get_or_init(|| Origin {
+            producer: crate::clock::system_seed(),
+            link: NEXT_LINK.fetch_add(1, Ordering::Relaxed),
+        })
     }
 
     /// What was attempted and is in no other place waits. The places are looked at first: who is in one was attempted before.
@@ -112,7 +129,7 @@ struct Attempt<'a> {
 
 impl<'a> Attempt<'a> {
     fn new(counts: &'a Counts) -> Self {
-        let producer = *counts.producer.get_or_init(crate::clock::system_seed);
+        let producer = counts.origin().producer;
         let number = counts.attempted.fetch_add(1, Ordering::Relaxed) + 1;
         Self {
             counts,
@@ -300,7 +317,7 @@ impl<'a, M: MessageType> View<'a, M> {
     fn outcome(self, took: Took, encoded: &Encoded<'_, M>) -> Result<Receipt, SendErrorKind> {
         let (_, number) = encoded.identity.unwrap_or_default();
         match took {
-            Took::All(level) => Ok(Receipt::new(0, number, level)),
+            Took::All(level) => Ok(Receipt::new(self.counts.origin().link, number, level)),
             Took::Some { failed, first } => Err(self.partial(failed, first)),
             Took::Nobody(Without::Refused(kind)) => Err(kind),
             Took::Nobody(Without::Full(_)) => Err(self.full(Duration::ZERO)),
@@ -439,6 +456,12 @@ impl<'a, M: MessageType> View<'a, M> {
     }
 
     async fn settled(self, receipt: Receipt, level: Level) -> Result<Level, Lost> {
+        if self.gave(receipt) != Some(true) {
+            return Err(Lost::Unknown {
+                service: self.name.get(),
+                sequence: receipt.sequence(),
+            });
+        }
         if receipt.level() == Level::Dropped {
             return Err(Lost::Dropped {
                 service: self.name.get(),
@@ -606,6 +629,11 @@ impl<'a, M: MessageType> View<'a, M> {
         })
     }
 
+    fn gave(self, receipt: Receipt) -> Option<bool> {
+        let origin = self.counts.origin.get();
+        Some(origin.is_some_and(|origin| origin.link == receipt.link()))
+    }
+
     fn patience(self) -> Option<Duration> {
         let mut patience = None;
         self.branches.with(&mut |branches| {
@@ -714,6 +742,10 @@ impl<M: MessageType, B: Branches<M>> Branch<M> for FanOut<B> {
 
     fn room(&self, since: Instant) -> BoxFuture<'_, Result<(), SendErrorKind>> {
         self.view::<M>().room(since)
+    }
+
+    fn gave(&self, receipt: Receipt) -> Option<bool> {
+        self.view::<M>().gave(receipt)
     }
 
     fn patience(&self) -> Option<Duration> {

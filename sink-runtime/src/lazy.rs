@@ -475,6 +475,10 @@ impl<M: Send + 'static, S: Branch<M> + MessageSink<M> + 'static> Branch<M> for I
         })
     }
 
+    fn gave(&self, receipt: Receipt) -> Option<bool> {
+        self.opened().map_or(Some(false), |sink| sink.gave(receipt))
+    }
+
     fn patience(&self) -> Option<Duration> {
         self.opened().map_or(Some(PATIENCE), Branch::patience)
     }

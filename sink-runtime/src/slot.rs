@@ -348,6 +348,14 @@ impl<M: MessageType> Branch<M> for Slot<M> {
         }
     }
 
+    fn gave(&self, receipt: Receipt) -> Option<bool> {
+        match self.used() {
+            Some(Place::Leaf(leaf)) => Some(leaf.id() == receipt.link()),
+            Some(Place::Double(double)) => double.gave(receipt),
+            None => Some(false),
+        }
+    }
+
     fn patience(&self) -> Option<Duration> {
         match self.place() {
             Ok(Place::Leaf(leaf)) => leaf.patience(),

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use sink_runtime::testing::Recording;
 use sink_runtime::{
-    DynMessageSink, DynSink, FanOut, Ledger, Members, Message, MessageSink, Outcome, Receipt, Ref,
-    SendError, SendErrorKind, ServiceRegistry, Source,
+    DynMessageSink, DynSink, Failover, FanOut, Ledger, Level, Lost, Members, Message, MessageSink,
+    Outcome, Receipt, Ref, SendError, SendErrorKind, ServiceRegistry, Source,
 };
 use tokio::time::Instant;
 
@@ -465,4 +465,85 @@ async fn who_is_not_asked_to_take_a_message_counts_none_7_3() {
     for sink in [&roomy, &closed] {
         assert_eq!(ledger(sink).attempted, 0, "{:?}", ledger(sink));
     }
+}
+
+// --- 1: who answers for a receipt that a failover gave
+
+#[tokio::test(start_paused = true)]
+async fn the_member_that_gave_a_receipt_answers_for_it_after_a_switch_1() {
+    let (net_a, net_b) = (
+        Net::new(|attempt| match attempt {
+            0 => Answer::Refuse(std::io::ErrorKind::ConnectionRefused),
+            _ => Answer::Connect(Rules::default()),
+        }),
+        Net::open(),
+    );
+    let (a, b) = (sink_over(&net_a, ""), sink_over(&net_b, ""));
+    // The first is in backoff: what comes meanwhile is the second's.
+    assert!(bounded(a.connect()).await.is_err());
+    let either = Failover::new(Members::new(vec![(a.clone(), false), (b.clone(), false)]));
+    let receipt = either.try_send(numbered(1)).unwrap();
+    assert_eq!(ledger(&b).attempted, 1);
+    let mut at_b = bounded(net_b.greet()).await;
+    let (connected, _at_a) = bounded(async { tokio::join!(a.connect(), net_a.greet()) }).await;
+    connected.unwrap();
+    either.try_send(numbered(2)).unwrap();
+    assert_eq!(ledger(&a).attempted, 1, "it is back at the first");
+    let (sequence, _) = bounded(at_b.data()).await.unwrap();
+    at_b.ack(sequence);
+    let level = bounded(either.settled(receipt, Level::Written)).await;
+    assert!(level.unwrap().satisfies(Level::Written));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_of_another_make_does_not_answer_for_a_leafs_receipt_1() {
+    let registry = inproc("settled-own", "");
+    let sink = orders(&registry);
+    let mut source = bound(&registry).await;
+    let own = DynSink::new(Recording::<Message>::new());
+    for members in [
+        vec![(sink.clone(), false), (own.clone(), false)],
+        vec![(own, false), (sink.clone(), false)],
+    ] {
+        let either = Failover::new(Members::new(members));
+        let receipt = sink.try_send(numbered(1)).unwrap();
+        take(&mut source);
+        let level = bounded(either.settled(receipt, Level::Acked)).await;
+        assert_eq!(level, Ok(Level::Acked));
+        // And what that sink gave itself is still its own to tell.
+        let acked = Receipt::new(77, 1, Level::Acked);
+        assert_eq!(
+            bounded(either.settled(acked, Level::Acked)).await,
+            Ok(Level::Acked)
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fan_out_answers_for_its_own_receipts_only_1() {
+    let sink = orders(&inproc(
+        "settled-leaf",
+        "buffer_size = 1\nwhen_full = \"drop_oldest\"",
+    ));
+    let (first, second) = (inproc("settled-first", ""), inproc("settled-second", ""));
+    let shared =
+        |registry: &Arc<ServiceRegistry>| Ref::Shared(Arc::new(all_of(&[&orders(registry)])));
+    let (one, two) = (shared(&first), shared(&second));
+    let either = Failover::new((sink.clone(), one.clone(), two.clone()));
+    // Dropped by the leaf: no fan-out, which has nothing outstanding, may call it acked.
+    let dropped = sink.try_send(numbered(1)).unwrap();
+    sink.try_send(numbered(2)).unwrap();
+    let fate = bounded(either.settled(dropped, Level::Acked)).await;
+    assert!(matches!(fate, Err(Lost::Dropped { .. })), "{fate:?}");
+    // The second's is not the first's to tell: it is acked when it is taken there.
+    let receipt = two.try_send(numbered(3)).unwrap();
+    assert_ne!(receipt.link(), one.try_send(numbered(4)).unwrap().link());
+    take(&mut bound(&first).await);
+    let waiting = tokio::spawn(async move { either.settled(receipt, Level::Acked).await });
+    settle().await;
+    assert!(!waiting.is_finished());
+    take(&mut bound(&second).await);
+    assert_eq!(bounded(waiting).await.unwrap(), Ok(Level::Acked));
+    let fate = bounded(one.settled(receipt, Level::Acked)).await;
+    assert!(matches!(fate, Err(Lost::Unknown { .. })), "{fate:?}");
 }
