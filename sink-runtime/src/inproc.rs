@@ -47,12 +47,19 @@ struct Core<M> {
     queue: VecDeque<Item<M>>,
     /// Whose messages the queue holds, by the index an item carries: no reference count is touched per message.
     senders: Vec<Seat<M>>,
+    /// Seats that a new sink may have.
+    vacant: Vec<usize>,
+    /// Seats of sinks that are gone, for as long as something of theirs is on its way, or to be told; oldest first.
+    departed: VecDeque<usize>,
+    /// How often a sink took a seat: the receiving end looks who has which when that has changed.
+    seatings: u64,
     /// Those whose last number may be no message's: the receiving end is told when none of theirs stands before it.
     tails: Vec<usize>,
     receiver: Option<Waker>,
     bound: bool,
-    /// Those who wait for a source to be bound.
-    callers: Vec<Waker>,
+    /// Those who wait for a source to be bound, each with its ticket.
+    callers: Vec<(u64, Waker)>,
+    next_caller: u64,
 }
 
 /// One sink in the channel: its counts lie under the channel's lock, so that a send takes one lock and not two.
@@ -70,6 +77,11 @@ impl<M> Seat<M> {
     fn is_ahead(&self) -> bool {
         let received = self.sender.progress.received.load(Ordering::Acquire);
         self.books.accepted - self.books.gone() > received
+    }
+
+    /// Whether the receiving end has not been told all that is missing.
+    fn is_owed(&self) -> bool {
+        self.books.last > self.sender.progress.handed.load(Ordering::Acquire)
     }
 }
 
@@ -137,8 +149,15 @@ struct ForRoom {
 #[derive(Default)]
 struct Waiting {
     room: VecDeque<ForRoom>,
-    levels: Vec<(u64, Waker)>,
+    levels: Vec<ForLevel>,
     next: u64,
+}
+
+/// One who waits for a message to be handed up; 0 is for whichever comes next.
+struct ForLevel {
+    ticket: u64,
+    sequence: u64,
+    waker: Waker,
 }
 
 type Channels = Mutex<HashMap<String, (&'static str, Weak<dyn Any + Send + Sync>)>>;
@@ -161,10 +180,14 @@ fn channel<M: Send + 'static>(
         core: Mutex::new(Core {
             queue: VecDeque::new(),
             senders: Vec::new(),
+            vacant: Vec::new(),
+            departed: VecDeque::new(),
+            seatings: 0,
             tails: Vec::new(),
             receiver: None,
             bound: false,
             callers: Vec::new(),
+            next_caller: 0,
         }),
     });
     let weak: Weak<dyn Any + Send + Sync> =
@@ -182,6 +205,9 @@ struct Held<'a, M> {
     dropped: Option<(u64, u64)>,
     /// The receiving end slept: it is woken when the lock is free.
     receiver: Option<Waker>,
+    /// Messages that were dropped: they end when the lock is free, for what a message holds may be a sink of this channel.
+    oldest: Option<M>,
+    aged: Vec<M>,
 }
 
 impl<M> Held<'_, M> {
@@ -193,6 +219,7 @@ impl<M> Held<'_, M> {
         };
         self.books().dropped.oldest += 1;
         self.skip(item.sequence, DropCause::Oldest);
+        self.oldest = Some(item.message);
         true
     }
 
@@ -256,8 +283,9 @@ impl<M> Held<'_, M> {
     fn expire(&mut self, item: Item<M>) {
         let seat = &mut self.core.senders[self.seat];
         seat.books.dropped.expired += 1;
-        if let Some(back) = seat.confirming.get_mut(&item.sequence) {
-            *back = Some(item.message);
+        match seat.confirming.get_mut(&item.sequence) {
+            Some(back) => *back = Some(item.message),
+            None => self.aged.push(item.message),
         }
         self.skip(item.sequence, DropCause::Expired);
     }
@@ -274,7 +302,72 @@ impl<M> Held<'_, M> {
     }
 }
 
+/// Sinks that are gone whose last messages were dropped are remembered so many, for a source to be told; the oldest are
+/// forgotten first.
+const MAX_DEPARTED: usize = 4096;
+
 impl<M> Core<M> {
+    /// A seat for a new sink.
+    fn seat(&mut self, sender: &Arc<Sender>) -> usize {
+        self.seatings += 1;
+        let seat = Seat {
+            sender: Arc::clone(sender),
+            books: Books::default(),
+            in_tails: false,
+            confirming: BTreeMap::new(),
+        };
+        match self.vacant.pop() {
+            Some(at) => {
+                self.senders[at] = seat;
+                at
+            }
+            None => {
+                self.senders.push(seat);
+                self.senders.len() - 1
+            }
+        }
+    }
+
+    /// The sink of this seat is gone. What it left in the queue is still handed up.
+    fn depart(&mut self, at: usize) {
+        let seat = &mut self.senders[at];
+        seat.books.skipped.clear();
+        if seat.is_ahead() || seat.is_owed() {
+            self.departed.push_back(at);
+        } else {
+            self.vacate(at);
+        }
+        if self.departed.len() > MAX_DEPARTED
+            && let Some(oldest) =
+                (self.departed.iter()).position(|at| !self.senders[*at].is_ahead())
+            && let Some(at) = self.departed.remove(oldest)
+        {
+            self.vacate(at);
+        }
+    }
+
+    /// Frees the seats of sinks that are gone and of which all is handed up and told.
+    #[cold]
+    fn sweep(&mut self) {
+        for _ in 0..self.departed.len() {
+            if let Some(at) = self.departed.pop_front() {
+                let seat = &self.senders[at];
+                if seat.is_ahead() || seat.is_owed() {
+                    self.departed.push_back(at);
+                } else {
+                    self.vacate(at);
+                }
+            }
+        }
+    }
+
+    fn vacate(&mut self, at: usize) {
+        if self.senders[at].in_tails {
+            self.tails.retain(|tail| *tail != at);
+        }
+        self.vacant.push(at);
+    }
+
     /// Of the tails, those before which nothing stands any more, each with its last number.
     #[cold]
     fn take_tails(&mut self, missing: &mut VecDeque<(Arc<Sender>, u64)>) {
@@ -309,6 +402,22 @@ impl<M> Channel<M> {
     }
 }
 
+impl Waiting {
+    /// Takes out those who wait for such.
+    fn take_levels(&mut self, is_it: impl Fn(&ForLevel) -> bool) -> Vec<Waker> {
+        let mut taken = Vec::new();
+        let mut at = 0;
+        while let Some(one) = self.levels.get(at) {
+            if is_it(one) {
+                taken.push(self.levels.swap_remove(at).waker);
+            } else {
+                at += 1;
+            }
+        }
+        taken
+    }
+}
+
 impl Sender {
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -340,14 +449,9 @@ impl Sender {
             return;
         }
         let mut waiting = self.waiting();
-        let levels = std::mem::take(&mut waiting.levels);
-        let (told, left) = levels
-            .into_iter()
-            .partition(|(of, _)| (first..=last).contains(of));
-        waiting.levels = left;
+        let told = waiting.take_levels(|one| (first..=last).contains(&one.sequence));
         drop(waiting);
-        let told: Vec<(u64, Waker)> = told;
-        told.into_iter().for_each(|(_, waker)| waker.wake());
+        told.into_iter().for_each(Waker::wake);
     }
 
     #[cold]
@@ -361,13 +465,7 @@ impl Sender {
             next.asked = true;
             wakers.push(next.waker.clone());
         }
-        waiting.levels.retain(|(sequence, waker)| {
-            let wait = *sequence > handed && !all;
-            if !wait {
-                wakers.push(waker.clone());
-            }
-            wait
-        });
+        wakers.extend(waiting.take_levels(|one| one.sequence <= handed || all));
         self.watched.store(
             !waiting.room.is_empty() || !waiting.levels.is_empty(),
             Ordering::Release,
@@ -429,6 +527,8 @@ impl<M> Inproc<M> {
             sender: &self.sender,
             dropped: None,
             receiver: None,
+            oldest: None,
+            aged: Vec::new(),
         }
     }
 
@@ -464,16 +564,9 @@ impl<M: MessageType> Inproc<M> {
             }),
         });
         let channel = channel::<M>(&config.name, message);
-        let index = channel.as_ref().map_or(0, |channel| {
-            let mut core = channel.lock();
-            core.senders.push(Seat {
-                sender: Arc::clone(&sender),
-                books: Books::default(),
-                in_tails: false,
-                confirming: BTreeMap::new(),
-            });
-            core.senders.len() - 1
-        });
+        let index = channel
+            .as_ref()
+            .map_or(0, |channel| channel.lock().seat(&sender));
         Self {
             id: NEXT_LINK.fetch_add(1, Ordering::Relaxed),
             channel,
@@ -776,6 +869,7 @@ impl<M: MessageType> Inproc<M> {
 
     fn poll_level(
         &self,
+        ticket: &mut LevelTicket<'_>,
         sequence: u64,
         wanted: Level,
         cx: &mut Context<'_>,
@@ -783,16 +877,7 @@ impl<M: MessageType> Inproc<M> {
         if let Some(answer) = self.look(sequence, wanted) {
             return Poll::Ready(answer);
         }
-        let mut waiting = self.sender.waiting();
-        // One task may wait for several at once, and under one waker.
-        waiting
-            .levels
-            .retain(|(known, waker)| *known != sequence || !waker.will_wake(cx.waker()));
-        waiting.levels.push((sequence, cx.waker().clone()));
-        self.sender.watched.store(true, Ordering::Release);
-        drop(waiting);
-        // The other half of the one in `Sender::handed`.
-        fence(Ordering::SeqCst);
+        ticket.watch(sequence, cx.waker());
         // It may have been handed up in between.
         match self.look(sequence, wanted) {
             Some(answer) => Poll::Ready(answer),
@@ -812,7 +897,9 @@ impl<M: MessageType> Inproc<M> {
     }
 
     async fn settled_to(&self, sequence: u64, level: Level) -> Result<Level, Lost> {
-        let level_reached = std::future::poll_fn(|cx| self.poll_level(sequence, level, cx));
+        let mut ticket = LevelTicket::new(&self.sender);
+        let level_reached =
+            std::future::poll_fn(|cx| self.poll_level(&mut ticket, sequence, level, cx));
         let since = self.surroundings.clock.now();
         match self.bounded(since, level_reached).await {
             Some(answer) => answer,
@@ -881,9 +968,10 @@ impl<M: MessageType> Inproc<M> {
         let mut last = self.with_books(|books| books.last_put);
         // They are handed up in order, so the last one put in stands for all; one that was dropped or withdrawn, for those
         // before it no more.
+        let mut ticket = LevelTicket::new(&self.sender);
         let flushed = std::future::poll_fn(|cx| {
             while last > 0 {
-                match ready!(self.poll_level(last, Level::Acked, cx)) {
+                match ready!(self.poll_level(&mut ticket, last, Level::Acked, cx)) {
                     Ok(_) => break,
                     Err(Lost::Dropped { .. }) => {
                         last = self.with_books(|books| books.before_skipped(last));
@@ -911,14 +999,14 @@ impl<M: MessageType> Inproc<M> {
         let mut timer = tokio::runtime::Handle::try_current()
             .is_ok()
             .then(|| clock.timer(clock.now() + timeout));
+        let mut caller = Caller {
+            channel,
+            ticket: None,
+        };
         std::future::poll_fn(|cx| {
-            let mut core = channel.lock();
-            if core.bound {
+            if caller.is_bound(cx.waker()) {
                 return Poll::Ready(Ok(()));
             }
-            core.callers.retain(|waker| !waker.will_wake(cx.waker()));
-            core.callers.push(cx.waker().clone());
-            drop(core);
             match &mut timer {
                 Some(timer) => {
                     ready!(timer.as_mut().poll(cx));
@@ -942,20 +1030,13 @@ impl<M: MessageType> Inproc<M> {
         self.sender.wake(true);
         let clock = &self.surroundings.clock;
         let mut timer = clock_timer(&self.surroundings, clock.now() + deadline);
+        let mut ticket = LevelTicket::new(&self.sender);
         let drained = std::future::poll_fn(|cx| {
             if self.with_books(|books| self.held(books)) == 0 {
                 return Poll::Ready(());
             }
-            let mut waiting = self.sender.waiting();
             // Whatever is handed up, or withdrawn, may have been the last: 0 is behind all that are.
-            waiting
-                .levels
-                .retain(|(known, waker)| *known != 0 || !waker.will_wake(cx.waker()));
-            waiting.levels.push((0, cx.waker().clone()));
-            self.sender.watched.store(true, Ordering::Release);
-            drop(waiting);
-            // As in `Inproc::poll_level`.
-            fence(Ordering::SeqCst);
+            ticket.watch(0, cx.waker());
             if self.with_books(|books| self.held(books)) == 0 {
                 return Poll::Ready(());
             }
@@ -1138,6 +1219,14 @@ impl Books {
     }
 }
 
+impl<M> Drop for Inproc<M> {
+    fn drop(&mut self) {
+        if let Ok(channel) = &self.channel {
+            channel.lock().depart(self.index);
+        }
+    }
+}
+
 impl<M> std::fmt::Debug for Inproc<M> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Inproc")
@@ -1171,7 +1260,7 @@ impl RoomTicket<'_> {
         });
         self.ticket = Some(ticket);
         self.sender.watched.store(true, Ordering::Release);
-        // As in `Inproc::poll_level`: its caller looks next whether there is room.
+        // As in `LevelTicket::watch`: its caller looks next whether there is room.
         fence(Ordering::SeqCst);
     }
 
@@ -1200,6 +1289,89 @@ impl Drop for RoomTicket<'_> {
     }
 }
 
+/// A wait for a level; dropping it ends it.
+struct LevelTicket<'a> {
+    sender: &'a Sender,
+    ticket: Option<u64>,
+}
+
+impl<'a> LevelTicket<'a> {
+    fn new(sender: &'a Sender) -> Self {
+        Self {
+            sender,
+            ticket: None,
+        }
+    }
+
+    /// Asks to be woken when this one is handed up; its caller looks next whether it was meanwhile.
+    fn watch(&mut self, sequence: u64, waker: &Waker) {
+        let mut waiting = self.sender.waiting();
+        let ticket = *self.ticket.get_or_insert_with(|| {
+            waiting.next += 1;
+            waiting.next
+        });
+        let known = waiting.levels.iter_mut().find(|one| one.ticket == ticket);
+        match known {
+            Some(known) => {
+                known.sequence = sequence;
+                known.waker.clone_from(waker);
+            }
+            None => waiting.levels.push(ForLevel {
+                ticket,
+                sequence,
+                waker: waker.clone(),
+            }),
+        }
+        self.sender.watched.store(true, Ordering::Release);
+        drop(waiting);
+        // The other half of the one in `Sender::handed`.
+        fence(Ordering::SeqCst);
+    }
+}
+
+impl Drop for LevelTicket<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            let mut waiting = self.sender.waiting();
+            waiting.levels.retain(|one| one.ticket != ticket);
+        }
+    }
+}
+
+/// A wait for a source; dropping it ends it.
+struct Caller<'a, M> {
+    channel: &'a Channel<M>,
+    ticket: Option<u64>,
+}
+
+impl<M> Caller<'_, M> {
+    /// Whether a source is bound; wakes its caller when one is.
+    fn is_bound(&mut self, waker: &Waker) -> bool {
+        let mut core = self.channel.lock();
+        if core.bound {
+            return true;
+        }
+        let ticket = *self.ticket.get_or_insert_with(|| {
+            core.next_caller += 1;
+            core.next_caller
+        });
+        match core.callers.iter_mut().find(|(known, _)| *known == ticket) {
+            Some((_, known)) => known.clone_from(waker),
+            None => core.callers.push((ticket, waker.clone())),
+        }
+        false
+    }
+}
+
+impl<M> Drop for Caller<'_, M> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            let mut core = self.channel.lock();
+            core.callers.retain(|(known, _)| *known != ticket);
+        }
+    }
+}
+
 /// One in-process send that was not simply taken, without its message: what wraps it holds that.
 pub(crate) struct InprocSend<'a, M> {
     sink: &'a Arc<Inproc<M>>,
@@ -1220,6 +1392,7 @@ enum For<'a, M> {
     Level {
         receipt: Receipt,
         level: Level,
+        ticket: LevelTicket<'a>,
         since: Instant,
         back: Option<GivenBack<'a, M>>,
     },
@@ -1316,6 +1489,7 @@ impl<M: MessageType> Inproc<M> {
         For::Level {
             receipt,
             level,
+            ticket: LevelTicket::new(&self.sender),
             since: self.surroundings.clock.now(),
             back,
         }
@@ -1434,11 +1608,12 @@ impl<M: MessageType> InprocSend<'_, M> {
             For::Level {
                 receipt,
                 level,
+                ticket,
                 since,
                 back,
             } => {
                 let (receipt, level, since) = (*receipt, *level, *since);
-                let kind = match sink.poll_level(receipt.sequence(), level, cx) {
+                let kind = match sink.poll_level(ticket, receipt.sequence(), level, cx) {
                     Poll::Ready(Ok(level)) => {
                         self.parked = None;
                         return Poll::Ready(Ok(receipt.at(level)));
@@ -1491,6 +1666,8 @@ pub(crate) struct Receiver<M> {
     channel: Arc<Channel<M>>,
     batch: VecDeque<Item<M>>,
     senders: Vec<Arc<Sender>>,
+    /// As of that many seatings.
+    seatings: u64,
     /// Sinks behind whose last message others are missing, with the last number: to be told before more is taken.
     missing: VecDeque<(Arc<Sender>, u64)>,
     /// Messages taken out of the queue since it was last found empty.
@@ -1543,11 +1720,12 @@ impl<M: Send + 'static> Receiver<M> {
         core.bound = true;
         let callers = std::mem::take(&mut core.callers);
         drop(core);
-        callers.into_iter().for_each(Waker::wake);
+        callers.into_iter().for_each(|(_, waker)| waker.wake());
         Ok(Self {
             channel,
             batch: VecDeque::new(),
             senders: Vec::new(),
+            seatings: 0,
             missing: VecDeque::new(),
             taken: 0,
             lingered: 0,
@@ -1572,11 +1750,6 @@ impl<M: Send + 'static> Receiver<M> {
                 self.refill();
             }
             let item = self.batch.pop_front()?;
-            if item.from >= self.senders.len() {
-                let core = self.channel.lock();
-                let known = core.senders.iter().map(|seat| Arc::clone(&seat.sender));
-                self.senders = known.collect();
-            }
             match &self.senders[item.from].age {
                 Some(age) if age.is_past(item.at) => self.expire(item),
                 _ => break item,
@@ -1612,6 +1785,8 @@ impl<M: Send + 'static> Receiver<M> {
             sender: &sender,
             dropped: None,
             receiver: None,
+            oldest: None,
+            aged: Vec::new(),
         };
         held.expire(item);
         held.release();
@@ -1626,6 +1801,20 @@ impl<M: Send + 'static> Receiver<M> {
         self.taken = self.taken.saturating_add(self.batch.len());
         if !core.tails.is_empty() {
             core.take_tails(&mut self.missing);
+        }
+        if !core.departed.is_empty() {
+            core.sweep();
+        }
+        Self::look_who_sits(&core, &mut self.senders, &mut self.seatings);
+    }
+
+    /// Whose messages those with these indices are.
+    #[inline]
+    fn look_who_sits(core: &Core<M>, senders: &mut Vec<Arc<Sender>>, seatings: &mut u64) {
+        if core.seatings != *seatings {
+            *seatings = core.seatings;
+            let seats = core.senders.iter();
+            *senders = seats.map(|seat| Arc::clone(&seat.sender)).collect();
         }
     }
 
@@ -1657,7 +1846,9 @@ impl<M: Send + 'static> Receiver<M> {
     /// Takes no more than what is there by now; once that is handed up, the name is free.
     pub(crate) fn close(&mut self) {
         if !std::mem::replace(&mut self.closed, true) {
-            self.batch.append(&mut self.channel.lock().queue);
+            let mut core = self.channel.lock();
+            self.batch.append(&mut core.queue);
+            Self::look_who_sits(&core, &mut self.senders, &mut self.seatings);
         }
     }
 
@@ -1717,3 +1908,6 @@ impl<M> Drop for Receiver<M> {
         self.leave();
     }
 }
+
+#[cfg(test)]
+mod tests;
