@@ -613,7 +613,7 @@ impl<M: MessageType> Inproc<M> {
     /// Whether one more is too many, once those that waited too long are gone.
     #[inline]
     fn is_still_full(&self, held: &mut Held<'_, M>) -> bool {
-        self.is_full(held.books()) && !(held.drop_aged() && !self.is_full(held.books()))
+        self.is_full(held.books()) && (!held.drop_aged() || self.is_full(held.books()))
     }
 
     /// Refuses bytes that are too many, where the message is bytes.
