@@ -21,6 +21,8 @@ use crate::receipt::{Level, Receipt};
 use crate::sink::{AtLeastOnce, MessageSink, forward_sink};
 use crate::transport::BoxFuture;
 
+pub(crate) mod view;
+
 /// One message on its way to several branches: encoded once per codec.
 pub struct Encoded<'a, M> {
     message: &'a M,

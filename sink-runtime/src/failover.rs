@@ -1,21 +1,17 @@
 //! Each message to the first healthy member, in order.
 
-use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Instant;
+use crate::composite::view::{Name, composite_sink, each};
 use crate::composite::{Branch, Branches, Choice, Encoded, Reserved, longest};
 use crate::error::{ConnectError, SendError, SendErrorKind};
-use crate::fanout::{Name, close_members};
 use crate::ledger::Ledger;
 use crate::life::SinkState;
 use crate::message::MessageType;
 use crate::receipt::{Level, Lost, Receipt};
 use crate::registry::CompiledRegistry;
-use crate::report::DrainReport;
-use crate::sink::{AtLeastOnce, MessageSink};
 use crate::transport::BoxFuture;
 
 /// Sends each message to the first member whose link is not in backoff.
@@ -31,14 +27,6 @@ struct View<'a, M> {
     name: &'a Name,
     branches: &'a dyn Branches<M>,
 }
-
-impl<M> Clone for View<'_, M> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<M> Copy for View<'_, M> {}
 
 impl<B> Failover<B> {
     /// A generated failover; does nothing.
@@ -85,52 +73,6 @@ fn is_healthy(state: &SinkState) -> bool {
         // One that tries again after a failure is not healthy because it tries.
         SinkState::Connecting { attempt } => *attempt <= 1,
         SinkState::Idle | SinkState::Ready => true,
-    }
-}
-
-impl<M: MessageType, B: Branches<M>> MessageSink<M> for Failover<B> {
-    fn send(&self, message: M) -> impl Future<Output = Result<Receipt, SendError<M>>> + Send {
-        self.view().send(message)
-    }
-
-    fn try_send(&self, message: M) -> Result<Receipt, SendError<M>> {
-        self.view().try_send(message)
-    }
-
-    fn send_now(&self, message: M) -> Result<Result<Receipt, SendError<M>>, M> {
-        self.view().send_now(message)
-    }
-
-    fn ready(&self) -> impl Future<Output = ()> + Send {
-        self.view().ready()
-    }
-
-    fn settled(
-        &self,
-        receipt: Receipt,
-        level: Level,
-    ) -> impl Future<Output = Result<Level, Lost>> + Send {
-        self.view::<M>().settled(receipt, level)
-    }
-
-    fn flush(&self) -> impl Future<Output = Result<(), Lost>> + Send {
-        self.view::<M>().flush()
-    }
-
-    fn connect(&self) -> impl Future<Output = Result<(), ConnectError>> + Send {
-        self.view::<M>().connect()
-    }
-
-    fn disconnect(&self) -> impl Future<Output = Result<(), ConnectError>> + Send {
-        self.view::<M>().disconnect()
-    }
-
-    fn close(&self, deadline: Duration) -> impl Future<Output = DrainReport> + Send {
-        self.view::<M>().close(deadline)
-    }
-
-    fn state(&self) -> SinkState {
-        self.view::<M>().state()
     }
 }
 
@@ -203,7 +145,7 @@ impl<'a, M: MessageType> View<'a, M> {
     async fn settled(self, receipt: Receipt, level: Level) -> Result<Level, Lost> {
         // Whoever gave the receipt answers, also after a switch; sinks of another make are asked if nobody says that it did.
         let mut unsure = Vec::new();
-        for branch in (0..self.branches.count()).filter_map(|index| self.member(index)) {
+        for branch in each(self.branches).map(|member| member.sink()) {
             match branch.gave(receipt) {
                 Some(true) => return branch.settled_boxed(receipt, level).await,
                 Some(false) => {}
@@ -243,43 +185,27 @@ impl<'a, M: MessageType> View<'a, M> {
     }
 
     async fn flush(self) -> Result<(), Lost> {
-        for index in 0..self.branches.count() {
-            if let Some(branch) = self.member(index) {
-                branch.flush_boxed().await?;
-            }
+        for branch in each(self.branches) {
+            branch.flush_boxed().await?;
         }
         Ok(())
     }
 
     async fn connect(self) -> Result<(), ConnectError> {
-        if let Some(source) = self.name.moved() {
-            return Err(ConnectError::Registry {
-                source: Arc::new(source),
-            });
-        }
+        self.name.still_stands()?;
         let mut last = Ok(());
-        for index in 0..self.branches.count() {
-            if let Some(branch) = self.member(index) {
-                last = branch.connect_boxed().await;
-                if last.is_ok() {
-                    break;
-                }
+        for branch in each(self.branches) {
+            last = branch.connect_boxed().await;
+            if last.is_ok() {
+                break;
             }
         }
         last
     }
 
-    async fn disconnect(self) -> Result<(), ConnectError> {
-        for index in 0..self.branches.count() {
-            if let Some(branch) = self.member(index) {
-                branch.disconnect_boxed().await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn close(self, deadline: Duration) -> DrainReport {
-        close_members(self.branches, self.name, deadline, Ledger::default()).await
+    /// It counts nothing itself: each message is one member's.
+    fn counted(self) -> Ledger {
+        Ledger::default()
     }
 
     fn state(self) -> SinkState {
@@ -348,48 +274,4 @@ impl<'a, M: MessageType> View<'a, M> {
     }
 }
 
-impl<M: MessageType, B: Branches<M>> Branch<M> for Failover<B> {
-    fn reserve(&self, encoded: &Encoded<'_, M>) -> Reserved {
-        self.view().reserve(encoded)
-    }
-
-    fn release(&self, encoded: &Encoded<'_, M>) {
-        self.view().release(encoded);
-    }
-
-    fn commit(&self, encoded: &Encoded<'_, M>) -> Result<Receipt, SendErrorKind> {
-        self.view().commit(encoded)
-    }
-
-    fn drop_copy(&self) {
-        self.view::<M>().drop_copy();
-    }
-
-    fn confirm(&self) -> Option<Level> {
-        self.view::<M>().confirm()
-    }
-
-    fn room(&self, since: Instant) -> BoxFuture<'_, Result<(), SendErrorKind>> {
-        self.view::<M>().room(since)
-    }
-
-    fn gave(&self, receipt: Receipt) -> Option<bool> {
-        self.view::<M>().gave(receipt)
-    }
-
-    fn patience(&self) -> Option<Duration> {
-        self.view::<M>().patience()
-    }
-
-    fn as_branch(&self) -> &dyn Branch<M> {
-        self
-    }
-}
-
-impl<B: AtLeastOnce> AtLeastOnce for Failover<B> {}
-
-impl<B> fmt::Debug for Failover<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Failover").field(&self.name.get()).finish()
-    }
-}
+composite_sink!(Failover);

@@ -1,23 +1,19 @@
 //! Every message to every member: accepted by all required ones, or by none.
 
-use std::fmt;
-use std::future::{Future, poll_fn};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::Poll;
 use std::time::Duration;
 
 use crate::clock::Instant;
+use crate::composite::view::{Name, all, composite_sink, each};
 use crate::composite::{Branch, Branches, Choice, Encoded, Member, Reserved, longest};
-use crate::error::{ConnectError, RegistryError, SendError, SendErrorKind};
+use crate::error::{ConnectError, SendError, SendErrorKind};
 use crate::ledger::Ledger;
 use crate::life::SinkState;
 use crate::line::{Line, Told, Until};
 use crate::message::MessageType;
 use crate::receipt::{DropCause, Level, Lost, Receipt};
 use crate::registry::CompiledRegistry;
-use crate::report::DrainReport;
-use crate::sink::{AtLeastOnce, MessageSink};
 use crate::transport::BoxFuture;
 
 mod aside;
@@ -36,29 +32,6 @@ pub struct FanOut<B> {
     branches: B,
     counts: Counts,
     line: Line,
-}
-
-pub(crate) enum Name {
-    /// Of a generated composite, with the registry that may have changed it since.
-    Static(&'static str, &'static CompiledRegistry),
-    Owned(Arc<str>),
-}
-
-impl Name {
-    pub(crate) fn get(&self) -> Arc<str> {
-        match self {
-            Self::Static(name, _) => Arc::from(*name),
-            Self::Owned(name) => Arc::clone(name),
-        }
-    }
-
-    /// Why the composite may not be used: see [`CompiledRegistry::moved`].
-    pub(crate) fn moved(&self) -> Option<RegistryError> {
-        match self {
-            Self::Static(name, registry) => registry.moved(name),
-            Self::Owned(_) => None,
-        }
-    }
 }
 
 /// The composite's own ledger, in messages; its branches count copies.
@@ -166,14 +139,6 @@ struct View<'a, M> {
     line: &'a Line,
 }
 
-impl<M> Clone for View<'_, M> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<M> Copy for View<'_, M> {}
-
 /// What one try at acceptance came to.
 enum Try {
     Done(Result<Receipt, SendErrorKind>),
@@ -236,48 +201,6 @@ impl<B> FanOut<B> {
             counts: &self.counts,
             line: &self.line,
         }
-    }
-}
-
-impl<M: MessageType, B: Branches<M>> MessageSink<M> for FanOut<B> {
-    fn send(&self, message: M) -> impl Future<Output = Result<Receipt, SendError<M>>> + Send {
-        self.view().send(message)
-    }
-
-    fn try_send(&self, message: M) -> Result<Receipt, SendError<M>> {
-        self.view().try_send(message)
-    }
-
-    fn ready(&self) -> impl Future<Output = ()> + Send {
-        self.view().ready()
-    }
-
-    fn settled(
-        &self,
-        receipt: Receipt,
-        level: Level,
-    ) -> impl Future<Output = Result<Level, Lost>> + Send {
-        self.view::<M>().settled(receipt, level)
-    }
-
-    fn flush(&self) -> impl Future<Output = Result<(), Lost>> + Send {
-        self.view::<M>().flush()
-    }
-
-    fn connect(&self) -> impl Future<Output = Result<(), ConnectError>> + Send {
-        self.view::<M>().connect()
-    }
-
-    fn disconnect(&self) -> impl Future<Output = Result<(), ConnectError>> + Send {
-        self.view::<M>().disconnect()
-    }
-
-    fn close(&self, deadline: Duration) -> impl Future<Output = DrainReport> + Send {
-        self.view::<M>().close(deadline)
-    }
-
-    fn state(&self) -> SinkState {
-        self.view::<M>().state()
     }
 }
 
@@ -387,6 +310,11 @@ impl<'a, M: MessageType> View<'a, M> {
         outcome.map_err(|kind| SendError::new(kind, Some(message)))
     }
 
+    /// Its members may confirm, and what they do then is waited for: [`send`](Self::send) finds out.
+    fn send_now(self, message: M) -> Result<Result<Receipt, SendError<M>>, M> {
+        Err(message)
+    }
+
     fn try_send(self, message: M) -> Result<Receipt, SendError<M>> {
         let attempt = Attempt::new(self.counts);
         let outcome = match self.offer_in_turn(&message, attempt.identity) {
@@ -445,11 +373,8 @@ impl<'a, M: MessageType> View<'a, M> {
         if !place.first(&mut until).await {
             return;
         }
-        for index in 0..self.branches.count() {
-            if let Some(branch) = self.branches.get(index)
-                && branch.is_required()
-                && until.bound(branch.ready_boxed()).await.is_none()
-            {
+        for branch in each(self.branches).filter(Member::is_required) {
+            if until.bound(branch.ready_boxed()).await.is_none() {
                 return;
             }
         }
@@ -477,41 +402,22 @@ impl<'a, M: MessageType> View<'a, M> {
     }
 
     async fn flush(self) -> Result<(), Lost> {
-        for index in 0..self.branches.count() {
-            if let Some(branch) = self.branches.get(index)
-                && branch.is_required()
-            {
-                branch.flush_boxed().await?;
-            }
+        for branch in each(self.branches).filter(Member::is_required) {
+            branch.flush_boxed().await?;
         }
         Ok(())
     }
 
     async fn connect(self) -> Result<(), ConnectError> {
-        if let Some(source) = self.name.moved() {
-            return Err(ConnectError::Registry {
-                source: Arc::new(source),
-            });
-        }
-        for index in 0..self.branches.count() {
-            if let Some(branch) = self.branches.get(index) {
-                branch.connect_boxed().await?;
-            }
+        self.name.still_stands()?;
+        for branch in each(self.branches) {
+            branch.connect_boxed().await?;
         }
         Ok(())
     }
 
-    async fn disconnect(self) -> Result<(), ConnectError> {
-        for index in 0..self.branches.count() {
-            if let Some(branch) = self.branches.get(index) {
-                branch.disconnect_boxed().await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn close(self, deadline: Duration) -> DrainReport {
-        close_members(self.branches, self.name, deadline, self.counts.ledger()).await
+    fn counted(self) -> Ledger {
+        self.counts.ledger()
     }
 
     fn state(self) -> SinkState {
@@ -520,8 +426,7 @@ impl<'a, M: MessageType> View<'a, M> {
 
     /// Waits for what the members' own `confirm` asks, of all at once.
     async fn confirmed(self, receipt: Receipt) -> Result<Receipt, SendErrorKind> {
-        let confirming: Vec<Member<'a, M>> = (0..self.branches.count())
-            .filter_map(|index| self.branches.get(index))
+        let confirming: Vec<Member<'a, M>> = each(self.branches)
             .filter(|branch| branch.is_required() && branch.confirm().is_some())
             .collect();
         if confirming.is_empty() {
@@ -616,14 +521,8 @@ impl<'a, M: MessageType> View<'a, M> {
 
     fn room(self, since: Instant) -> BoxFuture<'a, Result<(), SendErrorKind>> {
         Box::pin(async move {
-            for index in 0..self.branches.count() {
-                if let Some(branch) = self
-                    .branches
-                    .get(index)
-                    .filter(|branch| branch.is_required())
-                {
-                    branch.room(since).await?;
-                }
+            for branch in each(self.branches).filter(Member::is_required) {
+                branch.room(since).await?;
             }
             Ok(())
         })
@@ -642,53 +541,6 @@ impl<'a, M: MessageType> View<'a, M> {
         });
         patience
     }
-}
-
-/// Waits for all of them at once; their answers in the same order.
-async fn all<T>(futures: Vec<BoxFuture<'_, T>>) -> Vec<T> {
-    let mut answers: Vec<Option<T>> = futures.iter().map(|_| None).collect();
-    let mut futures: Vec<_> = futures.into_iter().map(Some).collect();
-    poll_fn(|cx| {
-        for (slot, answer) in futures.iter_mut().zip(&mut answers) {
-            if let Some(future) = slot
-                && let Poll::Ready(done) = future.as_mut().poll(cx)
-            {
-                *answer = Some(done);
-                *slot = None;
-            }
-        }
-        if futures.iter().all(Option::is_none) {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
-    })
-    .await;
-    answers.into_iter().flatten().collect()
-}
-
-/// Closes all members one after another within one deadline.
-pub(crate) async fn close_members<M: MessageType>(
-    branches: &dyn Branches<M>,
-    name: &Name,
-    deadline: Duration,
-    ledger: Ledger,
-) -> DrainReport {
-    let until = tokio::time::Instant::now() + deadline;
-    let mut report = DrainReport {
-        service: name.get(),
-        ledger,
-        undelivered: Vec::new(),
-    };
-    for index in 0..branches.count() {
-        if let Some(branch) = branches.get(index) {
-            let left = until.saturating_duration_since(tokio::time::Instant::now());
-            report
-                .undelivered
-                .extend(branch.close_boxed(left).await.undelivered);
-        }
-    }
-    report
 }
 
 /// The state furthest from ready among the members.
@@ -719,48 +571,4 @@ fn rank(state: &SinkState) -> u8 {
     }
 }
 
-impl<M: MessageType, B: Branches<M>> Branch<M> for FanOut<B> {
-    fn reserve(&self, encoded: &Encoded<'_, M>) -> Reserved {
-        self.view().reserve(encoded)
-    }
-
-    fn release(&self, encoded: &Encoded<'_, M>) {
-        self.view().release(encoded);
-    }
-
-    fn commit(&self, encoded: &Encoded<'_, M>) -> Result<Receipt, SendErrorKind> {
-        self.view().commit(encoded)
-    }
-
-    fn drop_copy(&self) {
-        self.view::<M>().drop_copy();
-    }
-
-    fn confirm(&self) -> Option<Level> {
-        self.view::<M>().confirm()
-    }
-
-    fn room(&self, since: Instant) -> BoxFuture<'_, Result<(), SendErrorKind>> {
-        self.view::<M>().room(since)
-    }
-
-    fn gave(&self, receipt: Receipt) -> Option<bool> {
-        self.view::<M>().gave(receipt)
-    }
-
-    fn patience(&self) -> Option<Duration> {
-        self.view::<M>().patience()
-    }
-
-    fn as_branch(&self) -> &dyn Branch<M> {
-        self
-    }
-}
-
-impl<B: AtLeastOnce> AtLeastOnce for FanOut<B> {}
-
-impl<B> fmt::Debug for FanOut<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("FanOut").field(&self.name.get()).finish()
-    }
-}
+composite_sink!(FanOut);

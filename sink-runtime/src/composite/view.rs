@@ -1,0 +1,218 @@
+//! What the composites share: a name, what they do with all of their members, and the sink that each is by its view, which is a
+//! composite without the type of its branches: what it does is compiled once for a message type.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use crate::composite::{Branches, Member};
+use crate::error::{ConnectError, RegistryError};
+use crate::ledger::Ledger;
+use crate::message::MessageType;
+use crate::registry::CompiledRegistry;
+use crate::report::DrainReport;
+use crate::transport::BoxFuture;
+
+/// What a composite is called.
+pub(crate) enum Name {
+    /// Of a generated composite, with the registry that may have changed it since.
+    Static(&'static str, &'static CompiledRegistry),
+    Owned(Arc<str>),
+}
+
+impl Name {
+    pub(crate) fn get(&self) -> Arc<str> {
+        match self {
+            Self::Static(name, _) => Arc::from(*name),
+            Self::Owned(name) => Arc::clone(name),
+        }
+    }
+
+    /// Why the composite may not be used: see [`CompiledRegistry::moved`].
+    pub(crate) fn moved(&self) -> Option<RegistryError> {
+        match self {
+            Self::Static(name, registry) => registry.moved(name),
+            Self::Owned(_) => None,
+        }
+    }
+
+    /// The same, for who connects it.
+    pub(crate) fn still_stands(&self) -> Result<(), ConnectError> {
+        match self.moved() {
+            Some(source) => Err(ConnectError::Registry {
+                source: Arc::new(source),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A composite's members, in order; for what waits for one before it turns to the next.
+pub(crate) fn each<M>(branches: &dyn Branches<M>) -> impl Iterator<Item = Member<'_, M>> {
+    (0..branches.count()).filter_map(|index| branches.get(index))
+}
+
+/// Waits for all of them at once; their answers in the same order.
+pub(crate) async fn all<T>(futures: Vec<BoxFuture<'_, T>>) -> Vec<T> {
+    let mut answers: Vec<Option<T>> = futures.iter().map(|_| None).collect();
+    let mut futures: Vec<_> = futures.into_iter().map(Some).collect();
+    poll_fn(|cx| {
+        for (slot, answer) in futures.iter_mut().zip(&mut answers) {
+            if let Some(future) = slot
+                && let Poll::Ready(done) = future.as_mut().poll(cx)
+            {
+                *answer = Some(done);
+                *slot = None;
+            }
+        }
+        if futures.iter().all(Option::is_none) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
+    answers.into_iter().flatten().collect()
+}
+
+/// Closes all members one after another within one deadline.
+pub(crate) async fn close_members<M: MessageType>(
+    branches: &dyn Branches<M>,
+    name: &Name,
+    deadline: Duration,
+    ledger: Ledger,
+) -> DrainReport {
+    let until = tokio::time::Instant::now() + deadline;
+    let mut report = DrainReport {
+        service: name.get(),
+        ledger,
+        undelivered: Vec::new(),
+    };
+    for branch in each(branches) {
+        let left = until.saturating_duration_since(tokio::time::Instant::now());
+        report
+            .undelivered
+            .extend(branch.close_boxed(left).await.undelivered);
+    }
+    report
+}
+
+/// Disconnects all members one after another.
+pub(crate) async fn disconnect_members<M: MessageType>(
+    branches: &dyn Branches<M>,
+) -> Result<(), ConnectError> {
+    for branch in each(branches) {
+        branch.disconnect_boxed().await?;
+    }
+    Ok(())
+}
+
+/// The sink and the branch that a composite is, by its view.
+macro_rules! composite_sink {
+    ($composite:ident) => {
+        impl<M: $crate::MessageType, B: $crate::Branches<M>> $crate::MessageSink<M> for $composite<B> {
+            fn send(&self, message: M) -> impl std::future::Future<Output = Result<$crate::Receipt, $crate::SendError<M>>> + Send {
+                self.view().send(message)
+            }
+
+            fn try_send(&self, message: M) -> Result<$crate::Receipt, $crate::SendError<M>> {
+                self.view().try_send(message)
+            }
+
+            fn send_now(&self, message: M) -> Result<Result<$crate::Receipt, $crate::SendError<M>>, M> {
+                self.view().send_now(message)
+            }
+
+            fn ready(&self) -> impl std::future::Future<Output = ()> + Send {
+                self.view().ready()
+            }
+
+            fn settled(
+                &self,
+                receipt: $crate::Receipt,
+                level: $crate::Level,
+            ) -> impl std::future::Future<Output = Result<$crate::Level, $crate::Lost>> + Send {
+                self.view::<M>().settled(receipt, level)
+            }
+
+            fn flush(&self) -> impl std::future::Future<Output = Result<(), $crate::Lost>> + Send {
+                self.view::<M>().flush()
+            }
+
+            fn connect(&self) -> impl std::future::Future<Output = Result<(), $crate::ConnectError>> + Send {
+                self.view::<M>().connect()
+            }
+
+            fn disconnect(&self) -> impl std::future::Future<Output = Result<(), $crate::ConnectError>> + Send {
+                $crate::composite::view::disconnect_members::<M>(&self.branches)
+            }
+
+            fn close(&self, deadline: std::time::Duration) -> impl std::future::Future<Output = $crate::DrainReport> + Send {
+                let view = self.view::<M>();
+                $crate::composite::view::close_members(view.branches, view.name, deadline, view.counted())
+            }
+
+            fn state(&self) -> $crate::SinkState {
+                self.view::<M>().state()
+            }
+        }
+
+        impl<M: $crate::MessageType, B: $crate::Branches<M>> $crate::Branch<M> for $composite<B> {
+            fn reserve(&self, encoded: &$crate::Encoded<'_, M>) -> $crate::Reserved {
+                self.view().reserve(encoded)
+            }
+
+            fn release(&self, encoded: &$crate::Encoded<'_, M>) {
+                self.view().release(encoded);
+            }
+
+            fn commit(&self, encoded: &$crate::Encoded<'_, M>) -> Result<$crate::Receipt, $crate::SendErrorKind> {
+                self.view().commit(encoded)
+            }
+
+            fn drop_copy(&self) {
+                self.view::<M>().drop_copy();
+            }
+
+            fn confirm(&self) -> Option<$crate::Level> {
+                self.view::<M>().confirm()
+            }
+
+            fn room(&self, since: $crate::clock::Instant) -> $crate::transport::BoxFuture<'_, Result<(), $crate::SendErrorKind>> {
+                self.view::<M>().room(since)
+            }
+
+            fn gave(&self, receipt: $crate::Receipt) -> Option<bool> {
+                self.view::<M>().gave(receipt)
+            }
+
+            fn patience(&self) -> Option<std::time::Duration> {
+                self.view::<M>().patience()
+            }
+
+            fn as_branch(&self) -> &dyn $crate::Branch<M> {
+                self
+            }
+        }
+
+        impl<B: $crate::AtLeastOnce> $crate::AtLeastOnce for $composite<B> {}
+
+        impl<B> std::fmt::Debug for $composite<B> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_tuple(stringify!($composite))
+                    .field(&self.name.get())
+                    .finish()
+            }
+        }
+
+        impl<M> Clone for View<'_, M> {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+
+        impl<M> Copy for View<'_, M> {}
+    };
+}
+pub(crate) use composite_sink;
