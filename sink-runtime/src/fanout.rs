@@ -112,11 +112,11 @@ impl<'a> Attempt<'a> {
     }
 
     /// Notes where the message is. What happens to an accepted one from here on is its members' to tell.
-    fn settle(mut self, outcome: &Result<Receipt, SendErrorKind>) {
+    fn settle(mut self, outcome: &Answer) {
         self.settled = true;
         let place = match outcome {
             Ok(_) => &self.counts.accepted,
-            Err(SendErrorKind::Full { .. }) => &self.counts.returned_full,
+            Err(kind) if matches!(**kind, SendErrorKind::Full { .. }) => &self.counts.returned_full,
             Err(_) => &self.counts.returned_refused,
         };
         place.fetch_add(1, Ordering::Release);
@@ -139,9 +139,12 @@ struct View<'a, M> {
     line: &'a Line,
 }
 
+/// An error is large and rare: in a box, the rest is cheap to move.
+type Answer = Result<Receipt, Box<SendErrorKind>>;
+
 /// What one try at acceptance came to.
 enum Try {
-    Done(Result<Receipt, SendErrorKind>),
+    Done(Answer),
     /// The member of this index has no room.
     Full(usize),
 }
@@ -208,16 +211,18 @@ impl<'a, M: MessageType> View<'a, M> {
     /// Reserves in every required member, in order, then commits everywhere.
     fn offer(self, encoded: &Encoded<'_, M>) -> Try {
         if let Some(error) = self.name.moved() {
-            return Try::Done(Err(SendErrorKind::Registry {
+            return Try::Done(Err(Box::new(SendErrorKind::Registry {
                 source: Arc::new(error),
-            }));
+            })));
         }
         let mut outcome = None;
         self.branches
             .with(&mut |branches| outcome = Some(self.offer_to(branches, encoded)));
-        outcome.unwrap_or(Try::Done(Err(SendErrorKind::Closed {
-            service: self.name.get(),
-        })))
+        outcome.unwrap_or_else(|| {
+            Try::Done(Err(Box::new(SendErrorKind::Closed {
+                service: self.name.get(),
+            })))
+        })
     }
 
     fn offer_to(self, branches: &[Member<'_, M>], encoded: &Encoded<'_, M>) -> Try {
@@ -237,7 +242,7 @@ impl<'a, M: MessageType> View<'a, M> {
     }
 
     /// The answer for a message that somebody took.
-    fn outcome(self, took: Took, encoded: &Encoded<'_, M>) -> Result<Receipt, SendErrorKind> {
+    fn outcome(self, took: Took, encoded: &Encoded<'_, M>) -> Answer {
         let (_, number) = encoded.identity.unwrap_or_default();
         match took {
             Took::All(level) => Ok(Receipt::new(self.counts.origin().link, number, level)),
@@ -247,13 +252,14 @@ impl<'a, M: MessageType> View<'a, M> {
         }
     }
 
-    fn partial(self, failed: usize, first: Arc<str>) -> SendErrorKind {
-        SendErrorKind::Partial {
+    #[cold]
+    fn partial(self, failed: usize, first: Arc<str>) -> Box<SendErrorKind> {
+        Box::new(SendErrorKind::Partial {
             service: self.name.get(),
             failed,
             branches: self.branches.count(),
             first,
-        }
+        })
     }
 
     fn offer_optionals(self, branches: &[Member<'_, M>], encoded: &Encoded<'_, M>) {
@@ -282,8 +288,9 @@ impl<'a, M: MessageType> View<'a, M> {
         self.counts.optional_dropped.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn full(self, waited: Duration) -> SendErrorKind {
-        SendErrorKind::Full {
+    #[cold]
+    fn full(self, waited: Duration) -> Box<SendErrorKind> {
+        Box::new(SendErrorKind::Full {
             service: self.name.get(),
             held_messages: 0,
             buffer_size: 0,
@@ -291,7 +298,7 @@ impl<'a, M: MessageType> View<'a, M> {
             buffer_bytes: 0,
             waited,
             last: None,
-        }
+        })
     }
 
     async fn send(self, message: M) -> Result<Receipt, SendError<M>> {
@@ -307,7 +314,7 @@ impl<'a, M: MessageType> View<'a, M> {
             Ok(receipt) => self.confirmed(receipt).await,
             Err(kind) => Err(kind),
         };
-        outcome.map_err(|kind| SendError::new(kind, Some(message)))
+        outcome.map_err(|kind| SendError::new(*kind, Some(message)))
     }
 
     /// Its members may confirm, and what they do then is waited for: [`send`](Self::send) finds out.
@@ -322,7 +329,7 @@ impl<'a, M: MessageType> View<'a, M> {
             Try::Done(outcome) => outcome,
         };
         attempt.settle(&outcome);
-        outcome.map_err(|kind| SendError::new(kind, Some(message)))
+        outcome.map_err(|kind| SendError::new(*kind, Some(message)))
     }
 
     /// Offers the message, unless others wait: nobody overtakes them.
@@ -335,11 +342,7 @@ impl<'a, M: MessageType> View<'a, M> {
     }
 
     /// Stands in line, then waits for room in one member after another, all of it no longer than a single one may take.
-    async fn wait_and_offer(
-        self,
-        message: M,
-        identity: (u64, u64),
-    ) -> (Result<Receipt, SendErrorKind>, M) {
+    async fn wait_and_offer(self, message: M, identity: (u64, u64)) -> (Answer, M) {
         let since = Instant::now();
         let mut until = Until::after(since, self.patience());
         let mut place = self.line.place();
@@ -361,7 +364,7 @@ impl<'a, M: MessageType> View<'a, M> {
             };
             match until.bound(room).await {
                 Some(Ok(())) => {}
-                Some(Err(kind)) => return (Err(kind), message),
+                Some(Err(kind)) => return (Err(Box::new(kind)), message),
                 None => return (Err(self.full(since.elapsed())), message),
             }
         }
@@ -425,7 +428,7 @@ impl<'a, M: MessageType> View<'a, M> {
     }
 
     /// Waits for what the members' own `confirm` asks, of all at once.
-    async fn confirmed(self, receipt: Receipt) -> Result<Receipt, SendErrorKind> {
+    async fn confirmed(self, receipt: Receipt) -> Answer {
         let confirming: Vec<Member<'a, M>> = each(self.branches)
             .filter(|branch| branch.is_required() && branch.confirm().is_some())
             .collect();
@@ -461,7 +464,7 @@ impl<'a, M: MessageType> View<'a, M> {
                     }
                 }
                 Err(Without::Full(_)) => Reserved::Full,
-                Err(Without::Refused(kind)) => Reserved::Refused(kind),
+                Err(Without::Refused(kind)) => Reserved::Refused(*kind),
             };
         });
         outcome
@@ -501,7 +504,7 @@ impl<'a, M: MessageType> View<'a, M> {
         if is_taken {
             Attempt::new(self.counts).settle(&outcome);
         }
-        outcome
+        outcome.map_err(|kind| *kind)
     }
 
     fn drop_copy(self) {

@@ -201,13 +201,28 @@ struct Held<'a, M> {
     core: MutexGuard<'a, Core<M>>,
     seat: usize,
     sender: &'a Sender,
-    /// The first and the last that was dropped meanwhile: who waits for it is told when the lock is free.
-    dropped: Option<(u64, u64)>,
-    /// The receiving end slept: it is woken when the lock is free.
+    /// What is to be done when the lock is free; few have any.
+    after: Option<Box<After<M>>>,
+}
+
+/// What is left to do when the lock is free.
+struct After<M> {
+    /// The first and the last that was dropped: who waits for it is told.
+    dropped: (u64, u64),
+    /// The receiving end slept.
     receiver: Option<Waker>,
-    /// Messages that were dropped: they end when the lock is free, for what a message holds may be a sink of this channel.
-    oldest: Option<M>,
-    aged: Vec<M>,
+    /// Messages that were dropped: what a message holds may be a sink of this channel.
+    messages: Vec<M>,
+}
+
+impl<M> After<M> {
+    #[cold]
+    fn finish(self, sender: &Sender) {
+        if let Some(receiver) = self.receiver {
+            receiver.wake();
+        }
+        sender.dropped(self.dropped.0, self.dropped.1);
+    }
 }
 
 impl<M> Held<'_, M> {
@@ -218,18 +233,31 @@ impl<M> Held<'_, M> {
             return false;
         };
         self.books().dropped.oldest += 1;
-        self.skip(item.sequence, DropCause::Oldest);
-        self.oldest = Some(item.message);
+        self.skip(item.sequence, DropCause::Oldest)
+            .messages
+            .push(item.message);
         true
     }
 
     /// Notes that this number is no message's any more, for those who wait and for the receiving end.
-    fn skip(&mut self, sequence: u64, cause: DropCause) {
+    #[cold]
+    fn skip(&mut self, sequence: u64, cause: DropCause) -> &mut After<M> {
         self.books().skip(sequence, cause);
-        let (first, last) = self.dropped.unwrap_or((sequence, sequence));
-        self.dropped = Some((first.min(sequence), last.max(sequence)));
         self.core.owe(self.seat);
-        self.receiver = self.core.receiver.take();
+        let receiver = self.core.receiver.take();
+        let after = self.after.get_or_insert_with(|| {
+            Box::new(After {
+                dropped: (sequence, sequence),
+                receiver: None,
+                messages: Vec::new(),
+            })
+        });
+        let (first, last) = after.dropped;
+        after.dropped = (first.min(sequence), last.max(sequence));
+        if receiver.is_some() {
+            after.receiver = receiver;
+        }
+        after
     }
 
     /// Gives a message the next number and drops it.
@@ -243,21 +271,17 @@ impl<M> Held<'_, M> {
     }
 
     /// Frees the lock, then wakes whom what was done concerns.
-    #[inline]
+    #[inline(always)]
     fn release(self) {
         let Self {
             core,
             sender,
-            dropped,
-            receiver,
+            after,
             ..
         } = self;
         drop(core);
-        if let Some(receiver) = receiver {
-            receiver.wake();
-        }
-        if let Some((first, last)) = dropped {
-            sender.dropped(first, last);
+        if let Some(after) = after {
+            after.finish(sender);
         }
     }
 
@@ -283,11 +307,12 @@ impl<M> Held<'_, M> {
     fn expire(&mut self, item: Item<M>) {
         let seat = &mut self.core.senders[self.seat];
         seat.books.dropped.expired += 1;
-        match seat.confirming.get_mut(&item.sequence) {
-            Some(back) => *back = Some(item.message),
-            None => self.aged.push(item.message),
+        let mut message = Some(item.message);
+        if let Some(back) = seat.confirming.get_mut(&item.sequence) {
+            *back = message.take();
         }
-        self.skip(item.sequence, DropCause::Expired);
+        let after = self.skip(item.sequence, DropCause::Expired);
+        after.messages.extend(message);
     }
 
     /// Takes the first such message out of the queue, if the receiving end has not taken it.
@@ -525,10 +550,7 @@ impl<M> Inproc<M> {
             core: channel.lock(),
             seat: self.index,
             sender: &self.sender,
-            dropped: None,
-            receiver: None,
-            oldest: None,
-            aged: Vec::new(),
+            after: None,
         }
     }
 
@@ -695,10 +717,11 @@ impl<M: MessageType> Inproc<M> {
             at: self.sender.age.as_ref().map_or(0, Age::now),
             message,
         });
-        if held.core.receiver.is_some() {
-            held.receiver = held.core.receiver.take();
-        }
+        let receiver = held.core.receiver.take();
         held.release();
+        if let Some(receiver) = receiver {
+            receiver.wake();
+        }
         Receipt::new(self.id, sequence, Level::Accepted)
     }
 
@@ -1783,10 +1806,7 @@ impl<M: Send + 'static> Receiver<M> {
             core: self.channel.lock(),
             seat: item.from,
             sender: &sender,
-            dropped: None,
-            receiver: None,
-            oldest: None,
-            aged: Vec::new(),
+            after: None,
         };
         held.expire(item);
         held.release();

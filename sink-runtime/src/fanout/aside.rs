@@ -15,11 +15,11 @@ pub(crate) struct Aside {
     untried: Marks,
 }
 
-/// Why nothing was set aside, or nobody took the message.
+/// Why nothing was set aside, or nobody took the message. The errors are large and rare: in a box, the rest is cheap to move.
 pub(super) enum Without {
     /// The member of this index has no room.
     Full(usize),
-    Refused(SendErrorKind),
+    Refused(Box<SendErrorKind>),
 }
 
 /// What came of the room that was set aside.
@@ -37,7 +37,7 @@ pub(super) enum Took {
 struct Tally {
     level: Option<Level>,
     failed: usize,
-    first: Option<SendErrorKind>,
+    first: Option<Box<SendErrorKind>>,
 }
 
 impl Aside {
@@ -62,7 +62,7 @@ impl Aside {
                     continue;
                 }
                 Reserved::Full => Without::Full(index),
-                Reserved::Refused(kind) => Without::Refused(kind),
+                Reserved::Refused(kind) => Without::Refused(Box::new(kind)),
             };
             aside.release(&members[..index], encoded);
             return Err(without);
@@ -108,7 +108,7 @@ impl Aside {
                 }
                 return Took::Nobody(match answer {
                     Err(kind) if !matches!(kind, SendErrorKind::Full { .. }) => {
-                        Without::Refused(kind)
+                        Without::Refused(Box::new(kind))
                     }
                     _ => Without::Full(index),
                 });
@@ -154,7 +154,7 @@ impl Tally {
             // Closed since it set room aside, or of another make.
             Err(kind) => {
                 self.failed += 1;
-                self.first.get_or_insert(kind);
+                self.first.get_or_insert_with(|| Box::new(kind));
             }
         }
     }
@@ -164,7 +164,7 @@ impl Tally {
             (None, Some(level)) => Took::All(level),
             (None, None) if dropped => Took::All(Level::Dropped),
             (None, None) => Took::All(Level::Accepted),
-            (Some(kind), None) if !matches!(kind, SendErrorKind::Partial { .. }) => {
+            (Some(kind), None) if !matches!(*kind, SendErrorKind::Partial { .. }) => {
                 Took::Nobody(Without::Refused(kind))
             }
             (Some(kind), _) => Took::Some {
