@@ -12,6 +12,7 @@ use crate::life::SinkState;
 use crate::message::MessageType;
 use crate::receipt::{Level, Lost, Receipt};
 use crate::registry::CompiledRegistry;
+use crate::sink::AtLeastOnce;
 use crate::transport::BoxFuture;
 
 /// Sends each message to the first member whose link is not in backoff.
@@ -275,3 +276,5 @@ impl<'a, M: MessageType> View<'a, M> {
 }
 
 composite_sink!(Failover);
+
+impl<B: AtLeastOnce> AtLeastOnce for Failover<B> {}

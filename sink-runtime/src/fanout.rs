@@ -14,6 +14,7 @@ use crate::line::{Line, Told, Until};
 use crate::message::MessageType;
 use crate::receipt::{DropCause, Level, Lost, Receipt};
 use crate::registry::CompiledRegistry;
+use crate::sink::AtLeastOnce;
 use crate::transport::BoxFuture;
 
 mod aside;
@@ -575,3 +576,5 @@ fn rank(state: &SinkState) -> u8 {
 }
 
 composite_sink!(FanOut);
+
+impl<B: AtLeastOnce> AtLeastOnce for FanOut<B> {}

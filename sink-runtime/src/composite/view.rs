@@ -196,8 +196,6 @@ macro_rules! composite_sink {
             }
         }
 
-        impl<B: $crate::AtLeastOnce> $crate::AtLeastOnce for $composite<B> {}
-
         impl<B> std::fmt::Debug for $composite<B> {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.debug_tuple(stringify!($composite))
