@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use crate::clock::Instant;
 use crate::codec::Codec;
 use crate::composite::{Encoded, Reserved};
 use crate::error::{ConnectError, SendError, SendErrorKind};
@@ -216,7 +217,7 @@ impl<M: MessageType> Carried<M> {
     pub(crate) fn reserve(&self, encoded: &Encoded<'_, M>) -> Reserved {
         match self {
             Self::Link(leaf) => leaf.reserve(encoded),
-            Self::Inproc(inproc) => inproc.reserve(),
+            Self::Inproc(inproc) => inproc.reserve(encoded.message()),
         }
     }
 
@@ -253,10 +254,17 @@ impl<M: MessageType> Carried<M> {
         }
     }
 
-    pub(crate) async fn room(&self) -> Result<(), SendErrorKind> {
+    pub(crate) async fn room(&self, since: Instant) -> Result<(), SendErrorKind> {
         match self {
-            Self::Link(leaf) => leaf.room().await,
-            Self::Inproc(inproc) => inproc.room().await,
+            Self::Link(leaf) => leaf.room(since).await,
+            Self::Inproc(inproc) => inproc.room(since).await,
+        }
+    }
+
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        match self {
+            Self::Link(leaf) => leaf.link().config.send_timeout,
+            Self::Inproc(inproc) => inproc.config.send_timeout,
         }
     }
 }

@@ -5,18 +5,23 @@ use std::fmt;
 use std::future::Future;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::clock::Instant;
 use crate::codec::Codec;
 use crate::dynamic::{DynMessageSink, DynSink};
 use crate::error::{EncodeError, RegistryError, SendErrorKind};
+use crate::fanout::Aside;
 use crate::frame;
 use crate::lazy::Lazy;
 use crate::message::MessageType;
 use crate::receipt::{Level, Receipt};
 use crate::sink::{AtLeastOnce, MessageSink, forward_sink};
 use crate::transport::BoxFuture;
+
+pub(crate) mod view;
 
 /// One message on its way to several branches: encoded once per codec.
 pub struct Encoded<'a, M> {
@@ -27,9 +32,8 @@ pub struct Encoded<'a, M> {
     pub(crate) metadata: Option<&'a crate::message::Metadata>,
     encode: fn(&M, Codec) -> Result<Bytes, EncodeError>,
     decode: fn(Codec, &Bytes) -> Option<M>,
-    /// Which member each failover on the way chose, and which members of each fan-out within another dropped their copies, by
-    /// their addresses.
-    choices: RefCell<Vec<(usize, usize)>>,
+    /// What the composites on the way did before the message is taken, by their addresses.
+    choices: RefCell<Vec<(usize, Choice)>>,
 }
 
 impl<'a, M: MessageType> Encoded<'a, M> {
@@ -54,6 +58,11 @@ impl<'a, M: MessageType> Encoded<'a, M> {
 }
 
 impl<M> Encoded<'_, M> {
+    /// The message itself.
+    pub(crate) fn message(&self) -> &M {
+        self.message
+    }
+
     /// The payload as `codec` writes it; made at the first call.
     pub(crate) fn payload(&self, codec: Codec) -> Result<&Bytes, Arc<EncodeError>> {
         let slot = match codec {
@@ -73,18 +82,18 @@ impl<M> Encoded<'_, M> {
         Ok(self.payload(codec)?.len() + frame::DATA_HEAD + frame::IDENTITY + metadata)
     }
 
-    pub(crate) fn remember(&self, composite: usize, choice: usize) {
+    pub(crate) fn remember(&self, composite: usize, choice: Choice) {
         let mut choices = self.choices.borrow_mut();
         choices.retain(|(known, _)| *known != composite);
         choices.push((composite, choice));
     }
 
-    pub(crate) fn recall(&self, composite: usize) -> Option<usize> {
+    pub(crate) fn recall(&self, composite: usize) -> Option<Choice> {
         self.choices
             .borrow()
             .iter()
             .find(|(known, _)| *known == composite)
-            .map(|(_, choice)| *choice)
+            .map(|(_, choice)| choice.clone())
     }
 
     /// A message of its own, for a branch that takes messages rather than bytes.
@@ -104,11 +113,69 @@ impl<M> fmt::Debug for Encoded<'_, M> {
     }
 }
 
+/// How long a send may wait for a sink whose own bound is not known: `send_timeout_ms` where the registry says nothing.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The longest that any of these may wait.
+pub(crate) fn longest(all: impl Iterator<Item = Option<Duration>>) -> Option<Duration> {
+    let mut longest = Some(Duration::ZERO);
+    for one in all {
+        longest = longest.zip(one).map(|(longest, one)| longest.max(one));
+    }
+    longest
+}
+
+/// What a composite within another did when it was asked for room.
+#[derive(Clone, Debug)]
+pub(crate) enum Choice {
+    /// A failover chose the member of this index.
+    Member(usize),
+    /// A fan-out set this aside.
+    Aside(Aside),
+}
+
+/// Some of a composite's members, by their index. However many they are; the first 64 allocate nothing.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Marks {
+    first: u64,
+    more: Vec<u64>,
+}
+
+impl Marks {
+    pub(crate) fn set(&mut self, index: usize) {
+        let bit = 1 << (index % 64);
+        match (index / 64).checked_sub(1) {
+            None => self.first |= bit,
+            Some(word) => {
+                if self.more.len() <= word {
+                    self.more.resize(word + 1, 0);
+                }
+                self.more[word] |= bit;
+            }
+        }
+    }
+
+    pub(crate) fn has(&self, index: usize) -> bool {
+        let word = match (index / 64).checked_sub(1) {
+            None => self.first,
+            Some(word) => self.more.get(word).copied().unwrap_or_default(),
+        };
+        word & (1 << (index % 64)) != 0
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first == 0 && self.more.iter().all(|word| *word == 0)
+    }
+}
+
 /// Whether a branch set room aside.
 #[derive(Debug)]
 pub enum Reserved {
     /// It did; [`Branch::commit`] or [`Branch::release`] must follow.
     Room,
+    /// It cannot say before it is offered the message; [`Branch::commit`] or [`Branch::release`] must follow, and after a commit
+    /// that fails nothing of it has taken the message, unless the error is [`SendErrorKind::Partial`].
+    Untried,
     /// A `drop_*` policy dropped this copy: nothing follows.
     Dropped(Receipt),
     /// There is none now.
@@ -127,21 +194,25 @@ impl Reserved {
 
 /// A sink that can be a composite's member.
 pub trait Branch<M>: DynMessageSink<M> {
-    /// Sets room aside for one message, without waiting.
+    /// Sets room aside for one message, without waiting. A copy that it refuses is not in its ledger.
     fn reserve(&self, encoded: &Encoded<'_, M>) -> Reserved;
     /// Gives reserved room back.
     fn release(&self, encoded: &Encoded<'_, M>);
     /// Takes the message into reserved room.
     ///
     /// # Errors
-    /// If the sink was closed in between.
+    /// If the sink was closed in between, or could not say before that it would not take it.
     fn commit(&self, encoded: &Encoded<'_, M>) -> Result<Receipt, SendErrorKind>;
     /// Counts the copy that it, full and optional, does not get.
     fn drop_copy(&self);
     /// The level its own `confirm` asks for.
     fn confirm(&self) -> Option<Level>;
-    /// Waits for room as its `when_full` says.
-    fn room(&self) -> BoxFuture<'_, Result<(), SendErrorKind>>;
+    /// Waits for room as its `when_full` says, on behalf of a send that began to wait at `since`.
+    fn room(&self, since: Instant) -> BoxFuture<'_, Result<(), SendErrorKind>>;
+    /// Whether it gave this receipt; `None` if it cannot tell.
+    fn gave(&self, receipt: Receipt) -> Option<bool>;
+    /// How long a send to it may wait; `None` is without bound.
+    fn patience(&self) -> Option<Duration>;
     /// Whether the composite's acceptance depends on it.
     fn is_required(&self) -> bool {
         true
@@ -290,8 +361,14 @@ macro_rules! forward_branch {
         fn confirm(&$self) -> Option<$crate::Level> {
             $crate::Branch::<M>::confirm(&$inner)
         }
-        fn room(&$self) -> $crate::transport::BoxFuture<'_, Result<(), $crate::SendErrorKind>> {
-            $crate::Branch::<M>::room(&$inner)
+        fn room(&$self, since: $crate::clock::Instant) -> $crate::transport::BoxFuture<'_, Result<(), $crate::SendErrorKind>> {
+            $crate::Branch::<M>::room(&$inner, since)
+        }
+        fn gave(&$self, receipt: $crate::Receipt) -> Option<bool> {
+            $crate::Branch::<M>::gave(&$inner, receipt)
+        }
+        fn patience(&$self) -> Option<std::time::Duration> {
+            $crate::Branch::<M>::patience(&$inner)
         }
         fn is_required(&$self) -> bool {
             $required

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::carried::Carried;
-use crate::composite::{Branch, Encoded, Reserved};
+use crate::clock::Instant;
+use crate::composite::{Branch, Encoded, PATIENCE, Reserved};
 use crate::error::{ConnectError, RegistryError, SendError, SendErrorKind};
 use crate::leaf::Leaf;
 use crate::ledger::Ledger;
@@ -98,6 +99,10 @@ impl<M> Clone for DynSink<M> {
 
 impl<M: Send + 'static> DynSink<M> {
     /// Any sink; it promises nothing beyond what its trait does.
+    ///
+    /// As a required member of a [`FanOut`](crate::FanOut) it is offered each message by `try_send`, when the generated members
+    /// have set room aside and before they take it. If it refuses, nobody takes it; if two such sinks are members and only one
+    /// refuses, the answer is [`Partial`](SendErrorKind::Partial). Full, it is waited for by `ready`.
     pub fn new(sink: impl MessageSink<M> + 'static) -> Self {
         Self {
             inner: Inner::Other(Arc::new(sink)),
@@ -257,7 +262,7 @@ impl<M: MessageType> Branch<M> for DynSink<M> {
             Inner::Leaf(leaf) => leaf.reserve(encoded),
             Inner::Branch(branch) => branch.reserve(encoded),
             // A sink of another make has no reservations: it takes the message at commit, or it does not.
-            Inner::Other(_) => Reserved::Room,
+            Inner::Other(_) => Reserved::Untried,
         }
     }
 
@@ -302,14 +307,30 @@ impl<M: MessageType> Branch<M> for DynSink<M> {
         }
     }
 
-    fn room(&self) -> BoxFuture<'_, Result<(), SendErrorKind>> {
+    fn room(&self, since: Instant) -> BoxFuture<'_, Result<(), SendErrorKind>> {
         match &self.inner {
-            Inner::Leaf(leaf) => Box::pin(leaf.room()),
-            Inner::Branch(branch) => branch.room(),
+            Inner::Leaf(leaf) => Box::pin(leaf.room(since)),
+            Inner::Branch(branch) => branch.room(since),
             Inner::Other(other) => Box::pin(async move {
                 other.ready_boxed().await;
                 Ok(())
             }),
+        }
+    }
+
+    fn gave(&self, receipt: Receipt) -> Option<bool> {
+        match &self.inner {
+            Inner::Leaf(leaf) => Some(leaf.id() == receipt.link()),
+            Inner::Branch(branch) => branch.gave(receipt),
+            Inner::Other(_) => None,
+        }
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        match &self.inner {
+            Inner::Leaf(leaf) => leaf.patience(),
+            Inner::Branch(branch) => branch.patience(),
+            Inner::Other(_) => Some(PATIENCE),
         }
     }
 
@@ -335,7 +356,7 @@ impl<M: MessageType> Leaf<M> {
             Ok(()) => Reserved::Room,
             Err(Offer::Accepted(receipt)) => Reserved::Dropped(receipt),
             Err(Offer::Full) if link.config.when_full == WhenFull::Reject => {
-                Reserved::Refused(link.give_back_full(Duration::ZERO))
+                Reserved::Refused(link.full_now(Duration::ZERO))
             }
             Err(Offer::Full) => Reserved::Full,
             Err(Offer::Refused(kind)) => Reserved::Refused(kind),
@@ -367,17 +388,16 @@ impl<M: MessageType> Leaf<M> {
         }
     }
 
-    /// Waits until a reservation may succeed, at most as long as a send would.
-    pub(crate) async fn room(&self) -> Result<(), SendErrorKind> {
+    /// Waits until a reservation may succeed, at most as long as a send that began to wait at `since`.
+    pub(crate) async fn room(&self, since: Instant) -> Result<(), SendErrorKind> {
         let link = self.link();
-        let since = link.surroundings.clock.now();
         let deadline = link.config.send_timeout.map(|timeout| since + timeout);
         let roomy = crate::leaf::WaitFor::new(link, deadline, |link, core| {
             (core.closed || core.life.gave_up().is_some() || link.is_roomy(core)).then_some(())
         });
         match roomy.await {
             Ok(()) => Ok(()),
-            Err(crate::leaf::Ended::TimedOut) => Err(link.give_back_full(
+            Err(crate::leaf::Ended::TimedOut) => Err(link.full_now(
                 link.surroundings
                     .clock
                     .now()

@@ -1,20 +1,18 @@
 //! Each message to the first healthy member, in order.
 
-use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::composite::{Branch, Branches, Encoded, Generated, Reserved};
-use crate::error::{ConnectError, RegistryError, SendError, SendErrorKind};
-use crate::fanout::{Name, close_members, unprovisioned};
+use crate::clock::Instant;
+use crate::composite::view::{Name, composite_sink, each, unprovisioned};
+use crate::composite::{Branch, Branches, Choice, Encoded, Reserved, longest};
+use crate::error::{ConnectError, SendError, SendErrorKind};
 use crate::ledger::Ledger;
 use crate::life::SinkState;
 use crate::message::MessageType;
 use crate::receipt::{Level, Lost, Receipt};
 use crate::registry::CompiledRegistry;
-use crate::report::DrainReport;
-use crate::sink::{AtLeastOnce, MessageSink};
+use crate::sink::AtLeastOnce;
 use crate::transport::BoxFuture;
 
 /// Sends each message to the first member whose link is not in backoff.
@@ -30,14 +28,6 @@ struct View<'a, M> {
     name: &'a Name,
     branches: &'a dyn Branches<M>,
 }
-
-impl<M> Clone for View<'_, M> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<M> Copy for View<'_, M> {}
 
 impl<B> Failover<B> {
     /// A generated failover; does nothing.
@@ -77,19 +67,6 @@ impl<B> Failover<B> {
             branches: &self.branches,
         }
     }
-
-    /// With the members that messages went to.
-    #[inline]
-    fn view<M: MessageType>(&self) -> View<'_, M>
-    where
-        B: Branches<M>,
-    {
-        let built = self.built();
-        View {
-            branches: self.name.used(built.branches),
-            ..built
-        }
-    }
 }
 
 fn is_healthy(state: &SinkState) -> bool {
@@ -101,59 +78,7 @@ fn is_healthy(state: &SinkState) -> bool {
     }
 }
 
-impl<M: MessageType, B: Branches<M>> MessageSink<M> for Failover<B> {
-    fn send(&self, message: M) -> impl Future<Output = Result<Receipt, SendError<M>>> + Send {
-        self.built().send(message)
-    }
-
-    fn try_send(&self, message: M) -> Result<Receipt, SendError<M>> {
-        self.built().try_send(message)
-    }
-
-    fn send_now(&self, message: M) -> Result<Result<Receipt, SendError<M>>, M> {
-        self.built().send_now(message)
-    }
-
-    fn ready(&self) -> impl Future<Output = ()> + Send {
-        self.built().ready()
-    }
-
-    fn settled(
-        &self,
-        receipt: Receipt,
-        level: Level,
-    ) -> impl Future<Output = Result<Level, Lost>> + Send {
-        self.view::<M>().settled(receipt, level)
-    }
-
-    fn flush(&self) -> impl Future<Output = Result<(), Lost>> + Send {
-        self.view::<M>().flush()
-    }
-
-    fn connect(&self) -> impl Future<Output = Result<(), ConnectError>> + Send {
-        self.built::<M>().connect()
-    }
-
-    fn disconnect(&self) -> impl Future<Output = Result<(), ConnectError>> + Send {
-        self.view::<M>().disconnect()
-    }
-
-    fn close(&self, deadline: Duration) -> impl Future<Output = DrainReport> + Send {
-        self.view::<M>().close(deadline)
-    }
-
-    fn state(&self) -> SinkState {
-        self.view::<M>().state()
-    }
-}
-
 impl<'a, M: MessageType> View<'a, M> {
-    /// With the members in force, for what needs them.
-    fn current(mut self) -> Result<Self, RegistryError> {
-        self.branches = self.name.members(self.branches)?;
-        Ok(self)
-    }
-
     /// The member that the next message goes to.
     fn chosen(self) -> Option<&'a dyn Branch<M>> {
         self.member(self.choose())
@@ -216,27 +141,50 @@ impl<'a, M: MessageType> View<'a, M> {
     }
 
     async fn settled(self, receipt: Receipt, level: Level) -> Result<Level, Lost> {
-        // A member that did not give the receipt says so at once.
+        // Whoever gave the receipt answers, also after a switch; sinks of another make are asked if nobody says that it did.
+        let mut unsure = Vec::new();
+        for branch in each(self.branches).map(|member| member.sink()) {
+            match branch.gave(receipt) {
+                Some(true) => return branch.settled_boxed(receipt, level).await,
+                Some(false) => {}
+                None => unsure.push(branch),
+            }
+        }
         let mut answer = Err(Lost::Unknown {
             service: self.name.get(),
             sequence: receipt.sequence(),
         });
-        for index in 0..self.branches.count() {
-            if let Some(branch) = self.member(index) {
-                match branch.settled_boxed(receipt, level).await {
-                    Err(Lost::Unknown { .. }) => {}
-                    other => answer = other,
-                }
+        for branch in unsure {
+            match branch.settled_boxed(receipt, level).await {
+                Ok(level) => return Ok(level),
+                Err(Lost::Unknown { .. }) => {}
+                lost => answer = lost,
             }
         }
         answer
     }
 
-    async fn flush(self) -> Result<(), Lost> {
-        for index in 0..self.branches.count() {
-            if let Some(branch) = self.member(index) {
-                branch.flush_boxed().await?;
+    /// Whether one of its members gave it.
+    fn gave(self, receipt: Receipt) -> Option<bool> {
+        let mut gave = Some(false);
+        self.branches.with(&mut |branches| {
+            for branch in branches {
+                match branch.gave(receipt) {
+                    Some(true) => {
+                        gave = Some(true);
+                        return;
+                    }
+                    Some(false) => {}
+                    None => gave = None,
+                }
             }
+        });
+        gave
+    }
+
+    async fn flush(self) -> Result<(), Lost> {
+        for branch in each(self.branches) {
+            branch.flush_boxed().await?;
         }
         Ok(())
     }
@@ -246,28 +194,18 @@ impl<'a, M: MessageType> View<'a, M> {
             source: Arc::new(source),
         })?;
         let mut last = Ok(());
-        for index in 0..this.branches.count() {
-            if let Some(branch) = this.member(index) {
-                last = branch.connect_boxed().await;
-                if last.is_ok() {
-                    break;
-                }
+        for branch in each(this.branches) {
+            last = branch.connect_boxed().await;
+            if last.is_ok() {
+                break;
             }
         }
         last
     }
 
-    async fn disconnect(self) -> Result<(), ConnectError> {
-        for index in 0..self.branches.count() {
-            if let Some(branch) = self.member(index) {
-                branch.disconnect_boxed().await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn close(self, deadline: Duration) -> DrainReport {
-        close_members(self.branches, self.name, deadline, Ledger::default()).await
+    /// It counts nothing itself: each message is one member's.
+    fn counted(self) -> Ledger {
+        Ledger::default()
     }
 
     fn state(self) -> SinkState {
@@ -282,27 +220,29 @@ impl<'a, M: MessageType> View<'a, M> {
         };
         let index = this.choose();
         // The choice may change before the commit: the room is where it was set aside.
-        encoded.remember(this.identity(), index);
+        encoded.remember(self.identity(), Choice::Member(index));
         match this.member(index) {
             Some(branch) => branch.reserve(encoded),
             None => Reserved::Refused(self.empty()),
         }
     }
 
+    /// The member that was chosen when the room was set aside.
+    fn chosen_then(self, encoded: &Encoded<'_, M>) -> Option<&'a dyn Branch<M>> {
+        match encoded.recall(self.identity()) {
+            Some(Choice::Member(index)) => self.member(index),
+            _ => None,
+        }
+    }
+
     fn release(self, encoded: &Encoded<'_, M>) {
-        if let Some(branch) = encoded
-            .recall(self.identity())
-            .and_then(|index| self.member(index))
-        {
+        if let Some(branch) = self.chosen_then(encoded) {
             branch.release(encoded);
         }
     }
 
     fn commit(self, encoded: &Encoded<'_, M>) -> Result<Receipt, SendErrorKind> {
-        match encoded
-            .recall(self.identity())
-            .and_then(|index| self.member(index))
-        {
+        match self.chosen_then(encoded) {
             Some(branch) => branch.commit(encoded),
             None => Err(self.empty()),
         }
@@ -318,54 +258,23 @@ impl<'a, M: MessageType> View<'a, M> {
         self.chosen().and_then(|branch| branch.confirm())
     }
 
-    fn room(self) -> BoxFuture<'a, Result<(), SendErrorKind>> {
+    fn room(self, since: Instant) -> BoxFuture<'a, Result<(), SendErrorKind>> {
         match self.chosen() {
-            Some(branch) => branch.room(),
+            Some(branch) => branch.room(since),
             None => Box::pin(std::future::ready(Err(self.empty()))),
         }
     }
-}
 
-impl<M: MessageType, B: Branches<M>> Branch<M> for Failover<B> {
-    fn reserve(&self, encoded: &Encoded<'_, M>) -> Reserved {
-        self.built().reserve(encoded)
-    }
-
-    fn release(&self, encoded: &Encoded<'_, M>) {
-        self.view().release(encoded);
-    }
-
-    fn commit(&self, encoded: &Encoded<'_, M>) -> Result<Receipt, SendErrorKind> {
-        self.view().commit(encoded)
-    }
-
-    fn drop_copy(&self) {
-        self.view::<M>().drop_copy();
-    }
-
-    fn confirm(&self) -> Option<Level> {
-        self.view::<M>().confirm()
-    }
-
-    fn room(&self) -> BoxFuture<'_, Result<(), SendErrorKind>> {
-        self.view::<M>().room()
-    }
-
-    fn as_branch(&self) -> &dyn Branch<M> {
-        self
+    /// Whichever of them it turns to.
+    fn patience(self) -> Option<Duration> {
+        let mut patience = None;
+        self.branches.with(&mut |branches| {
+            patience = longest(branches.iter().map(|branch| branch.patience()));
+        });
+        patience
     }
 }
 
-impl<B> Generated for Failover<B> {
-    fn of_doubles(&mut self) {
-        self.name.of_doubles();
-    }
-}
+composite_sink!(Failover);
 
 impl<B: AtLeastOnce> AtLeastOnce for Failover<B> {}
-
-impl<B> fmt::Debug for Failover<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Failover").field(&self.name.get()).finish()
-    }
-}

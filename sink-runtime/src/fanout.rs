@@ -1,81 +1,38 @@
 //! Every message to every member: accepted by all required ones, or by none.
 
-use std::fmt;
-use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::composite::{Branch, Branches, Encoded, Generated, Member, Reserved};
-use crate::error::{ConnectError, RegistryError, SendError, SendErrorKind};
+use crate::clock::Instant;
+use crate::composite::view::{Name, all, composite_sink, each, unprovisioned};
+use crate::composite::{Branch, Branches, Choice, Encoded, Member, Reserved, longest};
+use crate::error::{ConnectError, SendError, SendErrorKind};
 use crate::ledger::Ledger;
 use crate::life::SinkState;
+use crate::line::{Line, Told, Until};
 use crate::message::MessageType;
-use crate::receipt::{Level, Lost, Receipt};
+use crate::receipt::{DropCause, Level, Lost, Receipt};
 use crate::registry::CompiledRegistry;
-use crate::report::DrainReport;
-use crate::sink::{AtLeastOnce, MessageSink};
+use crate::sink::AtLeastOnce;
 use crate::transport::BoxFuture;
+
+mod aside;
+
+pub(crate) use aside::Aside;
+use aside::{Took, Without};
 
 /// Sends every message to every member; each has its own bounded queue and link.
 ///
 /// Acceptance is all or nothing: room is set aside in every required member, in order, before the first takes it.
+/// Sinks of your own, which cannot set room aside ([`DynSink::new`](crate::DynSink::new)), are offered the message first: all or
+/// nothing holds with one of them; with more, what only some took is answered as [`Partial`](SendErrorKind::Partial).
 /// A required member that is full therefore holds up the others; an [`Optional`](crate::Optional) one never does.
 pub struct FanOut<B> {
     name: Name,
     branches: B,
     counts: Counts,
-}
-
-pub(crate) enum Name {
-    /// Of a generated composite, with the registry that may have changed it since.
-    Static(&'static str, &'static CompiledRegistry),
-    /// The same in a set with doubles, whose members stay what they are: what the registry names instead is no double.
-    Doubled(&'static str, &'static CompiledRegistry),
-    Owned(Arc<str>),
-}
-
-impl Name {
-    pub(crate) fn get(&self) -> Arc<str> {
-        match self {
-            Self::Static(name, _) | Self::Doubled(name, _) => Arc::from(*name),
-            Self::Owned(name) => Arc::clone(name),
-        }
-    }
-
-    /// The members in force: those that the composite was built with, or what the registry has made of it since. Reads the
-    /// registry, if nobody has yet.
-    pub(crate) fn members<'a, M: MessageType>(
-        &'a self,
-        built: &'a dyn Branches<M>,
-    ) -> Result<&'a dyn Branches<M>, RegistryError> {
-        let instead = match self {
-            Self::Static(name, registry) => registry.instead(name)?,
-            Self::Doubled(name, registry) => match registry.moved(name) {
-                Some(error) => return Err(error),
-                None => None,
-            },
-            Self::Owned(_) => None,
-        };
-        Ok(instead.unwrap_or(built))
-    }
-
-    /// The same for what needs no link: without a registry, nothing was sent, and any members are idle.
-    pub(crate) fn used<'a, M: MessageType>(
-        &'a self,
-        built: &'a dyn Branches<M>,
-    ) -> &'a dyn Branches<M> {
-        match self {
-            Self::Static(_, registry) if registry.is_read() => self.members(built).unwrap_or(built),
-            _ => built,
-        }
-    }
-
-    pub(crate) fn of_doubles(&mut self) {
-        if let Self::Static(name, registry) = *self {
-            *self = Self::Doubled(name, registry);
-        }
-    }
+    line: Line,
 }
 
 /// The composite's own ledger, in messages; its branches count copies.
@@ -83,34 +40,101 @@ impl Name {
 struct Counts {
     attempted: AtomicU64,
     accepted: AtomicU64,
+    cancelled: AtomicU64,
     returned_full: AtomicU64,
     returned_refused: AtomicU64,
     optional_dropped: AtomicU64,
-    producer: OnceLock<u64>,
+    origin: OnceLock<Origin>,
 }
+
+/// Whose messages and receipts they are.
+struct Origin {
+    producer: u64,
+    link: u32,
+}
+
+/// Receipts of fan-outs are told apart by these, from those of links, which are counted from 1, and of queues within the process,
+/// from 2³¹.
+static NEXT_LINK: AtomicU32 = AtomicU32::new(3 << 30);
 
 impl Counts {
     const fn new() -> Self {
         Self {
             attempted: AtomicU64::new(0),
             accepted: AtomicU64::new(0),
+            cancelled: AtomicU64::new(0),
             returned_full: AtomicU64::new(0),
             returned_refused: AtomicU64::new(0),
             optional_dropped: AtomicU64::new(0),
-            producer: OnceLock::new(),
+            origin: OnceLock::new(),
         }
     }
 
+    fn origin(&self) -> &Origin {
+        self.origin.get_or_init(|| Origin {
+            producer: crate::clock::system_seed(),
+            link: NEXT_LINK.fetch_add(1, Ordering::Relaxed),
+        })
+    }
+
+    /// What was attempted and is in no other place waits. The places are looked at first: who is in one was attempted before.
     fn ledger(&self) -> Ledger {
-        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let count = |counter: &AtomicU64| counter.load(Ordering::Acquire);
         let mut ledger = Ledger {
             done: count(&self.accepted),
             ..Ledger::default()
         };
         ledger.returned.full = count(&self.returned_full);
         ledger.returned.refused = count(&self.returned_refused);
-        ledger.attempted = ledger.done + ledger.returned.total();
+        ledger.returned.cancelled = count(&self.cancelled);
+        ledger.attempted = count(&self.attempted);
+        ledger.waiting = ledger.attempted - ledger.done - ledger.returned.total();
         ledger
+    }
+}
+
+/// One message on its way into the fan-out; dropped before anything became of it, it is counted as cancelled.
+struct Attempt<'a> {
+    counts: &'a Counts,
+    /// The identity that all its copies carry.
+    identity: (u64, u64),
+    settled: bool,
+}
+
+impl<'a> Attempt<'a> {
+    fn new(counts: &'a Counts) -> Self {
+        let producer = counts.origin().producer;
+        let number = counts.attempted.fetch_add(1, Ordering::Relaxed) + 1;
+        Self {
+            counts,
+            identity: (producer, number),
+            settled: false,
+        }
+    }
+
+    /// Notes where the message is. What happens to an accepted one from here on is its members' to tell.
+    fn settle(mut self, outcome: &Answer) {
+        self.settled = true;
+        let place = match outcome {
+            Ok(_) => &self.counts.accepted,
+            Err(kind) if matches!(**kind, SendErrorKind::Full { .. }) => &self.counts.returned_full,
+            Err(_) => &self.counts.returned_refused,
+        };
+        place.fetch_add(1, Ordering::Release);
+    }
+
+    /// The same, and the answer to who sent it.
+    fn answer<M>(self, outcome: Answer, message: M) -> Result<Receipt, SendError<M>> {
+        self.settle(&outcome);
+        outcome.map_err(|kind| SendError::new(*kind, Some(message)))
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.counts.cancelled.fetch_add(1, Ordering::Release);
+        }
     }
 }
 
@@ -119,22 +143,17 @@ struct View<'a, M> {
     name: &'a Name,
     branches: &'a dyn Branches<M>,
     counts: &'a Counts,
+    line: &'a Line,
 }
 
-impl<M> Clone for View<'_, M> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<M> Copy for View<'_, M> {}
+/// An error is large and rare: in a box, the rest is cheap to move.
+type Answer = Result<Receipt, Box<SendErrorKind>>;
 
 /// What one try at acceptance came to.
 enum Try {
-    Accepted(Receipt),
+    Done(Answer),
     /// The member of this index has no room.
     Full(usize),
-    Refused(SendErrorKind),
 }
 
 impl<B> FanOut<B> {
@@ -149,6 +168,7 @@ impl<B> FanOut<B> {
             name: Name::Static(name, registry),
             branches,
             counts: Counts::new(),
+            line: Line::new(),
         }
     }
 
@@ -163,6 +183,7 @@ impl<B> FanOut<B> {
             name: Name::Owned(name),
             branches,
             counts: Counts::default(),
+            line: Line::new(),
         }
     }
 
@@ -189,232 +210,205 @@ impl<B> FanOut<B> {
             name: &self.name,
             branches: &self.branches,
             counts: &self.counts,
+            line: &self.line,
         }
-    }
-
-    /// With the members that messages went to.
-    #[inline]
-    fn view<M: MessageType>(&self) -> View<'_, M>
-    where
-        B: Branches<M>,
-    {
-        let built = self.built();
-        View {
-            branches: self.name.used(built.branches),
-            ..built
-        }
-    }
-}
-
-impl<M: MessageType, B: Branches<M>> MessageSink<M> for FanOut<B> {
-    fn send(&self, message: M) -> impl Future<Output = Result<Receipt, SendError<M>>> + Send {
-        self.built().send(message)
-    }
-
-    fn try_send(&self, message: M) -> Result<Receipt, SendError<M>> {
-        self.built().try_send(message)
-    }
-
-    fn ready(&self) -> impl Future<Output = ()> + Send {
-        self.built().ready()
-    }
-
-    fn settled(
-        &self,
-        receipt: Receipt,
-        level: Level,
-    ) -> impl Future<Output = Result<Level, Lost>> + Send {
-        self.view::<M>().settled(receipt, level)
-    }
-
-    fn flush(&self) -> impl Future<Output = Result<(), Lost>> + Send {
-        self.view::<M>().flush()
-    }
-
-    fn connect(&self) -> impl Future<Output = Result<(), ConnectError>> + Send {
-        self.built::<M>().connect()
-    }
-
-    fn disconnect(&self) -> impl Future<Output = Result<(), ConnectError>> + Send {
-        self.view::<M>().disconnect()
-    }
-
-    fn close(&self, deadline: Duration) -> impl Future<Output = DrainReport> + Send {
-        self.view::<M>().close(deadline)
-    }
-
-    fn state(&self) -> SinkState {
-        self.view::<M>().state()
     }
 }
 
 impl<'a, M: MessageType> View<'a, M> {
-    fn identity(self) -> (u64, u64) {
-        let producer = *self.counts.producer.get_or_init(crate::clock::system_seed);
-        (
-            producer,
-            self.counts.attempted.fetch_add(1, Ordering::Relaxed) + 1,
-        )
-    }
-
-    /// With the members in force, for what needs them.
-    fn current(mut self) -> Result<Self, RegistryError> {
-        self.branches = self.name.members(self.branches)?;
-        Ok(self)
-    }
-
     /// Reserves in every required member, in order, then commits everywhere.
     fn offer(self, encoded: &Encoded<'_, M>) -> Try {
         let mut outcome = None;
         self.branches
             .with(&mut |branches| outcome = Some(self.offer_to(branches, encoded)));
-        outcome.unwrap_or(Try::Refused(SendErrorKind::Closed {
-            service: self.name.get(),
-        }))
+        outcome.unwrap_or_else(|| {
+            Try::Done(Err(Box::new(SendErrorKind::Closed {
+                service: self.name.get(),
+            })))
+        })
     }
 
     fn offer_to(self, branches: &[Member<'_, M>], encoded: &Encoded<'_, M>) -> Try {
-        let mut dropped = [false; 64];
-        for (index, branch) in branches
-            .iter()
-            .enumerate()
-            .filter(|(_, branch)| branch.is_required())
-        {
-            let failed = match branch.reserve(encoded) {
-                Reserved::Room => continue,
-                Reserved::Dropped(_) => {
-                    if let Some(slot) = dropped.get_mut(index) {
-                        *slot = true;
-                    }
-                    continue;
-                }
-                Reserved::Full => Try::Full(index),
-                Reserved::Refused(kind) => Try::Refused(kind),
-            };
-            for (before, branch) in branches.iter().enumerate().take(index) {
-                if branch.is_required() && !dropped.get(before).copied().unwrap_or_default() {
-                    branch.release(encoded);
-                }
-            }
-            return failed;
-        }
-        let mut level = Level::Written;
-        for (index, branch) in branches.iter().enumerate() {
-            if branch.is_required() {
-                if dropped.get(index).copied().unwrap_or_default() {
-                    continue;
-                }
-                match branch.commit(encoded) {
-                    Ok(receipt) if receipt.level() != Level::Written => level = Level::Accepted,
-                    Ok(_) => {}
-                    // Closed between reservation and commit: its own ledger says so, the others have it.
-                    Err(_) => level = Level::Accepted,
-                }
-            } else {
-                self.offer_optional(branch.sink(), encoded);
+        let aside = match Aside::of(branches, encoded) {
+            Ok(aside) => aside,
+            Err(Without::Full(index)) => return Try::Full(index),
+            Err(Without::Refused(kind)) => return Try::Done(Err(kind)),
+        };
+        match aside.take(branches, encoded) {
+            Took::Nobody(Without::Full(index)) => Try::Full(index),
+            Took::Nobody(Without::Refused(kind)) => Try::Done(Err(kind)),
+            took => {
+                self.offer_optionals(branches, encoded);
+                Try::Done(self.outcome(took, encoded))
             }
         }
+    }
+
+    /// The answer for a message that somebody took.
+    fn outcome(self, took: Took, encoded: &Encoded<'_, M>) -> Answer {
         let (_, number) = encoded.identity.unwrap_or_default();
-        Try::Accepted(Receipt::new(0, number, level))
+        match took {
+            Took::All(level) => Ok(Receipt::new(self.counts.origin().link, number, level)),
+            Took::Some { failed, first } => Err(self.partial(failed, first)),
+            Took::Nobody(Without::Refused(kind)) => Err(kind),
+            Took::Nobody(Without::Full(_)) => Err(self.full(Duration::ZERO)),
+        }
+    }
+
+    #[cold]
+    fn partial(self, failed: usize, first: Arc<str>) -> Box<SendErrorKind> {
+        Box::new(SendErrorKind::Partial {
+            service: self.name.get(),
+            failed,
+            branches: self.branches.count(),
+            first,
+        })
+    }
+
+    fn offer_optionals(self, branches: &[Member<'_, M>], encoded: &Encoded<'_, M>) {
+        for branch in branches.iter().filter(|branch| !branch.is_required()) {
+            self.offer_optional(branch.sink(), encoded);
+        }
     }
 
     fn offer_optional(self, branch: &dyn Branch<M>, encoded: &Encoded<'_, M>) {
         match branch.reserve(encoded) {
-            Reserved::Room if branch.commit(encoded).is_ok() => return,
+            Reserved::Room => {
+                if branch.commit(encoded).is_ok() {
+                    return;
+                }
+                // Closed in between: its own ledger says so.
+            }
+            Reserved::Untried => match branch.commit(encoded) {
+                Ok(_) => return,
+                Err(SendErrorKind::Partial { .. }) => {}
+                Err(_) => branch.drop_copy(),
+            },
             // Its own policy dropped it, and counts it.
             Reserved::Dropped(_) => {}
-            _ => branch.drop_copy(),
+            Reserved::Full | Reserved::Refused(_) => branch.drop_copy(),
         }
         self.counts.optional_dropped.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn answer(
-        self,
-        outcome: Result<Receipt, SendErrorKind>,
-        message: M,
-    ) -> Result<Receipt, SendError<M>> {
-        match outcome {
-            Ok(receipt) => {
-                self.counts.accepted.fetch_add(1, Ordering::Relaxed);
-                Ok(receipt)
-            }
-            Err(kind) => {
-                let counter = if matches!(kind, SendErrorKind::Full { .. }) {
-                    &self.counts.returned_full
-                } else {
-                    &self.counts.returned_refused
-                };
-                counter.fetch_add(1, Ordering::Relaxed);
-                Err(SendError::new(kind, Some(message)))
-            }
-        }
-    }
-
-    fn full(self) -> SendErrorKind {
-        SendErrorKind::Full {
+    #[cold]
+    fn full(self, waited: Duration) -> Box<SendErrorKind> {
+        Box::new(SendErrorKind::Full {
             service: self.name.get(),
             held_messages: 0,
             buffer_size: 0,
             held_bytes: 0,
             buffer_bytes: 0,
-            waited: Duration::ZERO,
+            waited,
             last: None,
-        }
+        })
     }
 
     async fn send(self, message: M) -> Result<Receipt, SendError<M>> {
         tokio::task::coop::consume_budget().await;
-        let identity = self.identity();
+        let attempt = Attempt::new(self.counts);
         let this = match self.current() {
             Ok(this) => this,
-            Err(error) => return self.answer(Err(unprovisioned(error)), message),
+            Err(error) => return attempt.answer(Err(Box::new(unprovisioned(error))), message),
         };
-        loop {
-            let outcome = this.offer(&Encoded::new(&message, Some(identity)));
-            match outcome {
-                Try::Accepted(receipt) => {
-                    let receipt = this.confirmed(receipt).await;
-                    return this.answer(receipt, message);
-                }
-                Try::Refused(kind) => return this.answer(Err(kind), message),
-                Try::Full(index) => {
-                    if let Some(branch) = this.branches.get(index)
-                        && let Err(kind) = branch.room().await
-                    {
-                        return this.answer(Err(kind), message);
-                    }
-                }
-            }
-        }
+        let (outcome, message) = match this.offer_in_turn(&message, attempt.identity) {
+            // Few wait: those that do not stay small to move.
+            Try::Full(_) => Box::pin(this.wait_and_offer(message, attempt.identity)).await,
+            Try::Done(outcome) => (outcome, message),
+        };
+        attempt.settle(&outcome);
+        let outcome = match outcome {
+            Ok(receipt) => this.confirmed(receipt).await,
+            Err(kind) => Err(kind),
+        };
+        outcome.map_err(|kind| SendError::new(*kind, Some(message)))
+    }
+
+    /// Its members may confirm, and what they do then is waited for: [`send`](Self::send) finds out.
+    fn send_now(self, message: M) -> Result<Result<Receipt, SendError<M>>, M> {
+        Err(message)
     }
 
     fn try_send(self, message: M) -> Result<Receipt, SendError<M>> {
-        let identity = self.identity();
+        let attempt = Attempt::new(self.counts);
         let outcome = match self.current() {
-            Ok(this) => match this.offer(&Encoded::new(&message, Some(identity))) {
-                Try::Accepted(receipt) => Ok(receipt),
-                Try::Refused(kind) => Err(kind),
-                Try::Full(_) => Err(self.full()),
+            Ok(this) => match this.offer_in_turn(&message, attempt.identity) {
+                Try::Full(_) => Err(self.full(Duration::ZERO)),
+                Try::Done(outcome) => outcome,
             },
-            Err(error) => Err(unprovisioned(error)),
+            Err(error) => Err(Box::new(unprovisioned(error))),
         };
-        self.answer(outcome, message)
+        attempt.answer(outcome, message)
+    }
+
+    /// Offers the message, unless others wait: nobody overtakes them.
+    fn offer_in_turn(self, message: &M, identity: (u64, u64)) -> Try {
+        if self.line.is_empty() {
+            self.offer(&Encoded::new(message, Some(identity)))
+        } else {
+            Try::Full(0)
+        }
+    }
+
+    /// Stands in line, then waits for room in one member after another, all of it no longer than a single one may take.
+    async fn wait_and_offer(self, message: M, identity: (u64, u64)) -> (Answer, M) {
+        let since = Instant::now();
+        let mut until = Until::after(since, self.patience());
+        let mut place = self.line.place();
+        if !place.first(&mut until).await {
+            return (Err(self.full(since.elapsed())), message);
+        }
+        let mut told = Told::default();
+        loop {
+            // What was encoded is not held over a wait.
+            let full = match self.offer(&Encoded::new(&message, Some(identity))) {
+                Try::Done(outcome) => return (outcome, message),
+                Try::Full(index) => self.branches.get(index),
+            };
+            let Some(branch) = full else { continue };
+            let room = async {
+                branch.room(since).await?;
+                told.again().await;
+                Ok(())
+            };
+            match until.bound(room).await {
+                Some(Ok(())) => {}
+                Some(Err(kind)) => return (Err(Box::new(kind)), message),
+                None => return (Err(self.full(since.elapsed())), message),
+            }
+        }
     }
 
     async fn ready(self) {
         let Ok(this) = self.current() else {
             return;
         };
-        for index in 0..this.branches.count() {
-            if let Some(branch) = this.branches.get(index)
-                && branch.is_required()
-            {
-                branch.ready_boxed().await;
+        let mut until = Until::after(Instant::now(), this.patience());
+        let mut place = self.line.place();
+        if !place.first(&mut until).await {
+            return;
+        }
+        for branch in each(this.branches).filter(Member::is_required) {
+            if until.bound(branch.ready_boxed()).await.is_none() {
+                return;
             }
         }
     }
 
     async fn settled(self, receipt: Receipt, level: Level) -> Result<Level, Lost> {
+        if self.gave(receipt) != Some(true) {
+            return Err(Lost::Unknown {
+                service: self.name.get(),
+                sequence: receipt.sequence(),
+            });
+        }
+        if receipt.level() == Level::Dropped {
+            return Err(Lost::Dropped {
+                service: self.name.get(),
+                sequence: receipt.sequence(),
+                cause: DropCause::Newest,
+            });
+        }
         if receipt.level().satisfies(level) {
             return Ok(receipt.level());
         }
@@ -423,12 +417,8 @@ impl<'a, M: MessageType> View<'a, M> {
     }
 
     async fn flush(self) -> Result<(), Lost> {
-        for index in 0..self.branches.count() {
-            if let Some(branch) = self.branches.get(index)
-                && branch.is_required()
-            {
-                branch.flush_boxed().await?;
-            }
+        for branch in each(self.branches).filter(Member::is_required) {
+            branch.flush_boxed().await?;
         }
         Ok(())
     }
@@ -437,56 +427,36 @@ impl<'a, M: MessageType> View<'a, M> {
         let this = self.current().map_err(|source| ConnectError::Registry {
             source: Arc::new(source),
         })?;
-        for index in 0..this.branches.count() {
-            if let Some(branch) = this.branches.get(index) {
-                branch.connect_boxed().await?;
-            }
+        for branch in each(this.branches) {
+            branch.connect_boxed().await?;
         }
         Ok(())
     }
 
-    async fn disconnect(self) -> Result<(), ConnectError> {
-        for index in 0..self.branches.count() {
-            if let Some(branch) = self.branches.get(index) {
-                branch.disconnect_boxed().await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn close(self, deadline: Duration) -> DrainReport {
-        close_members(self.branches, self.name, deadline, self.counts.ledger()).await
+    fn counted(self) -> Ledger {
+        self.counts.ledger()
     }
 
     fn state(self) -> SinkState {
         weakest(self.branches)
     }
 
-    /// Waits for what the members' own `confirm` asks.
-    async fn confirmed(self, receipt: Receipt) -> Result<Receipt, SendErrorKind> {
-        let mut failed = 0;
-        let mut first: Option<Arc<str>> = None;
-        for index in 0..self.branches.count() {
-            let Some(branch) = self
-                .branches
-                .get(index)
-                .filter(|branch| branch.is_required() && branch.confirm().is_some())
-            else {
-                continue;
-            };
-            if let Err(lost) = branch.flush_boxed().await {
-                failed += 1;
-                first.get_or_insert_with(|| Arc::from(lost.to_string()));
-            }
+    /// Waits for what the members' own `confirm` asks, of all at once.
+    async fn confirmed(self, receipt: Receipt) -> Answer {
+        let confirming: Vec<Member<'a, M>> = each(self.branches)
+            .filter(|branch| branch.is_required() && branch.confirm().is_some())
+            .collect();
+        if confirming.is_empty() {
+            return Ok(receipt);
         }
-        match first {
+        let flushes = confirming.iter().map(|branch| branch.flush_boxed());
+        let mut lost = Vec::new();
+        for answer in all(flushes.collect()).await {
+            lost.extend(answer.err());
+        }
+        match lost.first() {
             None => Ok(receipt),
-            Some(first) => Err(SendErrorKind::Partial {
-                service: self.name.get(),
-                failed,
-                branches: self.branches.count(),
-                first,
-            }),
+            Some(first) => Err(self.partial(lost.len(), Arc::from(first.to_string()))),
         }
     }
 
@@ -496,31 +466,31 @@ impl<'a, M: MessageType> View<'a, M> {
             Err(error) => return Reserved::registry(error),
         };
         let mut outcome = Reserved::Room;
-        // Members whose own policy dropped their copy: the others still get theirs.
-        let mut dropped = 0;
         this.branches.with(&mut |branches| {
-            for (index, branch) in branches
-                .iter()
-                .enumerate()
-                .filter(|(_, branch)| branch.is_required())
-            {
-                match branch.reserve(encoded) {
-                    Reserved::Room => {}
-                    Reserved::Dropped(_) if index < usize::BITS as usize => dropped |= 1 << index,
-                    other => {
-                        for earlier in holding(&branches[..index], dropped) {
-                            earlier.release(encoded);
-                        }
-                        outcome = other;
-                        return;
+            outcome = match Aside::of(branches, encoded) {
+                Ok(aside) if aside.is_plain() => Reserved::Room,
+                Ok(aside) => {
+                    let is_untried = aside.is_untried();
+                    encoded.remember(self.place(), Choice::Aside(aside));
+                    if is_untried {
+                        Reserved::Untried
+                    } else {
+                        Reserved::Room
                     }
                 }
-            }
+                Err(Without::Full(_)) => Reserved::Full,
+                Err(Without::Refused(kind)) => Reserved::Refused(*kind),
+            };
         });
-        if dropped != 0 {
-            encoded.remember(self.place(), dropped);
-        }
         outcome
+    }
+
+    /// What was set aside for a message of the composite that this one is in.
+    fn aside(self, encoded: &Encoded<'_, M>) -> Aside {
+        match encoded.recall(self.place()) {
+            Some(Choice::Aside(aside)) => aside,
+            _ => Aside::default(),
+        }
     }
 
     /// Where the fan-out is: no two are in one place.
@@ -529,34 +499,27 @@ impl<'a, M: MessageType> View<'a, M> {
     }
 
     fn release(self, encoded: &Encoded<'_, M>) {
-        let dropped = encoded.recall(self.place()).unwrap_or_default();
-        self.branches.with(&mut |branches| {
-            for branch in holding(branches, dropped) {
-                branch.release(encoded);
-            }
-        });
+        let aside = self.aside(encoded);
+        self.branches
+            .with(&mut |branches| aside.release(branches, encoded));
     }
 
     fn commit(self, encoded: &Encoded<'_, M>) -> Result<Receipt, SendErrorKind> {
-        let mut result = Ok(Receipt::new(
-            0,
-            encoded.identity.unwrap_or_default().1,
-            Level::Accepted,
-        ));
-        let dropped = encoded.recall(self.place()).unwrap_or_default();
+        let aside = self.aside(encoded);
+        let mut took = Took::Nobody(Without::Full(0));
         self.branches.with(&mut |branches| {
-            for branch in holding(branches, dropped) {
-                if let Err(kind) = branch.commit(encoded) {
-                    result = Err(kind);
-                }
-            }
-            for branch in branches.iter().filter(|branch| !branch.is_required()) {
-                self.offer_optional(branch.sink(), encoded);
+            took = aside.take(branches, encoded);
+            if !matches!(took, Took::Nobody(_)) {
+                self.offer_optionals(branches, encoded);
             }
         });
-        self.counts.attempted.fetch_add(1, Ordering::Relaxed);
-        self.counts.accepted.fetch_add(1, Ordering::Relaxed);
-        result
+        let is_taken = !matches!(took, Took::Nobody(_));
+        let outcome = self.outcome(took, encoded);
+        // What nobody took is still the outer composite's, which may offer it again.
+        if is_taken {
+            Attempt::new(self.counts).settle(&outcome);
+        }
+        outcome.map_err(|kind| *kind)
     }
 
     fn drop_copy(self) {
@@ -574,65 +537,28 @@ impl<'a, M: MessageType> View<'a, M> {
         level
     }
 
-    fn room(self) -> BoxFuture<'a, Result<(), SendErrorKind>> {
+    fn room(self, since: Instant) -> BoxFuture<'a, Result<(), SendErrorKind>> {
         Box::pin(async move {
-            for index in 0..self.branches.count() {
-                if let Some(branch) = self
-                    .branches
-                    .get(index)
-                    .filter(|branch| branch.is_required())
-                {
-                    branch.room().await?;
-                }
+            for branch in each(self.branches).filter(Member::is_required) {
+                branch.room(since).await?;
             }
             Ok(())
         })
     }
-}
 
-pub(crate) fn unprovisioned(error: RegistryError) -> SendErrorKind {
-    SendErrorKind::Registry {
-        source: Arc::new(error),
+    fn gave(self, receipt: Receipt) -> Option<bool> {
+        let origin = self.counts.origin.get();
+        Some(origin.is_some_and(|origin| origin.link == receipt.link()))
     }
-}
 
-/// The required members that hold room for a copy: all but those of the indices in `dropped`.
-fn holding<'a, 'b, M>(
-    branches: &'a [Member<'b, M>],
-    dropped: usize,
-) -> impl Iterator<Item = &'a Member<'b, M>> {
-    let has_dropped =
-        move |index: usize| index < usize::BITS as usize && dropped & (1 << index) != 0;
-    branches
-        .iter()
-        .enumerate()
-        .filter(move |(index, branch)| branch.is_required() && !has_dropped(*index))
-        .map(|(_, branch)| branch)
-}
-
-/// Closes all members one after another within one deadline.
-pub(crate) async fn close_members<M: MessageType>(
-    branches: &dyn Branches<M>,
-    name: &Name,
-    deadline: Duration,
-    ledger: Ledger,
-) -> DrainReport {
-    let until = tokio::time::Instant::now() + deadline;
-    let mut report = DrainReport {
-        service: name.get(),
-        ledger,
-        undelivered: Vec::new(),
-        last: None,
-    };
-    for index in 0..branches.count() {
-        if let Some(branch) = branches.get(index) {
-            let left = until.saturating_duration_since(tokio::time::Instant::now());
-            let of_member = branch.close_boxed(left).await;
-            report.undelivered.extend(of_member.undelivered);
-            report.last = report.last.or(of_member.last);
-        }
+    fn patience(self) -> Option<Duration> {
+        let mut patience = None;
+        self.branches.with(&mut |branches| {
+            let required = branches.iter().filter(|branch| branch.is_required());
+            patience = longest(required.map(|branch| branch.patience()));
+        });
+        patience
     }
-    report
 }
 
 /// The state furthest from ready among the members.
@@ -663,46 +589,6 @@ fn rank(state: &SinkState) -> u8 {
     }
 }
 
-impl<M: MessageType, B: Branches<M>> Branch<M> for FanOut<B> {
-    fn reserve(&self, encoded: &Encoded<'_, M>) -> Reserved {
-        self.built().reserve(encoded)
-    }
-
-    fn release(&self, encoded: &Encoded<'_, M>) {
-        self.view().release(encoded);
-    }
-
-    fn commit(&self, encoded: &Encoded<'_, M>) -> Result<Receipt, SendErrorKind> {
-        self.view().commit(encoded)
-    }
-
-    fn drop_copy(&self) {
-        self.view::<M>().drop_copy();
-    }
-
-    fn confirm(&self) -> Option<Level> {
-        self.view::<M>().confirm()
-    }
-
-    fn room(&self) -> BoxFuture<'_, Result<(), SendErrorKind>> {
-        self.view::<M>().room()
-    }
-
-    fn as_branch(&self) -> &dyn Branch<M> {
-        self
-    }
-}
-
-impl<B> Generated for FanOut<B> {
-    fn of_doubles(&mut self) {
-        self.name.of_doubles();
-    }
-}
+composite_sink!(FanOut);
 
 impl<B: AtLeastOnce> AtLeastOnce for FanOut<B> {}
-
-impl<B> fmt::Debug for FanOut<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("FanOut").field(&self.name.get()).finish()
-    }
-}

@@ -14,14 +14,29 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::clock::{Instant, Surroundings, Timer};
+use crate::clock::{Clock, Instant, Surroundings, Timer};
 use crate::composite::Reserved;
 use crate::error::{ConnectError, Outcome, SendError, SendErrorKind};
 use crate::frame::ProducerId;
 use crate::ledger::{Dropped, Ledger, Returned};
 use crate::life::SinkState;
 use crate::link::WhenFull;
+use crate::message::MessageType;
 use crate::receipt::{DropCause, Level, Lost, Receipt};
+
+mod books;
+mod channel;
+mod level;
+mod member;
+mod receive;
+mod send;
+mod waits;
+
+use books::{Books, HORIZON};
+use channel::*;
+pub(crate) use receive::Receiver;
+pub(crate) use send::{First, InprocSend};
+use waits::*;
 
 /// What an in-process sink is told once.
 #[derive(Clone, Debug)]
@@ -29,187 +44,12 @@ pub(crate) struct InprocConfig {
     pub(crate) service: Arc<str>,
     pub(crate) name: String,
     pub(crate) buffer_size: u32,
+    /// For messages that are bytes: what a value would take, encoded, is not known here.
+    pub(crate) max_frame_bytes: u32,
+    pub(crate) max_age: Option<Duration>,
     pub(crate) when_full: WhenFull,
     pub(crate) confirm: Option<Level>,
     pub(crate) send_timeout: Option<Duration>,
-}
-
-/// One name's queue, shared by its sinks and its one source.
-struct Channel<M> {
-    core: Mutex<Core<M>>,
-}
-
-struct Core<M> {
-    queue: VecDeque<Item<M>>,
-    /// Whose messages the queue holds, by the index an item carries: no reference count is touched per message.
-    senders: Vec<Seat>,
-    receiver: Option<Waker>,
-    bound: bool,
-    /// Those who wait for a source to be bound.
-    callers: Vec<Waker>,
-}
-
-/// One sink in the channel: its counts lie under the channel's lock, so that a send takes one lock and not two.
-struct Seat {
-    sender: Arc<Sender>,
-    books: Books,
-}
-
-struct Item<M> {
-    from: usize,
-    sequence: u64,
-    message: M,
-}
-
-/// One sink, as the receiving end knows it.
-pub(crate) struct Sender {
-    producer: ProducerId,
-    progress: Progress,
-    /// Somebody waits for room or for a level: the receiving end must look.
-    watched: AtomicBool,
-    state: Mutex<Waiting>,
-}
-
-/// What the receiving end writes for each message: on a cache line of its own, which the sending end looks at only when it
-/// would else be full.
-#[derive(Default)]
-#[repr(align(128))]
-struct Progress {
-    /// Highest sequence handed to the caller of `recv`.
-    handed: AtomicU64,
-    /// Messages handed up.
-    received: AtomicU64,
-}
-
-/// A place in the line for room.
-struct ForRoom {
-    ticket: u64,
-    waker: Waker,
-    /// It was woken for room and has not looked since: should its future not be polled, those behind it go on.
-    asked: bool,
-}
-
-#[derive(Default)]
-struct Waiting {
-    room: VecDeque<ForRoom>,
-    levels: Vec<(u64, Waker)>,
-    next: u64,
-}
-
-type Channels = Mutex<HashMap<String, (&'static str, Weak<dyn Any + Send + Sync>)>>;
-static CHANNELS: LazyLock<Channels> = LazyLock::new(Mutex::default);
-static NEXT_LINK: AtomicU32 = AtomicU32::new(1 << 31);
-
-/// The queue of this name; the message type that a living one already carries, if it is another.
-fn channel<M: Send + 'static>(
-    name: &str,
-    message: &'static str,
-) -> Result<Arc<Channel<M>>, &'static str> {
-    let mut all = CHANNELS.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((carried, weak)) = all.get(name)
-        && let Some(living) = weak.upgrade()
-    {
-        return living.downcast::<Channel<M>>().map_err(|_| *carried);
-    }
-    all.retain(|_, (_, weak)| weak.strong_count() > 0);
-    let channel = Arc::new(Channel {
-        core: Mutex::new(Core {
-            queue: VecDeque::new(),
-            senders: Vec::new(),
-            receiver: None,
-            bound: false,
-            callers: Vec::new(),
-        }),
-    });
-    let weak: Weak<dyn Any + Send + Sync> =
-        Arc::downgrade(&(Arc::clone(&channel) as Arc<dyn Any + Send + Sync>));
-    all.insert(name.to_owned(), (message, weak));
-    Ok(channel)
-}
-
-/// The channel's lock, held for one sink.
-struct Held<'a, M> {
-    core: MutexGuard<'a, Core<M>>,
-    seat: usize,
-}
-
-impl<M> Held<'_, M> {
-    /// Drops this sink's oldest message that the receiving end has not taken.
-    fn drop_oldest(&mut self) -> bool {
-        let seat = self.seat;
-        let Some(at) = self.core.queue.iter().position(|item| item.from == seat) else {
-            return false;
-        };
-        let Some(item) = self.core.queue.remove(at) else {
-            return false;
-        };
-        let books = self.books();
-        books.dropped.oldest += 1;
-        books.skip(item.sequence, DropCause::Oldest);
-        true
-    }
-
-    #[inline]
-    fn books(&mut self) -> &mut Books {
-        &mut self.core.senders[self.seat].books
-    }
-}
-
-impl<M> Channel<M> {
-    fn lock(&self) -> MutexGuard<'_, Core<M>> {
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Sender {
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Notes a message handed up, and wakes who waited for that.
-    ///
-    /// Who begins to wait says so and then looks at the progress; here the progress is written and then looked whether anyone
-    /// waits. Without a fence both may see what was before. It stands where nothing may follow for long, at the last message
-    /// at hand: any other is made good by the next.
-    #[inline]
-    fn handed(&self, sequence: u64, is_last: bool) {
-        // Only the one receiving end writes these.
-        let received = self.progress.received.load(Ordering::Relaxed) + 1;
-        self.progress.handed.store(sequence, Ordering::Release);
-        self.progress.received.store(received, Ordering::Release);
-        if is_last {
-            fence(Ordering::SeqCst);
-        }
-        if self.watched.load(Ordering::Acquire) {
-            self.wake(false);
-        }
-    }
-
-    #[cold]
-    fn wake(&self, all: bool) {
-        let handed = self.progress.handed.load(Ordering::Acquire);
-        let mut waiting = self.waiting();
-        let mut wakers: Vec<Waker> = Vec::new();
-        if all {
-            wakers.extend(waiting.room.drain(..).map(|one| one.waker));
-        } else if let Some(next) = waiting.room.iter_mut().find(|one| !one.asked) {
-            next.asked = true;
-            wakers.push(next.waker.clone());
-        }
-        waiting.levels.retain(|(sequence, waker)| {
-            let wait = *sequence > handed && !all;
-            if !wait {
-                wakers.push(waker.clone());
-            }
-            wait
-        });
-        self.watched.store(
-            !waiting.room.is_empty() || !waiting.levels.is_empty(),
-            Ordering::Release,
-        );
-        drop(waiting);
-        wakers.into_iter().for_each(Waker::wake);
-    }
 }
 
 /// The sending end of one service.
@@ -224,30 +64,6 @@ pub(crate) struct Inproc<M> {
     states: watch::Sender<SinkState>,
 }
 
-/// The sending end's own counts.
-#[derive(Default)]
-struct Books {
-    last: u64,
-    accepted: u64,
-    attempted: u64,
-    returned: Returned,
-    dropped: Dropped,
-    /// Runs of dropped sequences: the first, the last and why.
-    skipped: BTreeMap<u64, (u64, DropCause)>,
-    /// The last that went into the queue.
-    last_put: u64,
-    reserved: u64,
-    /// How many had been handed up when it was last asked.
-    received_then: u64,
-    /// Nothing is taken any more.
-    closed: bool,
-    /// And what nobody took has been given back.
-    ended: bool,
-}
-
-/// Runs of dropped sequences remembered; older ones answer `Unknown`.
-const HORIZON: usize = 65_536;
-
 /// What became of an offered message.
 enum Offered<M> {
     Accepted(Receipt),
@@ -257,10 +73,12 @@ enum Offered<M> {
 
 impl<M> Inproc<M> {
     #[inline]
-    fn hold<'a>(&self, channel: &'a Channel<M>) -> Held<'a, M> {
+    fn hold<'a>(&'a self, channel: &'a Channel<M>) -> Held<'a, M> {
         Held {
             core: channel.lock(),
             seat: self.index,
+            sender: &self.sender,
+            after: None,
         }
     }
 
@@ -273,7 +91,7 @@ impl<M> Inproc<M> {
     }
 }
 
-impl<M: Send + 'static> Inproc<M> {
+impl<M: MessageType> Inproc<M> {
     pub(crate) fn new(
         config: InprocConfig,
         message: &'static str,
@@ -289,16 +107,16 @@ impl<M: Send + 'static> Inproc<M> {
             progress: Progress::default(),
             watched: AtomicBool::new(false),
             state: Mutex::default(),
+            age: config.max_age.map(|limit| Age {
+                limit: u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX),
+                clock: Arc::clone(&surroundings.clock),
+                since: surroundings.clock.now(),
+            }),
         });
         let channel = channel::<M>(&config.name, message);
-        let index = channel.as_ref().map_or(0, |channel| {
-            let mut core = channel.lock();
-            core.senders.push(Seat {
-                sender: Arc::clone(&sender),
-                books: Books::default(),
-            });
-            core.senders.len() - 1
-        });
+        let index = channel
+            .as_ref()
+            .map_or(0, |channel| channel.lock().seat(&sender));
         Self {
             id: NEXT_LINK.fetch_add(1, Ordering::Relaxed),
             channel,
@@ -342,6 +160,25 @@ impl<M: Send + 'static> Inproc<M> {
         owed - books.received_then >= size
     }
 
+    /// Whether one more is too many, once those that waited too long are gone.
+    #[inline]
+    fn is_still_full(&self, held: &mut Held<'_, M>) -> bool {
+        self.is_full(held.books()) && (!held.drop_aged() || self.is_full(held.books()))
+    }
+
+    /// Refuses bytes that are too many, where the message is bytes.
+    #[inline]
+    fn too_large(&self, message: &M) -> Option<SendErrorKind> {
+        let bytes = message.shared()?.len() as u64;
+        let limit = u64::from(self.config.max_frame_bytes);
+        (bytes > limit).then(|| SendErrorKind::TooLarge {
+            service: self.service(),
+            bytes,
+            limit,
+            key: "max_frame_bytes",
+        })
+    }
+
     #[inline]
     fn offer(&self, message: M, may_overtake: bool) -> Result<Offered<M>, SendError<M>> {
         let channel = match &self.channel {
@@ -357,32 +194,40 @@ impl<M: Send + 'static> Inproc<M> {
                 ));
             }
         };
+        let too_large = self.too_large(&message);
         let mut held = self.hold(channel);
         if held.books().closed {
             return Ok(Offered::Closed(message));
         }
+        if let Some(kind) = too_large {
+            let books = held.books();
+            books.attempted += 1;
+            books.returned.refused += 1;
+            return Err(SendError::new(kind, Some(message)));
+        }
         let others_wait = !may_overtake
             && self.sender.watched.load(Ordering::Acquire)
             && !self.sender.waiting().room.is_empty();
-        if others_wait || self.is_full(held.books()) {
+        if others_wait || self.is_still_full(&mut held) {
             match self.config.when_full {
                 WhenFull::DropNewest => {
-                    return Ok(Offered::Accepted(self.drop_newest(held.books())));
+                    return Ok(Offered::Accepted(self.drop_newest(held)));
                 }
                 WhenFull::DropOldest if held.drop_oldest() => {}
-                _ => return Ok(Offered::Full(message)),
+                _ => {
+                    held.release();
+                    return Ok(Offered::Full(message));
+                }
             }
         }
         held.books().attempted += 1;
         Ok(Offered::Accepted(self.put(held, message)))
     }
 
-    fn drop_newest(&self, books: &mut Books) -> Receipt {
-        books.last += 1;
-        books.attempted += 1;
-        books.dropped.newest += 1;
-        let sequence = books.last;
-        books.skip(sequence, DropCause::Newest);
+    fn drop_newest(&self, mut held: Held<'_, M>) -> Receipt {
+        held.books().dropped.newest += 1;
+        let sequence = held.skip_next(DropCause::Newest);
+        held.release();
         Receipt::new(self.id, sequence, Level::Dropped)
     }
 
@@ -397,10 +242,11 @@ impl<M: Send + 'static> Inproc<M> {
         held.core.queue.push_back(Item {
             from: self.index,
             sequence,
+            at: self.sender.age.as_ref().map_or(0, Age::now),
             message,
         });
         let receiver = held.core.receiver.take();
-        drop(held);
+        held.release();
         if let Some(receiver) = receiver {
             receiver.wake();
         }
@@ -465,180 +311,67 @@ impl<M: Send + 'static> Inproc<M> {
     }
 
     fn has_room(&self) -> bool {
-        self.with_books(|books| {
-            books.closed || self.held(books) + books.reserved < u64::from(self.config.buffer_size)
-        })
+        let Ok(channel) = &self.channel else {
+            return true;
+        };
+        let mut held = self.hold(channel);
+        let room = held.books().closed || !self.is_still_full(&mut held);
+        held.release();
+        room
     }
 
-    /// Waits for room, as long as a send would; first come, first served. Whether there is some.
-    pub(crate) async fn ready(&self) -> bool {
+    /// Waits until the oldest message that nobody took is too old, which makes room.
+    fn poll_age(&self, timer: &mut Option<Pin<Box<dyn Timer>>>, cx: &mut Context<'_>) -> Poll<()> {
+        let (Some(age), Ok(channel)) = (&self.sender.age, &self.channel) else {
+            return Poll::Pending;
+        };
+        let core = channel.lock();
+        let Some(oldest) = core.queue.iter().find(|item| item.from == self.index) else {
+            return Poll::Pending;
+        };
+        let past = age.past(oldest.at);
+        drop(core);
+        match timer {
+            Some(timer) => timer.as_mut().reset(past),
+            None => *timer = clock_timer(&self.surroundings, past),
+        }
+        match timer {
+            Some(timer) => timer.as_mut().poll(cx),
+            None if self.surroundings.clock.now() >= past => Poll::Ready(()),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Waits for room, as long as a send would; first come, first served.
+    pub(crate) async fn ready(&self) {
+        self.has_room_within(self.surroundings.clock.now()).await;
+    }
+
+    /// The same, for what began to wait at `since`: whether there is some.
+    async fn has_room_within(&self, since: Instant) -> bool {
         let mut ticket = RoomTicket {
             sender: &self.sender,
             ticket: None,
         };
+        let mut aging = None;
         let room = std::future::poll_fn(|cx| {
             ticket.queue(cx);
-            if self.has_room() {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
+            while !self.has_room() {
+                ready!(self.poll_age(&mut aging, cx));
             }
+            Poll::Ready(())
         });
-        self.bounded(room).await.is_some()
+        self.bounded(since, room).await.is_some()
     }
 
     /// The same, for a composite's send: what it is told at the deadline.
-    pub(crate) async fn room(&self) -> Result<(), SendErrorKind> {
-        let since = self.surroundings.clock.now();
-        if self.ready().await {
+    pub(crate) async fn room(&self, since: Instant) -> Result<(), SendErrorKind> {
+        if self.has_room_within(since).await {
             return Ok(());
         }
         let now = self.surroundings.clock.now();
         let held = self.with_books(|books| self.held(books));
         Err(self.full(held, now.saturating_duration_since(since)))
-    }
-
-    /// How far a message got; `None` while it may still get there.
-    fn look(&self, sequence: u64, wanted: Level) -> Option<Result<Level, Lost>> {
-        let service = || self.service();
-        if matches!(wanted, Level::Stored | Level::Spooled) {
-            return Some(Err(Lost::Unreachable {
-                service: service(),
-                wanted,
-                highest: Level::Acked,
-            }));
-        }
-        self.with_books(|books| {
-            if let Some(cause) = books.skipped(sequence) {
-                return Some(Err(Lost::Dropped {
-                    service: service(),
-                    sequence,
-                    cause,
-                }));
-            }
-            let is_forgotten = books.skipped.len() >= HORIZON
-                && books
-                    .skipped
-                    .first_key_value()
-                    .is_some_and(|(oldest, _)| sequence < *oldest);
-            let unknown = || {
-                Some(Err(Lost::Unknown {
-                    service: service(),
-                    sequence,
-                }))
-            };
-            if sequence > books.last || is_forgotten {
-                return unknown();
-            }
-            if self.sender.progress.handed.load(Ordering::Acquire) >= sequence {
-                return Some(Ok(Level::Acked));
-            }
-            match wanted {
-                // Nothing is written to a kernel here: what is in the queue is as good as written.
-                Level::Accepted | Level::Written => Some(Ok(Level::Written)),
-                _ if books.ended => unknown(),
-                _ => None,
-            }
-        })
-    }
-
-    fn poll_level(
-        &self,
-        sequence: u64,
-        wanted: Level,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Level, Lost>> {
-        if let Some(answer) = self.look(sequence, wanted) {
-            return Poll::Ready(answer);
-        }
-        let mut waiting = self.sender.waiting();
-        // One task may wait for several at once, and under one waker.
-        waiting
-            .levels
-            .retain(|(known, waker)| *known != sequence || !waker.will_wake(cx.waker()));
-        waiting.levels.push((sequence, cx.waker().clone()));
-        self.sender.watched.store(true, Ordering::Release);
-        drop(waiting);
-        // The other half of the one in `Sender::handed`.
-        fence(Ordering::SeqCst);
-        // It may have been handed up in between.
-        match self.look(sequence, wanted) {
-            Some(answer) => Poll::Ready(answer),
-            None => Poll::Pending,
-        }
-    }
-
-    pub(crate) async fn settled(&self, receipt: Receipt, level: Level) -> Result<Level, Lost> {
-        let sequence = receipt.sequence();
-        if receipt.link() != self.id {
-            return Err(Lost::Unknown {
-                service: self.service(),
-                sequence,
-            });
-        }
-        self.settled_to(sequence, level).await
-    }
-
-    async fn settled_to(&self, sequence: u64, level: Level) -> Result<Level, Lost> {
-        let level_reached = std::future::poll_fn(|cx| self.poll_level(sequence, level, cx));
-        match self.bounded(level_reached).await {
-            Some(answer) => answer,
-            None => Err(Lost::TimedOut {
-                service: self.service(),
-                sequence,
-                waited: self.config.send_timeout.unwrap_or_default(),
-                last: None,
-            }),
-        }
-    }
-
-    async fn bounded<F: Future>(&self, future: F) -> Option<F::Output> {
-        let mut future = std::pin::pin!(future);
-        let mut timer = None;
-        std::future::poll_fn(|cx| {
-            if let Poll::Ready(output) = future.as_mut().poll(cx) {
-                return Poll::Ready(Some(output));
-            }
-            self.poll_deadline(&mut timer, cx).map(|()| None)
-        })
-        .await
-    }
-
-    /// The send deadline, where a runtime can keep the time.
-    fn poll_deadline(
-        &self,
-        timer: &mut Option<Pin<Box<dyn Timer>>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<()> {
-        let Some(timeout) = self.config.send_timeout else {
-            return Poll::Pending;
-        };
-        if timer.is_none() {
-            if tokio::runtime::Handle::try_current().is_err() {
-                return Poll::Pending;
-            }
-            *timer = Some(
-                self.surroundings
-                    .clock
-                    .timer(self.surroundings.clock.now() + timeout),
-            );
-        }
-        match timer {
-            Some(timer) => timer.as_mut().poll(cx),
-            None => Poll::Pending,
-        }
-    }
-
-    pub(crate) async fn flush(&self) -> Result<(), Lost> {
-        let last = self.with_books(|books| books.last_put);
-        if last == 0 {
-            return Ok(());
-        }
-        // The last one put in stands for all: they are handed up, or dropped, in order.
-        match self.settled_to(last, Level::Acked).await {
-            Ok(_) | Err(Lost::Dropped { .. }) => Ok(()),
-            Err(lost) => Err(lost),
-        }
     }
 
     /// Waits until a source is bound, at most `connect_timeout`.
@@ -652,14 +385,14 @@ impl<M: Send + 'static> Inproc<M> {
         let mut timer = tokio::runtime::Handle::try_current()
             .is_ok()
             .then(|| clock.timer(clock.now() + timeout));
+        let mut caller = Caller {
+            channel,
+            ticket: None,
+        };
         std::future::poll_fn(|cx| {
-            let mut core = channel.lock();
-            if core.bound {
+            if caller.is_bound(cx.waker()) {
                 return Poll::Ready(Ok(()));
             }
-            core.callers.retain(|waker| !waker.will_wake(cx.waker()));
-            core.callers.push(cx.waker().clone());
-            drop(core);
             match &mut timer {
                 Some(timer) => {
                     ready!(timer.as_mut().poll(cx));
@@ -679,24 +412,17 @@ impl<M: Send + 'static> Inproc<M> {
 
     /// Refuses new sends, waits until all is handed up, then takes back what nobody took, oldest first.
     pub(crate) async fn close(&self, deadline: Duration) -> Vec<(u64, M)> {
-        let last = self.with_books(|books| {
-            books.closed = true;
-            books.last_put
-        });
+        self.with_books(|books| books.closed = true);
         self.sender.wake(true);
         let clock = &self.surroundings.clock;
         let mut timer = clock_timer(&self.surroundings, clock.now() + deadline);
+        let mut ticket = LevelTicket::new(&self.sender);
         let drained = std::future::poll_fn(|cx| {
             if self.with_books(|books| self.held(books)) == 0 {
                 return Poll::Ready(());
             }
-            let mut waiting = self.sender.waiting();
-            waiting
-                .levels
-                .retain(|(known, waker)| *known != last || !waker.will_wake(cx.waker()));
-            waiting.levels.push((last, cx.waker().clone()));
-            self.sender.watched.store(true, Ordering::Release);
-            drop(waiting);
+            // Whatever is handed up, or withdrawn, may have been the last: 0 is behind all that are.
+            ticket.watch(0, cx.waker());
             if self.with_books(|books| self.held(books)) == 0 {
                 return Poll::Ready(());
             }
@@ -713,30 +439,18 @@ impl<M: Send + 'static> Inproc<M> {
         let mut left = Vec::new();
         for item in std::mem::take(&mut held.core.queue) {
             if item.from == self.index {
-                let books = held.books();
-                books.dropped.closed += 1;
-                books.skip(item.sequence, DropCause::Closed);
+                held.books().dropped.closed += 1;
+                held.skip(item.sequence, DropCause::Closed);
                 left.push((item.sequence, item.message));
             } else {
                 held.core.queue.push_back(item);
             }
         }
         held.books().ended = true;
-        drop(held);
+        held.release();
         // Those who wait for what nobody took.
         self.sender.wake(true);
         left
-    }
-
-    /// Counts a copy that a full optional branch does not get; it takes a sequence, so that the receiver sees the gap.
-    pub(crate) fn drop_optional(&self) {
-        self.with_books(|books| {
-            books.last += 1;
-            books.attempted += 1;
-            books.dropped.optional += 1;
-            let sequence = books.last;
-            books.skip(sequence, DropCause::Optional);
-        });
     }
 
     pub(crate) fn state(&self) -> SinkState {
@@ -770,67 +484,6 @@ impl<M: Send + 'static> Inproc<M> {
             }
         })
     }
-
-    // --- for composites
-
-    pub(crate) fn reserve(&self) -> Reserved {
-        let channel = match &self.channel {
-            Ok(channel) => channel,
-            Err(carried) => {
-                return Reserved::Refused(SendErrorKind::Connect {
-                    service: self.service(),
-                    source: Arc::new(self.mismatch(carried)),
-                });
-            }
-        };
-        let mut held = self.hold(channel);
-        if held.books().closed {
-            return Reserved::Refused(SendErrorKind::Closed {
-                service: self.service(),
-            });
-        }
-        if self.is_full(held.books()) {
-            match self.config.when_full {
-                WhenFull::DropNewest => return Reserved::Dropped(self.drop_newest(held.books())),
-                WhenFull::DropOldest if held.drop_oldest() => {}
-                WhenFull::Reject => {
-                    let count = self.held(held.books());
-                    return Reserved::Refused(self.full(count, Duration::ZERO));
-                }
-                _ => return Reserved::Full,
-            }
-        }
-        held.books().reserved += 1;
-        Reserved::Room
-    }
-
-    pub(crate) fn release(&self) {
-        self.with_books(|books| books.reserved = books.reserved.saturating_sub(1));
-        self.sender.wake(false);
-    }
-
-    pub(crate) fn commit(&self, message: M) -> Result<Receipt, SendErrorKind> {
-        let channel = match &self.channel {
-            Ok(channel) => channel,
-            Err(carried) => {
-                return Err(SendErrorKind::Connect {
-                    service: self.service(),
-                    source: Arc::new(self.mismatch(carried)),
-                });
-            }
-        };
-        let mut held = self.hold(channel);
-        let books = held.books();
-        books.reserved = books.reserved.saturating_sub(1);
-        books.attempted += 1;
-        if books.closed {
-            books.returned.closed += 1;
-            return Err(SendErrorKind::Closed {
-                service: self.service(),
-            });
-        }
-        Ok(self.put(held, message))
-    }
 }
 
 fn clock_timer(surroundings: &Surroundings, deadline: Instant) -> Option<Pin<Box<dyn Timer>>> {
@@ -839,31 +492,11 @@ fn clock_timer(surroundings: &Surroundings, deadline: Instant) -> Option<Pin<Box
         .then(|| surroundings.clock.timer(deadline))
 }
 
-impl Books {
-    /// Accepted, and dropped since.
-    fn gone(&self) -> u64 {
-        self.dropped.oldest + self.dropped.closed
-    }
-
-    fn skip(&mut self, sequence: u64, cause: DropCause) {
-        let before = self.skipped.range_mut(..sequence).next_back();
-        if let Some((_, (last, known))) = before
-            && *last + 1 == sequence
-            && *known == cause
-        {
-            *last = sequence;
-            return;
+impl<M> Drop for Inproc<M> {
+    fn drop(&mut self) {
+        if let Ok(channel) = &self.channel {
+            channel.lock().depart(self.index);
         }
-        if self.skipped.len() >= HORIZON {
-            self.skipped.pop_first();
-        }
-        self.skipped.insert(sequence, (sequence, cause));
-    }
-
-    /// Why a message was dropped, if it was.
-    fn skipped(&self, sequence: u64) -> Option<DropCause> {
-        let (_, &(last, cause)) = self.skipped.range(..=sequence).next_back()?;
-        (sequence <= last).then_some(cause)
     }
 }
 
@@ -875,424 +508,5 @@ impl<M> std::fmt::Debug for Inproc<M> {
     }
 }
 
-/// A place in the line for room; leaving the line lets the next one look.
-struct RoomTicket<'a> {
-    sender: &'a Sender,
-    ticket: Option<u64>,
-}
-
-impl RoomTicket<'_> {
-    fn queue(&mut self, cx: &mut Context<'_>) {
-        let mut waiting = self.sender.waiting();
-        if let Some(ticket) = self.ticket
-            && let Some(known) = waiting.room.iter_mut().find(|one| one.ticket == ticket)
-        {
-            known.waker.clone_from(cx.waker());
-            known.asked = false;
-            return;
-        }
-        waiting.next += 1;
-        let ticket = waiting.next;
-        waiting.room.push_back(ForRoom {
-            ticket,
-            waker: cx.waker().clone(),
-            asked: false,
-        });
-        self.ticket = Some(ticket);
-        self.sender.watched.store(true, Ordering::Release);
-        // As in `Inproc::poll_level`: its caller looks next whether there is room.
-        fence(Ordering::SeqCst);
-    }
-
-    /// Whether nobody stands before it who has not been asked.
-    fn is_next(&self) -> bool {
-        let waiting = self.sender.waiting();
-        let mut before = waiting
-            .room
-            .iter()
-            .take_while(|one| Some(one.ticket) != self.ticket);
-        before.all(|one| one.asked)
-    }
-}
-
-impl Drop for RoomTicket<'_> {
-    fn drop(&mut self) {
-        if let Some(ticket) = self.ticket {
-            let mut waiting = self.sender.waiting();
-            // Those who leave are mostly at the head of the line, which may be long.
-            if let Some(at) = waiting.room.iter().position(|one| one.ticket == ticket) {
-                waiting.room.remove(at);
-            }
-            drop(waiting);
-            self.sender.wake(false);
-        }
-    }
-}
-
-/// One in-process send that was not simply taken, without its message: what wraps it holds that.
-pub(crate) struct InprocSend<'a, M> {
-    sink: &'a Arc<Inproc<M>>,
-    parked: Option<Parked<'a>>,
-}
-
-struct Parked<'a> {
-    wait: For<'a>,
-    timer: Option<Pin<Box<dyn Timer>>>,
-}
-
-enum For<'a> {
-    Room {
-        ticket: RoomTicket<'a>,
-        since: Instant,
-    },
-    Level {
-        receipt: Receipt,
-        level: Level,
-        since: Instant,
-    },
-}
-
-/// What became of a first offer.
-pub(crate) enum First<'a, M> {
-    Sent(Result<Receipt, SendError<M>>),
-    Waits(InprocSend<'a, M>),
-}
-
-impl<M: Send + 'static> Inproc<M> {
-    /// Offers a message, which is taken when it is in the queue.
-    #[inline(always)]
-    pub(crate) fn send_first(self: &Arc<Self>, slot: &mut Option<M>) -> First<'_, M> {
-        let Some(message) = slot.take() else {
-            return self.send_later(None);
-        };
-        match self.offer(message, false) {
-            Ok(Offered::Accepted(receipt)) if self.config.confirm.is_none() => {
-                First::Sent(Ok(receipt))
-            }
-            Ok(Offered::Accepted(receipt)) => self.send_later(Some(receipt)),
-            Ok(Offered::Closed(message)) => First::Sent(Err(self.give_back_closed(message))),
-            Ok(Offered::Full(message)) if self.config.when_full == WhenFull::Reject => {
-                First::Sent(Err(self.give_back_full(message, Duration::ZERO)))
-            }
-            Ok(Offered::Full(message)) => {
-                *slot = Some(message);
-                self.send_later(None)
-            }
-            Err(error) => First::Sent(Err(error)),
-        }
-    }
-
-    /// Waits for a level of what was accepted, or for room.
-    #[cold]
-    fn send_later(self: &Arc<Self>, accepted: Option<Receipt>) -> First<'_, M> {
-        let since = self.surroundings.clock.now();
-        let wait = match (accepted, self.config.confirm) {
-            (Some(receipt), Some(_)) if receipt.level() == Level::Dropped => {
-                let service = self.service();
-                return First::Sent(Err(SendError::new(
-                    SendErrorKind::Dropped { service },
-                    None,
-                )));
-            }
-            (Some(receipt), Some(level)) => For::Level {
-                receipt,
-                level,
-                since,
-            },
-            _ => For::Room {
-                ticket: RoomTicket {
-                    sender: &self.sender,
-                    ticket: None,
-                },
-                since,
-            },
-        };
-        First::Waits(InprocSend {
-            sink: self,
-            parked: Some(Parked { wait, timer: None }),
-        })
-    }
-}
-
-impl<M: Send + 'static> InprocSend<'_, M> {
-    fn confirm(
-        &mut self,
-        receipt: Receipt,
-        slot: &mut Option<M>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Receipt, SendError<M>>> {
-        let Some(level) = self.sink.config.confirm else {
-            return Poll::Ready(Ok(receipt));
-        };
-        if receipt.level() == Level::Dropped {
-            self.parked = None;
-            return Poll::Ready(Err(SendError::new(
-                SendErrorKind::Dropped {
-                    service: self.sink.service(),
-                },
-                None,
-            )));
-        }
-        self.parked = Some(Parked {
-            wait: For::Level {
-                receipt,
-                level,
-                since: self.sink.surroundings.clock.now(),
-            },
-            timer: None,
-        });
-        self.poll_waiting(slot, cx)
-    }
-
-    pub(crate) fn poll_waiting(
-        &mut self,
-        slot: &mut Option<M>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Receipt, SendError<M>>> {
-        let sink = self.sink;
-        let Some(Parked { wait, timer }) = &mut self.parked else {
-            return Poll::Pending;
-        };
-        match wait {
-            For::Room { ticket, since } => {
-                let since = *since;
-                ticket.queue(cx);
-                if ticket.is_next() {
-                    let Some(message) = slot.take() else {
-                        return Poll::Pending;
-                    };
-                    match sink.offer(message, true) {
-                        Ok(Offered::Full(message)) => *slot = Some(message),
-                        Ok(Offered::Accepted(receipt)) => {
-                            self.parked = None;
-                            return self.confirm(receipt, slot, cx);
-                        }
-                        Ok(Offered::Closed(message)) => {
-                            self.parked = None;
-                            return Poll::Ready(Err(sink.give_back_closed(message)));
-                        }
-                        Err(error) => {
-                            self.parked = None;
-                            return Poll::Ready(Err(error));
-                        }
-                    }
-                }
-                if sink.poll_deadline(timer, cx).is_pending() {
-                    return Poll::Pending;
-                }
-                self.parked = None;
-                let waited = sink
-                    .surroundings
-                    .clock
-                    .now()
-                    .saturating_duration_since(since);
-                match slot.take() {
-                    Some(message) => Poll::Ready(Err(sink.give_back_full(message, waited))),
-                    None => Poll::Pending,
-                }
-            }
-            For::Level {
-                receipt,
-                level,
-                since,
-            } => {
-                let (receipt, level, since) = (*receipt, *level, *since);
-                let kind = match sink.poll_level(receipt.sequence(), level, cx) {
-                    Poll::Ready(Ok(level)) => {
-                        self.parked = None;
-                        return Poll::Ready(Ok(receipt.at(level)));
-                    }
-                    Poll::Ready(Err(Lost::Dropped { service, .. })) => {
-                        SendErrorKind::Dropped { service }
-                    }
-                    Poll::Pending if sink.poll_deadline(timer, cx).is_pending() => {
-                        return Poll::Pending;
-                    }
-                    Poll::Ready(Err(_)) => SendErrorKind::Lost {
-                        service: sink.service(),
-                        wanted: level,
-                        why: "the sink was closed, or its receiving end went away,",
-                        last: None,
-                        outcome: Outcome::Unknown,
-                    },
-                    // In the queue, and so in the other end's hands: it may still be taken.
-                    Poll::Pending => SendErrorKind::Unconfirmed {
-                        service: sink.service(),
-                        wanted: level,
-                        waited: sink
-                            .surroundings
-                            .clock
-                            .now()
-                            .saturating_duration_since(since),
-                        last: None,
-                        outcome: Outcome::Unknown,
-                    },
-                };
-                self.parked = None;
-                Poll::Ready(Err(SendError::new(kind, None)))
-            }
-        }
-    }
-}
-
-impl<M> Drop for InprocSend<'_, M> {
-    fn drop(&mut self) {
-        if let Some(parked) = &self.parked
-            && matches!(parked.wait, For::Room { .. })
-        {
-            self.sink.with_books(|books| {
-                books.attempted += 1;
-                books.returned.cancelled += 1;
-            });
-        }
-    }
-}
-
-/// The receiving end.
-pub(crate) struct Receiver<M> {
-    channel: Arc<Channel<M>>,
-    batch: VecDeque<Item<M>>,
-    senders: Vec<Arc<Sender>>,
-    /// Messages taken out of the queue since it was last found empty.
-    taken: usize,
-    /// Turns waited for more, since then.
-    lingered: u32,
-    /// Its caller wants no more than it has.
-    closed: bool,
-    bound: bool,
-}
-
-/// While messages come in a stream, the receiving end comes back this often before it sleeps: waking it costs the sender a
-/// system call, and a turn of the scheduler brings a batch.
-const LINGER: u32 = 3;
-
-/// A message taken out of the queue.
-pub(crate) struct Taken<M> {
-    pub(crate) message: M,
-    pub(crate) producer: ProducerId,
-    pub(crate) sequence: u64,
-    /// The first missing sequence before it, if any are.
-    pub(crate) missing_from: Option<u64>,
-}
-
-impl<M: Send + 'static> Receiver<M> {
-    /// Becomes the one receiving end of this name.
-    pub(crate) fn bind(name: &str, message: &'static str) -> std::io::Result<Self> {
-        let channel = channel::<M>(name, message).map_err(|carried| {
-            std::io::Error::new(
-                std::io::ErrorKind::InvalidInput,
-                format!("inproc://{name} carries `{carried}` in this process, this source expects `{message}`"),
-            )
-        })?;
-        let mut core = channel.lock();
-        if core.bound {
-            return Err(std::io::Error::new(
-                std::io::ErrorKind::AddrInUse,
-                format!("inproc://{name} is already bound in this process"),
-            ));
-        }
-        core.bound = true;
-        let callers = std::mem::take(&mut core.callers);
-        drop(core);
-        callers.into_iter().for_each(Waker::wake);
-        Ok(Self {
-            channel,
-            batch: VecDeque::new(),
-            senders: Vec::new(),
-            taken: 0,
-            lingered: 0,
-            closed: false,
-            bound: true,
-        })
-    }
-
-    /// The next message that needs no waiting.
-    #[inline]
-    pub(crate) fn take(&mut self) -> Option<Taken<M>> {
-        if self.batch.is_empty() {
-            if self.closed {
-                self.leave();
-                return None;
-            }
-            // All that is there, at the price of one lock.
-            std::mem::swap(&mut self.batch, &mut self.channel.lock().queue);
-            self.taken = self.taken.saturating_add(self.batch.len());
-        }
-        let Item {
-            from,
-            sequence,
-            message,
-        } = self.batch.pop_front()?;
-        if from >= self.senders.len() {
-            let core = self.channel.lock();
-            let known = core.senders.iter().map(|seat| Arc::clone(&seat.sender));
-            self.senders = known.collect();
-        }
-        let sender = &self.senders[from];
-        let producer = sender.producer;
-        // A sink's messages come in order, so what was handed up before says what is missing.
-        let last = sender.progress.handed.load(Ordering::Relaxed);
-        let missing_from = (sequence > last + 1).then_some(last + 1);
-        sender.handed(sequence, self.batch.is_empty());
-        Some(Taken {
-            message,
-            producer,
-            sequence,
-            missing_from,
-        })
-    }
-
-    /// Takes no more than what is there by now; once that is handed up, the name is free.
-    pub(crate) fn close(&mut self) {
-        if !std::mem::replace(&mut self.closed, true) {
-            self.batch.append(&mut self.channel.lock().queue);
-        }
-    }
-
-    /// How many need no waiting, those in other threads' hands aside.
-    pub(crate) fn at_hand(&self) -> usize {
-        self.batch.len()
-    }
-
-    pub(crate) fn poll_filled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut core = self.channel.lock();
-        if !core.queue.is_empty() {
-            self.lingered = 0;
-            return Poll::Ready(());
-        }
-        if self.taken > 1 && self.lingered < LINGER {
-            self.lingered += 1;
-            drop(core);
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        self.taken = 0;
-        self.lingered = 0;
-        match &mut core.receiver {
-            Some(waker) => waker.clone_from(cx.waker()),
-            slot => *slot = Some(cx.waker().clone()),
-        }
-        Poll::Pending
-    }
-}
-
-impl<M> Receiver<M> {
-    /// Leaves the name. What was not handed up goes back, in order, for the next source.
-    fn leave(&mut self) {
-        if !std::mem::replace(&mut self.bound, false) {
-            return;
-        }
-        let mut core = self.channel.lock();
-        core.bound = false;
-        core.receiver = None;
-        while let Some(item) = self.batch.pop_back() {
-            core.queue.push_front(item);
-        }
-    }
-}
-
-impl<M> Drop for Receiver<M> {
-    fn drop(&mut self) {
-        self.leave();
-    }
-}
+#[cfg(test)]
+mod tests;

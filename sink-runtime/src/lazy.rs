@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use crate::composite::{Branch, Encoded, Reserved, forward_branch};
+use crate::clock::Instant;
+use crate::composite::{Branch, Encoded, PATIENCE, Reserved, forward_branch};
 use crate::dynamic::DynSink;
 use crate::error::{ConnectError, SendError, SendErrorKind};
 use crate::life::SinkState;
@@ -465,13 +466,21 @@ impl<M: Send + 'static, S: Branch<M> + MessageSink<M> + 'static> Branch<M> for I
         self.opened().and_then(Branch::confirm)
     }
 
-    fn room(&self) -> BoxFuture<'_, Result<(), SendErrorKind>> {
+    fn room(&self, since: Instant) -> BoxFuture<'_, Result<(), SendErrorKind>> {
         Box::pin(async move {
             match self.opening().opened().await {
-                Ok(sink) => sink.room().await,
+                Ok(sink) => sink.room(since).await,
                 Err(error) => Err(unopened(error)),
             }
         })
+    }
+
+    fn gave(&self, receipt: Receipt) -> Option<bool> {
+        self.opened().map_or(Some(false), |sink| sink.gave(receipt))
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        self.opened().map_or(Some(PATIENCE), Branch::patience)
     }
 
     fn as_branch(&self) -> &dyn Branch<M> {

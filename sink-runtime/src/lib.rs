@@ -43,6 +43,7 @@ mod driver;
 mod foreign;
 mod inproc;
 mod leaf;
+mod line;
 mod link;
 mod outbox;
 mod preamble;

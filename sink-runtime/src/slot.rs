@@ -10,7 +10,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::carried::{Carried, Slow};
-use crate::composite::{Branch, Encoded, Reserved};
+use crate::clock::Instant;
+use crate::composite::{Branch, Encoded, PATIENCE, Reserved};
 use crate::dynamic::{DynMessageSink, DynSink};
 use crate::error::{ConnectError, RegistryError, SendError, SendErrorKind};
 use crate::ledger::Ledger;
@@ -339,11 +340,27 @@ impl<M: MessageType> Branch<M> for Slot<M> {
         }
     }
 
-    fn room(&self) -> BoxFuture<'_, Result<(), SendErrorKind>> {
+    fn room(&self, since: Instant) -> BoxFuture<'_, Result<(), SendErrorKind>> {
         match self.place() {
-            Ok(Place::Leaf(leaf)) => Box::pin(leaf.room()),
-            Ok(Place::Double(double)) => double.room(),
+            Ok(Place::Leaf(leaf)) => Box::pin(leaf.room(since)),
+            Ok(Place::Double(double)) => double.room(since),
             Err(_) => Box::pin(std::future::ready(Ok(()))),
+        }
+    }
+
+    fn gave(&self, receipt: Receipt) -> Option<bool> {
+        match self.used() {
+            Some(Place::Leaf(leaf)) => Some(leaf.id() == receipt.link()),
+            Some(Place::Double(double)) => double.gave(receipt),
+            None => Some(false),
+        }
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        match self.place() {
+            Ok(Place::Leaf(leaf)) => leaf.patience(),
+            Ok(Place::Double(double)) => double.patience(),
+            Err(_) => Some(PATIENCE),
         }
     }
 

@@ -553,7 +553,7 @@ impl<M: MessageType> Source<M> {
     #[inline]
     fn take_ready(&mut self) -> Option<Result<Delivery<M>, SourceError>> {
         if self.queue.is_some() {
-            return self.take_queued().map(Ok);
+            return self.take_queued();
         }
         self.take_framed()
     }
@@ -562,7 +562,7 @@ impl<M: MessageType> Source<M> {
     #[inline]
     fn take_at_hand(&mut self) -> Option<Result<Delivery<M>, SourceError>> {
         match &self.queue {
-            Some(queue) if queue.at_hand() > 0 => self.take_queued().map(Ok),
+            Some(queue) if queue.at_hand() > 0 => self.take_queued(),
             None if self.chunk.is_some() && self.behind_gap.is_none() => self.next_of_chunk(),
             _ => None,
         }
@@ -570,8 +570,10 @@ impl<M: MessageType> Source<M> {
 
     /// The next message of the process's own queue.
     #[inline]
-    fn take_queued(&mut self) -> Option<Delivery<M>> {
-        let taken = self.queue.as_mut()?.take()?;
+    fn take_queued(&mut self) -> Option<Result<Delivery<M>, SourceError>> {
+        let Some(taken) = self.queue.as_mut()?.take() else {
+            return self.missing_in_queue();
+        };
         self.ledger.received += 1;
         let gap = taken.missing_from.map(|from| {
             let (to, cause) = (taken.sequence - 1, GapCause::Producer);
@@ -583,14 +585,27 @@ impl<M: MessageType> Source<M> {
             }))
         });
         let metadata = taken.message.metadata().cloned().map(Box::new);
-        Some(Delivery {
+        Some(Ok(Delivery {
             message: taken.message,
             producer: taken.producer,
             sequence: taken.sequence,
             offset: 0,
             gap,
             metadata,
-        })
+        }))
+    }
+
+    /// What is missing in the process's own queue, with no message behind it.
+    #[cold]
+    fn missing_in_queue(&mut self) -> Option<Result<Delivery<M>, SourceError>> {
+        let missing = self.queue.as_mut()?.missing()?;
+        let gap = self.count(Gap {
+            from: missing.from,
+            to: missing.to,
+            cause: GapCause::Producer,
+            producer: Some(missing.producer),
+        });
+        Some(Err(SourceError::Gap(gap)))
     }
 
     fn take_framed(&mut self) -> Option<Result<Delivery<M>, SourceError>> {

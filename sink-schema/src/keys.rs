@@ -144,6 +144,8 @@ pub(crate) enum Only {
     Scheme(&'static str),
     /// A connection: a direct service within one process has none, and encodes nothing.
     Connection,
+    /// Messages that have a size: typed ones within one process are never encoded.
+    Size,
     /// Our own framing.
     OurFraming,
     /// A framing of peers that are not ours.
@@ -156,6 +158,9 @@ impl Only {
         match self {
             Only::Scheme(scheme) => format!("for `{scheme}://`"),
             Only::Connection => "between processes, or through a relay".to_owned(),
+            Only::Size => {
+                "between processes, through a relay, or for messages that are bytes".to_owned()
+            }
             Only::OurFraming => "for our own framing".to_owned(),
             Only::ForeignFraming => "for foreign framings".to_owned(),
         }

@@ -102,7 +102,7 @@ impl Display for SendErrorKind {
             }
             Self::NoRuntime { service } => write!(
                 f,
-                "`{service}`: no tokio runtime drives this link yet (send or connect once from inside a runtime, and keep it running)"
+                "`{service}`: no tokio runtime drives this link: none has yet, or it has ended (send or connect from inside a runtime, and keep it running)"
             ),
             Self::Registry { source } => source.fmt(f),
             Self::Partial {

@@ -3,7 +3,8 @@
 use super::*;
 
 impl Link {
-    /// Sets room aside for one frame of `bytes`, or says that there is none.
+    /// Sets room aside for one frame of `bytes`, or says that there is none. What is refused here is not counted: the composite
+    /// knows whether a copy is lost.
     pub(crate) fn reserve(self: &Arc<Self>, bytes: usize, payload: &[u8]) -> Result<(), Offer> {
         if let Err(error) = self.fits_line(payload) {
             return Err(Offer::Refused(self.not_encoded(error)));
@@ -12,7 +13,13 @@ impl Link {
         if let Some(kind) = self.too_large(&core, payload.len(), bytes) {
             return Err(Offer::Refused(kind));
         }
-        self.admit_one(&mut core, bytes)?;
+        self.admit_one(&mut core, bytes).inspect_err(|offer| {
+            if matches!(offer, Offer::Refused(_)) {
+                // It was counted as a message given back.
+                core.unnumbered -= 1;
+                core.returned.closed -= 1;
+            }
+        })?;
         core.reserved_messages += 1;
         core.reserved_bytes += bytes as u64;
         Ok(())
@@ -23,6 +30,11 @@ impl Link {
         let mut core = self.lock();
         core.outbox.skip(DropCause::Optional);
         core.dropped.optional += 1;
+    }
+
+    /// What a composite is told that finds no room.
+    pub(crate) fn full_now(&self, waited: Duration) -> SendErrorKind {
+        self.full(&self.lock(), waited)
     }
 
     /// Gives reserved room back.

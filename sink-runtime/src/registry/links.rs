@@ -67,16 +67,6 @@ impl ServiceRegistry {
                 });
         }
         let leaf = match &plan.endpoint {
-            crate::transport::Endpoint::Inproc(_)
-                if plan.role == Role::Direct && plan.max_age.is_some() =>
-            {
-                return Err(RegistryError::Unsupported {
-                    service: Arc::from(service.name.as_str()),
-                    text: Arc::from(
-                        "max_age_ms is not built for a direct inproc service: remove it",
-                    ),
-                });
-            }
             crate::transport::Endpoint::Inproc(name) if plan.role == Role::Direct => {
                 Carried::Inproc(Arc::new(self.inproc::<M>(service, plan, name)))
             }
@@ -101,6 +91,8 @@ impl ServiceRegistry {
             service: Arc::from(service.name.as_str()),
             name: name.to_owned(),
             buffer_size: plan.buffer_size,
+            max_frame_bytes: plan.max_frame_bytes,
+            max_age: plan.max_age,
             when_full: plan.when_full,
             confirm: plan.confirm.map(level),
             send_timeout: plan.send_timeout,

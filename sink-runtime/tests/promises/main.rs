@@ -8,6 +8,7 @@ mod support;
 
 mod buffer;
 mod close;
+mod composites;
 mod connect;
 mod delivery;
 mod foreign;
@@ -17,3 +18,4 @@ mod runtimes;
 mod security;
 mod send;
 mod together;
+mod within;

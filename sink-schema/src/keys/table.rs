@@ -2,7 +2,7 @@
 
 use super::{Availability, Choice, Key, KeyType, Kinds, Only, Preset, Scope};
 use Availability::{Built, Feature, NotYet};
-use Only::{Connection, ForeignFraming, OurFraming};
+use Only::{Connection, ForeignFraming, OurFraming, Size};
 
 const fn choice(name: &'static str, doc: &'static str) -> Choice {
     Choice {
@@ -447,8 +447,7 @@ pub(crate) const KEYS: &[Key] = &[
         },
         unit: "ms",
         preset: Preset::Words("never"),
-        only: &[Connection],
-        doc: "Drops what waited longer, visibly.",
+        doc: "Drops what waited longer, visibly: when it would be written; within the process, when it would be handed up.",
         symptom: "Too small: an outage empties the buffer.",
         example: "5_000",
         ..ROW
@@ -461,7 +460,7 @@ pub(crate) const KEYS: &[Key] = &[
         },
         unit: "bytes",
         preset: Preset::Words("1048576, or `buffer_bytes` if that is less"),
-        only: &[Connection],
+        only: &[Size],
         doc: "Largest message, encoded; never more than `buffer_bytes`.",
         symptom: "Too small: messages are refused before a byte is sent.",
         example: "1_048_576",

@@ -5,14 +5,10 @@ use crate::draft::{Draft, Given};
 use crate::endpoint::Endpoint;
 use crate::keys::{Kinds, Only};
 use crate::mistakes::{Mistake, Mistakes};
-use crate::names::show;
 use crate::text::Span;
 use crate::values::Typed;
 
 use super::leaf::foreign;
-
-/// The one of these keys that changes which messages arrive: whoever wrote it, it is not passed over.
-const DROPS: &str = "max_age_ms";
 
 /// Tells every key of a leaf that nothing minds; runs after what is wrong with endpoint and framing themselves.
 pub(super) fn judge(draft: &Draft, mistakes: &mut Mistakes) {
@@ -25,9 +21,8 @@ pub(super) fn judge(draft: &Draft, mistakes: &mut Mistakes) {
         let Some((what, because)) = missing else {
             continue;
         };
-        let own = is_own(given, because);
-        if own || given.key.name == DROPS {
-            tell(draft, given, what, because, own, mistakes);
+        if is_own(given, because) {
+            tell(draft, given, what, because, mistakes);
         }
     }
 }
@@ -47,9 +42,10 @@ fn lacks(draft: &Draft, only: Only) -> Option<(Lacks, Option<Span>)> {
             };
             (scheme != wanted).then(|| (Lacks::Scheme(scheme.to_owned(), wanted), span))
         }
-        Only::Connection => {
-            let within = matches!(endpoint, Some((Endpoint::Inproc(_), _)));
-            (within && draft.kind == Kinds::DIRECT).then_some((Lacks::Connection, span))
+        Only::Connection => is_within(draft).then_some((Lacks::Connection, span)),
+        Only::Size => {
+            let is_typed = draft.get("message").is_some();
+            (is_within(draft) && is_typed).then_some((Lacks::Size, span))
         }
         Only::OurFraming => {
             let framing = draft.get("framing")?;
@@ -63,10 +59,17 @@ fn lacks(draft: &Draft, only: Only) -> Option<(Lacks, Option<Span>)> {
     }
 }
 
+/// Whether its messages stay in this process.
+fn is_within(draft: &Draft) -> bool {
+    let is_inproc = matches!(draft.endpoint("endpoint"), Some((Endpoint::Inproc(_), _)));
+    is_inproc && draft.kind == Kinds::DIRECT
+}
+
 /// See [`Only`].
 enum Lacks {
     Scheme(String, &'static str),
     Connection,
+    Size,
     OurFraming(&'static str),
     ForeignFraming,
 }
@@ -82,7 +85,6 @@ fn tell(
     given: &Given,
     lacks: Lacks,
     because: Option<Span>,
-    own: bool,
     mistakes: &mut Mistakes,
 ) {
     let key = given.key.name;
@@ -99,6 +101,12 @@ fn tell(
             "stays in this process",
             "remove it",
         ),
+        Lacks::Size => (
+            "on typed messages within one process".to_owned(),
+            Only::Size.words(),
+            "stays in this process",
+            "remove it",
+        ),
         Lacks::OurFraming(word) => (
             format!("under the framing `{word}`"),
             Only::OurFraming.words(),
@@ -112,8 +120,6 @@ fn tell(
             "remove it, or write the peer's `framing`",
         ),
     };
-    let never = format!("for {}, write `{key} = \"never\"`", show(&draft.name));
-    let help = if own { help } else { &never };
     let mut mistake = Mistake::new(
         codes::NO_EFFECT,
         given.key_span,

@@ -129,7 +129,7 @@ fn a_send_error_says_what_happened_and_why() {
     says(
         &SendErrorKind::NoRuntime { service: name() },
         &[
-            "`a`: no tokio runtime drives this link yet (send or connect once from inside a runtime, and keep it running)",
+            "`a`: no tokio runtime drives this link: none has yet, or it has ended (send or connect from inside a runtime, and keep it running)",
         ],
     );
     says(
