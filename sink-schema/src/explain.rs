@@ -99,8 +99,10 @@ pub fn explain(code: &str) -> Option<Explanation> {
 
 /// Every code with its explanation, in the order of the numbers.
 pub fn explanations() -> impl Iterator<Item = Explanation> {
-    table::TABLE
+    table::TABLES
         .iter()
+        .copied()
+        .flatten()
         .map(|(code, title, cause, wrong, right)| Explanation {
             code,
             lint: codes::lint_of(code),
