@@ -348,7 +348,7 @@ impl ConnectError {
 #[non_exhaustive]
 pub enum SourceError {
     /// Messages are missing, and none came behind them yet.
-    Gap(crate::source::Gap),
+    Gap(crate::gap::Gap),
     /// A message did not decode; it was counted and acked, the next one follows.
     Decode {
         /// The service.

@@ -69,6 +69,7 @@ pub mod testing;
 
 // --- what is said of it all
 mod error;
+mod gap;
 mod ledger;
 mod receipt;
 mod report;
@@ -94,6 +95,7 @@ pub use error::{
 pub use factory::{Resolver, SinkFactory};
 pub use failover::Failover;
 pub use fanout::FanOut;
+pub use gap::{Gap, GapCause};
 #[cfg(feature = "macros")]
 pub use include::*;
 pub use lazy::Lazy;
@@ -112,5 +114,5 @@ pub use service::{Compiled, Expect, LeafService, Leaves, PromisesAtLeastOnce, Se
 pub use set::Set;
 pub use sink::{AtLeastOnce, MessageSink};
 pub use slot::Slot;
-pub use source::{Delivery, From, Gap, GapCause, Source, SourceLedger};
+pub use source::{Delivery, From, Source, SourceLedger};
 pub use transport::Endpoint;

@@ -4,8 +4,8 @@ use std::ops::Deref;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use sink_schema::Codec;
 
-use crate::codec::Codec;
 use crate::error::{DecodeError, EncodeError};
 
 /// A type that can be sent: derive it with `#[derive(Message)]`.

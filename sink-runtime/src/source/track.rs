@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use crate::frame::{Chunk, Producer, ProducerId, RelayGap, Start};
 
 use super::inbox::Connection;
-use super::{Gap, GapCause};
+use crate::gap::{Gap, GapCause};
 
 /// Producers remembered for recognising what they send again; the longest silent are forgotten first.
 const MAX_PRODUCERS: usize = 4096;
