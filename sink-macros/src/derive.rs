@@ -134,20 +134,17 @@ fn emit(input: &DeriveInput, attributes: &Attributes) -> TokenStream {
     let runtime = &attributes.runtime;
     let ident = &input.ident;
     let name = shape::name(ident);
-    let shape = shape::of(input);
-    let fingerprint = shape::fingerprint(&shape);
-    let fingerprint: TokenStream = format!("{fingerprint:#018x}")
-        .parse()
-        .expect("a hexadecimal number is a token");
+    let shape = shape::Shape::of(input);
+    let contents = contents::emit(input, &shape.spelt(), runtime);
+    let shape = contents::text(&shape, runtime);
     let accepts = &attributes.accepts;
-    let contents = contents::emit(input, runtime);
     let serde = attributes.serde.then(|| serde_impls::emit(input, runtime));
     quote! {
         #[automatically_derived]
         impl #runtime::MessageType for #ident {
             const NAME: &'static str = #name;
             const SHAPE: &'static str = #shape;
-            const FINGERPRINT: u64 = #fingerprint;
+            const FINGERPRINT: u64 = #runtime::__private::contents::fingerprint(Self::SHAPE);
             const ACCEPTS: &'static [u64] = &[#(#accepts),*];
 
             fn encode(

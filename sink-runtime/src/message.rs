@@ -11,7 +11,8 @@ use crate::error::{DecodeError, EncodeError};
 /// A type that can be sent: derive it with `#[derive(Message)]`.
 ///
 /// The fingerprint lets two processes that disagree about the type find out at connect, by name,
-/// instead of decoding garbage.
+/// instead of decoding garbage. The types of fields are compared by what they hold where they derive `Message` too (or are an
+/// alias of a plain type), and by their names where they do not: derive it for every type of yours that a message is made of.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a message type",
     label = "cannot be sent or received by a sink",

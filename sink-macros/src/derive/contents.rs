@@ -1,4 +1,5 @@
-//! Messages that contain themselves through other messages: a derive sees one type, so the compiler walks them.
+//! What a message's fields hold: whether it contains itself through other messages, and the print of their shapes. A derive
+//! sees one type, so the compiler walks them.
 //!
 //! Each derived type says how to look for another among its fields, one step of fuel less at each; types that derive nothing
 //! end the walk (`__private::contents`). Whoever finds itself is told at the field that leads there.
@@ -9,7 +10,7 @@ use syn::{DeriveInput, GenericArgument, Path, PathArguments, Type, spanned::Span
 
 use super::shape;
 
-pub(super) fn emit(input: &DeriveInput, runtime: &Path) -> TokenStream {
+pub(super) fn emit(input: &DeriveInput, spelt: &str, runtime: &Path) -> TokenStream {
     let ident = &input.ident;
     let name = shape::name(ident);
     let mut types = Vec::new();
@@ -17,6 +18,7 @@ pub(super) fn emit(input: &DeriveInput, runtime: &Path) -> TokenStream {
         parts(ty, &mut types);
     }
     let private = quote! { #runtime::__private::contents };
+    let known = types.iter().map(|ty| part(ty, &private, &quote! { __F }));
     let checks = types.iter().map(|ty| {
         let through = shape::text(quote! { #ty });
         let text = format!(
@@ -31,7 +33,7 @@ pub(super) fn emit(input: &DeriveInput, runtime: &Path) -> TokenStream {
     });
     quote! {
         const _: () = {
-            use #private::Elsewhere as _;
+            use #private::{Elsewhere as _, Unnamed as _, Unprinted as _};
 
             #[doc(hidden)]
             pub struct __Members;
@@ -44,9 +46,18 @@ pub(super) fn emit(input: &DeriveInput, runtime: &Path) -> TokenStream {
                 const FOUND: bool = false #(|| #private::Inside::<#types, __F, __R>::FOUND)*;
             }
 
+            #[doc(hidden)]
+            pub struct __Print<__F>(::core::marker::PhantomData<__F>);
+
+            #[automatically_derived]
+            impl<__F: #private::Fuel> #private::Printed for __Print<__F> {
+                const PRINT: u64 = #private::print(#spelt, &[#(#known),*]);
+            }
+
             #[automatically_derived]
             impl #private::Members for __Members {
                 type Look<__F: #private::Fuel, __R: #private::Contents> = __Look<__F, __R>;
+                type Print<__F: #private::Fuel> = __Print<__F>;
             }
 
             #[automatically_derived]
@@ -60,8 +71,39 @@ pub(super) fn emit(input: &DeriveInput, runtime: &Path) -> TokenStream {
     }
 }
 
+/// A type as `contents::Part`: as it is spelt, its own name, its print.
+fn part(ty: &Type, private: &TokenStream, fuel: &TokenStream) -> TokenStream {
+    let spelt = shape::text(quote! { #ty });
+    quote! { (#spelt, #private::Name::<#ty>::OF, #private::Print::<#ty, #fuel>::OF) }
+}
+
+/// The shape's text, with the marks that the compiler makes.
+pub(super) fn text(shape: &shape::Shape, runtime: &Path) -> TokenStream {
+    if let [shape::Piece::Text(text)] = shape.pieces.as_slice() {
+        return quote! { #text };
+    }
+    let private = quote! { #runtime::__private::contents };
+    let pieces = shape.pieces.iter().map(|piece| match piece {
+        shape::Piece::Text(text) => quote! { #private::Piece::Text(#text) },
+        shape::Piece::Mark(types) => {
+            let full = quote! { #private::Full };
+            let parts = types.iter().map(|ty| part(ty, &private, &full));
+            quote! { #private::Piece::Mark(#private::mark(&[#(#parts),*])) }
+        }
+    });
+    quote! {
+        {
+            use #private::{Unnamed as _, Unprinted as _};
+            const PIECES: &[#private::Piece] = &[#(#pieces),*];
+            const LENGTH: usize = #private::length(PIECES);
+            const BYTES: [u8; LENGTH] = #private::joined(PIECES);
+            #private::text(&BYTES)
+        }
+    }
+}
+
 /// The named types that a field's type is made of, each once.
-fn parts(ty: &Type, found: &mut Vec<Type>) {
+pub(super) fn parts(ty: &Type, found: &mut Vec<Type>) {
     match ty {
         Type::Array(array) => parts(&array.elem, found),
         Type::Group(group) => parts(&group.elem, found),

@@ -1,42 +1,99 @@
 //! The shape of a type as text, which two processes compare by its fingerprint.
 //!
-//! The text names fields and their types as they are written, without paths, in the order of the wire. It does not look into
-//! the types of fields: those are other messages with shapes of their own, or types of the standard library.
+//! The text names fields and their types as they are written, without paths, in the order of the wire. Behind a type that is a
+//! message itself, or an alias of a plain type, the compiler writes a mark of what it holds (`__private::contents`): a derive sees
+//! one type. Other types are known by their spelling alone.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::quote;
 use syn::{Attribute, Data, DeriveInput, Field, Fields, Ident, Type, ext::IdentExt};
 
-/// `Tick{price:u64,side:Side}`, `Pair(u64,u32)`, `Event{Swap(Swap)|Sync{a:u64}|Halt}`
-pub(super) fn of(input: &DeriveInput) -> String {
-    let name = name(&input.ident);
-    let serde = serde(&input.attrs);
-    match &input.data {
-        Data::Struct(data) => format!("{serde}{name}{}", fields(&data.fields)),
-        Data::Enum(data) => {
-            let variants = data.variants.iter().map(|variant| {
-                format!(
-                    "{}{}{}",
-                    serde_of(&variant.attrs),
-                    self::name(&variant.ident),
-                    fields(&variant.fields)
-                )
-            });
-            format!(
-                "{serde}{name}{{{}}}",
-                variants.collect::<Vec<_>>().join("|")
-            )
+/// A shape in pieces: text, and the types of which the compiler says what they hold.
+#[derive(Default)]
+pub(super) struct Shape {
+    pub(super) pieces: Vec<Piece>,
+}
+
+pub(super) enum Piece {
+    Text(String),
+    Mark(Vec<Type>),
+}
+
+impl Shape {
+    /// `Tick{price:u64,side:Side}`, `Pair(u64,u32)`, `Event{Swap(Swap)|Sync{a:u64}|Halt}`
+    pub(super) fn of(input: &DeriveInput) -> Self {
+        let mut shape = Self::default();
+        shape.text(&serde_of(&input.attrs));
+        shape.text(&name(&input.ident));
+        match &input.data {
+            Data::Struct(data) => shape.fields(&data.fields),
+            Data::Enum(data) => {
+                shape.text("{");
+                for (at, variant) in data.variants.iter().enumerate() {
+                    shape.text(if at == 0 { "" } else { "|" });
+                    shape.text(&serde_of(&variant.attrs));
+                    shape.text(&name(&variant.ident));
+                    shape.fields(&variant.fields);
+                }
+                shape.text("}");
+            }
+            Data::Union(_) => {}
         }
-        Data::Union(_) => name,
+        shape
+    }
+
+    /// The text without marks.
+    pub(super) fn spelt(&self) -> String {
+        let texts = self.pieces.iter().map(|piece| match piece {
+            Piece::Text(text) => text.as_str(),
+            Piece::Mark(_) => "",
+        });
+        texts.collect()
+    }
+
+    fn text(&mut self, more: &str) {
+        if let Some(Piece::Text(text)) = self.pieces.last_mut() {
+            text.push_str(more);
+        } else {
+            self.pieces.push(Piece::Text(more.to_owned()));
+        }
+    }
+
+    fn fields(&mut self, fields: &Fields) {
+        let (open, close) = match fields {
+            Fields::Named(_) => ("{", "}"),
+            Fields::Unnamed(_) => ("(", ")"),
+            Fields::Unit => return,
+        };
+        self.text(open);
+        for (at, field) in fields.iter().enumerate() {
+            self.text(if at == 0 { "" } else { "," });
+            self.field(field);
+        }
+        self.text(close);
+    }
+
+    fn field(&mut self, field: &Field) {
+        let ty = &field.ty;
+        self.text(&serde_of(&field.attrs));
+        if let Some(ident) = &field.ident {
+            self.text(&format!("{}:", name(ident)));
+        }
+        self.text(&text(quote! { #ty }));
+        let mut parts = Vec::new();
+        super::contents::parts(ty, &mut parts);
+        parts.retain(|part| !PLAIN.contains(&text(quote! { #part }).as_str()));
+        if !parts.is_empty() {
+            self.pieces.push(Piece::Mark(parts));
+        }
     }
 }
 
-/// FNV-1a, 64 bits: short enough to compare at every connect, the same on every platform.
-pub(super) fn fingerprint(shape: &str) -> u64 {
-    shape.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
-}
+/// Spelt so, a type is what it seems: nothing need be asked of the compiler.
+const PLAIN: [&str; 18] = [
+    "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32",
+    "u64", "u128", "usize", "String", "Vec<u8>",
+];
 
 /// The name without `r#`.
 pub(super) fn name(ident: &Ident) -> String {
@@ -57,30 +114,7 @@ pub(super) fn field_types(data: &Data) -> Vec<&Type> {
     }
 }
 
-fn fields(fields: &Fields) -> String {
-    let list = fields.iter().map(field).collect::<Vec<_>>().join(",");
-    match fields {
-        Fields::Named(_) => format!("{{{list}}}"),
-        Fields::Unnamed(_) => format!("({list})"),
-        Fields::Unit => String::new(),
-    }
-}
-
-fn field(field: &Field) -> String {
-    let ty = &field.ty;
-    let ty = text(quote! { #ty });
-    let serde = serde_of(&field.attrs);
-    match &field.ident {
-        Some(ident) => format!("{serde}{}:{ty}", name(ident)),
-        None => format!("{serde}{ty}"),
-    }
-}
-
 /// `#[serde(…)]` changes what is on the wire, so it is part of the shape; where the type's own impls come from is not.
-fn serde(attributes: &[Attribute]) -> String {
-    serde_of(attributes)
-}
-
 fn serde_of(attributes: &[Attribute]) -> String {
     let serde = attributes
         .iter()

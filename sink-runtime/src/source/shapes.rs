@@ -1,5 +1,6 @@
 //! Two shapes of a message beside each other: which fields differ, and whether one may be read as the other. Pure.
 
+use crate::__private::contents::MARK;
 use crate::codec::Codec;
 
 /// How much of two shapes an error names; the rest is counted.
@@ -117,6 +118,11 @@ impl<'a> Part<'a> {
         }
     }
 
+    /// Whether the two are spelt alike, and their types hold different things.
+    fn differs_within(&self, other: &Part<'_>) -> bool {
+        self.text != other.text && unmarked(self.text) == unmarked(other.text)
+    }
+
     /// Whether JSON may leave it out.
     fn may_be_missing(&self) -> bool {
         let plain = self.attributes.is_empty() && self.holds.starts_with("Option<");
@@ -183,7 +189,27 @@ fn fields_that_differ(theirs: &Shape<'_>, ours: &Shape<'_>) -> String {
         let missing = these.parts.iter().filter(missing);
         missing.map(|part| quoted(part.text)).collect()
     };
-    let (theirs_alone, ours_alone) = (only(theirs, ours), only(ours, theirs));
+    let within: Vec<String> = theirs
+        .parts
+        .iter()
+        .filter(|part| ours.parts.iter().any(|other| part.differs_within(other)))
+        .map(|part| quoted(part.text))
+        .collect();
+    let (mut theirs_alone, mut ours_alone) = (only(theirs, ours), only(ours, theirs));
+    for alone in [&mut theirs_alone, &mut ours_alone] {
+        alone.retain(|part| !within.contains(part));
+    }
+    let verb = if within.len() == 1 { "is" } else { "are" };
+    let within = match within.as_slice() {
+        [] => String::new(),
+        parts => format!(
+            "; {} {verb} spelt alike at both ends, and the types named there have other shapes",
+            listed(parts)
+        ),
+    };
+    if !within.is_empty() && theirs_alone.is_empty() && ours_alone.is_empty() {
+        return within;
+    }
     if theirs_alone.is_empty() && ours_alone.is_empty() {
         let same_order = theirs.parts.iter().eq(&ours.parts);
         return match (same_order, theirs.attributes == ours.attributes) {
@@ -193,16 +219,37 @@ fn fields_that_differ(theirs: &Shape<'_>, ours: &Shape<'_>) -> String {
         };
     }
     format!(
-        "; only the producer has {}; only the consumer has {}",
+        "{within}; only the producer has {}; only the consumer has {}",
         listed(&theirs_alone),
         listed(&ours_alone)
     )
 }
 
+/// A shape's text without the marks of what its types hold.
+fn unmarked(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('#') {
+        let (before, after) = rest.split_at(at);
+        out.push_str(before);
+        let digits = after[1..].bytes().take(MARK - 1);
+        let is_mark =
+            digits.clone().count() == MARK - 1 && digits.clone().all(|b| b.is_ascii_hexdigit());
+        if is_mark {
+            rest = &after[MARK..];
+        } else {
+            out.push('#');
+            rest = &after[1..];
+        }
+    }
+    out + rest
+}
+
 fn quoted(part: &str) -> String {
+    let part = unmarked(part);
     let (shown, more) = match part.char_indices().nth(NAMED_CHARS) {
         Some((end, _)) => (&part[..end], "…"),
-        None => (part, ""),
+        None => (part.as_str(), ""),
     };
     format!("`{}{more}`", crate::frame::escape(shown.as_bytes()))
 }
@@ -286,6 +333,12 @@ fn by_name(theirs: &Shape<'_>, ours: &Shape<'_>) -> Verdict {
         other.is_some_and(|other| other.holds != part.holds || other.attributes != part.attributes)
     });
     if let Some(changed) = changed {
+        if ours
+            .find(changed.name)
+            .is_some_and(|other| changed.differs_within(other))
+        {
+            return Verdict::Unknown;
+        }
         let why = format!("{} is another type in the consumer", quoted(changed.name));
         return unsafe_since(
             why,
@@ -402,6 +455,31 @@ mod tests {
         }
         let between = said(Codec::Postcard, old, "Event{Swap(Swap)|Halt|Sync{a:u64}}");
         assert!(between.contains("not safely"), "{between}");
+    }
+
+    #[test]
+    fn a_type_that_differs_within_is_named_by_its_field() {
+        let leg = |mark: &str| format!("Order{{id:u64,leg:Vec<Leg>#{mark}}}");
+        let (one, other) = (leg("0123456789abcdef"), leg("fedcba9876543210"));
+        let postcard = said(Codec::Postcard, &one, &other);
+        assert!(
+            postcard.starts_with("; `leg:Vec<Leg>` is spelt alike at both ends, and the types named there have other shapes; ")
+                && postcard.contains("not safely"),
+            "{postcard}"
+        );
+        let json = said(Codec::Json, &one, &other);
+        assert!(
+            json.contains("safe only if json reads that shape as this one"),
+            "{json}"
+        );
+        let more = said(Codec::Json, &one, "Order{leg:Vec<Leg>#fedcba9876543210}");
+        assert!(
+            more.contains(
+                "other shapes; only the producer has `id:u64`; only the consumer has nothing else"
+            ),
+            "{more}"
+        );
+        assert_eq!(unmarked("a#b#0123456789abcdefc#0123"), "a#bc#0123");
     }
 
     #[test]

@@ -427,6 +427,76 @@ async fn another_message_type_is_refused_naming_fingerprints_and_fields_6() {
     assert!(!text.contains("side"), "side is the same in both: {text}");
 }
 
+/// One program's messages; a field's own type is what each of them makes of it.
+macro_rules! program {
+    ($name:ident { $($inner:item)* }) => {
+        mod $name {
+            $($inner)*
+
+            #[derive(Debug, sink_runtime::Message)]
+            #[message(serde)]
+            pub(super) struct Order {
+                pub(super) id: u64,
+                pub(super) legs: Vec<Leg>,
+                pub(super) price: Price,
+            }
+        }
+    };
+}
+program!(first {
+    pub(super) type Price = u32;
+    #[derive(Debug, sink_runtime::Message)]
+    #[message(serde)]
+    pub(super) struct Leg { pub(super) bid: u8, pub(super) ask: u8 }
+});
+program!(same {
+    pub(super) type Price = u32;
+    #[derive(Debug, sink_runtime::Message)]
+    #[message(serde)]
+    pub(super) struct Leg { pub(super) bid: u8, pub(super) ask: u8 }
+});
+program!(swapped {
+    pub(super) type Price = u32;
+    #[derive(Debug, sink_runtime::Message)]
+    #[message(serde)]
+    pub(super) struct Leg { pub(super) ask: u8, pub(super) bid: u8 }
+});
+program!(signed {
+    pub(super) type Price = i32;
+    #[derive(Debug, sink_runtime::Message)]
+    #[message(serde)]
+    pub(super) struct Leg { pub(super) bid: u8, pub(super) ask: u8 }
+});
+
+/// What the types of fields hold is part of a message's shape, also where they are spelt alike.
+#[tokio::test]
+async fn a_message_whose_fields_types_differ_within_is_refused_naming_the_field_6() {
+    assert_eq!(first::Order::SHAPE, same::Order::SHAPE);
+    assert_eq!(first::Order::FINGERPRINT, same::Order::FINGERPRINT);
+    for (told, differing) in [
+        (
+            told::<swapped::Order>().await,
+            "`legs:Vec<Leg>` is spelt alike",
+        ),
+        (
+            told::<signed::Order>().await,
+            "`price:Price` is spelt alike",
+        ),
+    ] {
+        assert!(told.contains(differing) && !told.contains("`id"), "{told}");
+    }
+}
+
+/// What a sink is told that sends `first::Order` to a source of another.
+async fn told<M: MessageType>() -> String {
+    let (_directory, endpoint) = socket();
+    let registry = registry_at(&endpoint, "message = \"crate::Order\"");
+    let mut source = registry.source::<M>("orders").unwrap();
+    bounded(source.start()).await.unwrap();
+    let sink = registry.sink::<first::Order>("orders").unwrap();
+    bounded(sink.connect()).await.unwrap_err().to_string()
+}
+
 #[tokio::test]
 async fn an_older_type_is_admitted_where_the_newer_accepts_it_6() {
     let (_directory, endpoint) = socket();
