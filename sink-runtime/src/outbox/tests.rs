@@ -267,6 +267,8 @@ impl Run {
 
     fn write_some(&mut self, bytes: &[u8], wrote: impl FnOnce(&mut Outbox, usize)) {
         let count = match self.below(4) {
+            // What was acked meanwhile was written.
+            _ if self.model.acked_to > self.model.highest_written => bytes.len(),
             0 => bytes.len(),
             1 => 0,
             2 => self.below(20).min(bytes.len() as u64) as usize,
@@ -340,7 +342,14 @@ impl Run {
         if !self.model.acks {
             return;
         }
-        let upto = self.below(self.model.highest_written + 1);
+        // A sender may hear an ack before the flusher has noted what it wrote.
+        let lent = self
+            .model
+            .lent
+            .checked_sub(1)
+            .map(|at| self.model.queue[at].0);
+        let highest = self.model.highest_written.max(lent.unwrap_or(0));
+        let upto = self.below(highest + 1);
         self.outbox.ack(upto);
         self.model.ack(upto);
     }
@@ -571,5 +580,38 @@ fn spare_memory_is_bounded_however_long_large_payloads_flow() {
             "round {round}: {}",
             outbox.heads.len()
         );
+    }
+}
+
+/// A sender that hears its own ack may be faster than the flusher, who has not noted yet what it wrote.
+#[test]
+fn an_ack_that_comes_while_what_it_acks_is_lent_settles_it() {
+    for keep in [false, true] {
+        let mut outbox = Outbox::new(keep, true);
+        for _ in 0..3 {
+            outbox.append(|out, sequence, _| {
+                let at = out.len();
+                frame::begin_data(out, 0, sequence);
+                out.resize(at + LEND, 0);
+                frame::finish(out, at, 0);
+                true
+            });
+        }
+        let Next::Lent(lent) = outbox.next() else {
+            panic!("so much is lent");
+        };
+        outbox.ack(2);
+        assert_eq!(outbox.fate(3), Fate::Buffered);
+        outbox.restore(lent, 2 * LEND);
+        assert_eq!(
+            (outbox.in_flight(), outbox.done(), outbox.acked_to()),
+            (0, 2, 2),
+            "keep: {keep}"
+        );
+        assert!(matches!(outbox.next(), Next::Here));
+        outbox.wrote(LEND);
+        assert_eq!((outbox.in_flight(), outbox.done()), (1, 2));
+        outbox.ack(3);
+        assert!(outbox.is_settled(), "keep: {keep}");
     }
 }
