@@ -171,7 +171,8 @@ fn say_alive(core: &mut Core) {
 }
 
 fn say_goodbye(core: &mut Core) {
-    let last = core.outbox.last_sequence();
+    // Not beyond what waits for the next connection: nobody would take that any more.
+    let last = core.outbox.first_unwritten() - 1;
     if matches!(core.outbox.fate(last), Fate::Dropped(_)) {
         // What was dropped behind the last message is seen, too.
         frame::heartbeat(&mut core.control, last);
