@@ -284,12 +284,18 @@ impl<M: MessageType> Leaf<M> {
             .config
             .send_timeout
             .map(|timeout| link.surroundings.clock.now() + timeout);
-        match WaitFor::new(link, deadline, |_, core| {
-            core.disconnecting.is_none().then_some(())
+        match WaitFor::new(link, deadline, |_, core| match core.life.gave_up() {
+            _ if core.disconnecting.is_none() => Some(Ok(())),
+            Some(error) => Some(Err((**error).clone())),
+            None => None,
         })
         .await
         {
-            Ok(()) => Ok(()),
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                link.lock().cancel_disconnect();
+                Err(error)
+            }
             Err(ended) => {
                 let mut core = link.lock();
                 core.cancel_disconnect();

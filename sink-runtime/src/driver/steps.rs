@@ -48,7 +48,9 @@ impl Drive {
         now: Instant,
         cx: &mut Context<'_>,
     ) -> Poll<Round> {
-        if held.core.draining || held.core.disconnecting.is_some() {
+        // Where no more attempts are made nothing was flushed: who disconnects is told why, and takes that back.
+        let parts = held.core.disconnecting.is_some() && held.core.life.gave_up().is_none();
+        if held.core.draining || parts {
             self.finish(&mut held.core, &mut held.wakers);
         }
         if held.core.abandoned {
