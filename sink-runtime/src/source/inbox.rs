@@ -211,10 +211,14 @@ impl Inbox {
                     state.items.remove(oldest);
                 }
             }
-            // Nothing came of the one before: this one says all.
+            // Nothing but errors came of the one before: this one says all.
             Item::Resumed { .. } => {
-                if matches!(state.items.back(), Some(Item::Resumed { .. })) {
-                    state.items.pop_back();
+                let before = |item: &Item| !matches!(item, Item::Error(_));
+                let last = state.items.iter().rposition(before);
+                if let Some(last) = last
+                    && matches!(state.items[last], Item::Resumed { .. })
+                {
+                    state.items.remove(last);
                 }
             }
             Item::Chunk { .. } => {}

@@ -179,3 +179,30 @@ fn a_small_chunk_that_waits_keeps_little_memory() {
         assert!(kept <= most, "{kept} bytes for {payload}");
     }
 }
+
+/// A relay that welcomes, and then talks nonsense, again and again, and a caller who does not ask.
+#[test]
+fn subscriptions_that_fail_at_once_do_not_pile_up() {
+    let inbox = Inbox::default();
+    for epoch in 1..=1000 {
+        let connection = connection(true).0;
+        let next_offset = 1;
+        inbox.push(Item::Resumed {
+            connection,
+            epoch,
+            next_offset,
+        });
+        inbox.push(Item::Error(SourceError::NoRuntime {
+            service: Arc::from("orders"),
+        }));
+    }
+    let mut resumed = Vec::new();
+    let mut errors = 0;
+    while let Some(item) = inbox.pop() {
+        match item {
+            Item::Resumed { epoch, .. } => resumed.push(epoch),
+            _ => errors += 1,
+        }
+    }
+    assert_eq!((resumed, errors), (vec![1000], MAX_ERRORS));
+}
