@@ -168,7 +168,7 @@ impl Inbox {
             sound,
             bye,
             mistake,
-        } = survey(&bytes);
+        } = survey(&bytes, connection.relayed);
         if mistake.is_some() {
             bytes.truncate(sound.bytes);
             messages = sound.messages;
@@ -377,14 +377,23 @@ struct Sound {
     messages: u32,
 }
 
+/// A relay tells one connection of half as many producers, and hangs up then.
+const MAX_ANNOUNCED: u32 = 2 * 65_536;
+
 /// Looks through whole frames. Most messages have nothing besides their payload, and need no look within.
-fn survey(bytes: &[u8]) -> Survey {
+fn survey(bytes: &[u8], relayed: bool) -> Survey {
     let mut seen = Survey::default();
     let mut at = 0;
     while let Ok(Some(head)) = frame::head(&bytes[at..], usize::MAX) {
         let is_data = head.kind == Kind::Data as u8;
-        if is_data && (head.flags != 0 || head.total < frame::DATA_HEAD) {
-            seen.mistake = frame::data(&bytes[at..at + head.total]).err();
+        if !is_data || head.flags != 0 || head.total < frame::DATA_HEAD {
+            let whole = &bytes[at..at + head.total];
+            seen.mistake = match Kind::from_u8(head.kind) {
+                Some(Kind::Data) => frame::data(whole).err(),
+                Some(kind) => out_of_place(kind, whole, relayed),
+                // Later versions may say more; what we do not know we pass over.
+                None => None,
+            };
             if seen.mistake.is_some() {
                 break;
             }
@@ -395,6 +404,20 @@ fn survey(bytes: &[u8]) -> Survey {
         seen.sound.bytes = at;
     }
     seen
+}
+
+/// What is wrong with a frame that is no data, if it may not come here.
+fn out_of_place(kind: Kind, whole: &[u8], relayed: bool) -> Option<FrameError> {
+    match kind {
+        Kind::Data | Kind::Heartbeat | Kind::Bye => None,
+        Kind::Chunk | Kind::Gap if relayed => None,
+        Kind::Producer if relayed => {
+            let index = whole.get(frame::HEAD..).and_then(|body| body.first_chunk());
+            let is_known = index.is_some_and(|index| u32::from_le_bytes(*index) < MAX_ANNOUNCED);
+            (!is_known).then_some(FrameError::Malformed("producer"))
+        }
+        other => Some(FrameError::Unexpected(other)),
+    }
 }
 
 /// One connection, as the handing-up side knows it.

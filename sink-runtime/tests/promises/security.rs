@@ -698,3 +698,27 @@ async fn a_peers_words_are_escaped_10_6() {
         refuse.reason
     );
 }
+
+#[tokio::test]
+async fn frames_that_only_a_relay_says_end_a_producers_connection_10_5() {
+    let (_directory, endpoint) = socket();
+    let (registry, mut source) = listening(&endpoint, "").await;
+    let relayed: [fn(&mut Vec<u8>); 4] = [
+        |out| frame::Producer::default().encode(out),
+        |out| frame::Chunk::default().encode(out),
+        |out| frame::RelayGap::default().encode(out),
+        |out| frame::ack(out, 1),
+    ];
+    for (id, say) in (1..).zip(relayed) {
+        let mut peer = producer_at(&endpoint, &hello_of(id)).await;
+        peer.say(say);
+        let ends = async { while peer.frame().await.is_some() {} };
+        let ended = tokio::time::timeout(Duration::from_secs(5), ends).await;
+        assert!(ended.is_ok(), "number {id} is taken");
+    }
+    let sink = registry.sink::<Message>("orders").unwrap();
+    bounded(sink.send(numbered(7))).await.unwrap();
+    let delivery = bounded(source.recv()).await.unwrap().unwrap();
+    assert_eq!(number_of(delivery.payload()), 7);
+    assert_eq!(source.ledger().gaps, 0);
+}

@@ -206,3 +206,46 @@ fn subscriptions_that_fail_at_once_do_not_pile_up() {
     }
     assert_eq!((resumed, errors), (vec![1000], MAX_ERRORS));
 }
+
+/// What stands before a frame that may not come is sound.
+#[test]
+fn a_frame_that_may_not_come_ends_what_is_read() {
+    type Say = fn(&mut Vec<u8>);
+    let producer = |index| frame::Producer {
+        index,
+        ..frame::Producer::default()
+    };
+    let common: [Say; 3] = [
+        |out| frame::Hello::default().encode(out),
+        |out| frame::Welcome::default().encode(out),
+        |out| frame::ack(out, 1),
+    ];
+    let relays: [Say; 3] = [
+        |out| frame::Producer::default().encode(out),
+        |out| frame::Chunk::default().encode(out),
+        |out| frame::RelayGap::default().encode(out),
+    ];
+    let filled = |relayed, say: &dyn Fn(&mut Vec<u8>)| {
+        let (connection, _peer) = connection(relayed);
+        let inbox = Inbox::default();
+        inbox.set_limit(10, 1 << 20);
+        let mut assembler = Assembler::new(1 << 20);
+        let mut bytes = Vec::new();
+        frame::heartbeat(&mut bytes, 1);
+        let sound = bytes.len();
+        say(&mut bytes);
+        assembler.room().extend_from_slice(&bytes);
+        let filled = inbox.fill(&connection, &mut assembler).expect("frames");
+        assert!(filled.bytes.len() == sound || filled.mistake.is_none());
+        filled.mistake
+    };
+    for say in common {
+        assert!(filled(true, &say).is_some() && filled(false, &say).is_some());
+    }
+    for say in relays {
+        assert!(filled(true, &say).is_none() && filled(false, &say).is_some());
+    }
+    // More than a relay tells one connection of: each would be remembered.
+    let many = filled(true, &|out| producer(u32::MAX).encode(out));
+    assert_eq!(many, Some(FrameError::Malformed("producer")));
+}
