@@ -372,7 +372,13 @@ impl Run {
         let fits = |frame: &Vec<u8>| frame.len() - frame::DATA_HEAD <= limit;
         let before = self.model.dropped.len();
         for (sequence, frame) in &self.model.queue {
-            if !fits(frame) {
+            if fits(frame) {
+                continue;
+            }
+            if *sequence <= self.model.highest_written {
+                // It may have arrived on an earlier connection.
+                self.model.unknown.push(*sequence);
+            } else {
                 let one = (*sequence, DropCause::TooLarge);
                 self.model.dropped.push(one);
             }
@@ -614,4 +620,26 @@ fn an_ack_that_comes_while_what_it_acks_is_lent_settles_it() {
         outbox.ack(3);
         assert!(outbox.is_settled(), "keep: {keep}");
     }
+}
+
+/// What went out on an earlier connection and is too large for the one who welcomes now may have arrived: that is not said not to be sent.
+#[test]
+fn what_may_have_arrived_and_is_too_large_now_is_unknown() {
+    let mut outbox = Outbox::new(true, true);
+    for size in [100, 10, 100] {
+        outbox.append(|out, sequence, _| {
+            let at = out.len();
+            frame::begin_data(out, 0, sequence);
+            out.resize(at + frame::DATA_HEAD + size, 0);
+            frame::finish(out, at, 0);
+            true
+        });
+    }
+    assert!(matches!(outbox.next(), Next::Here));
+    outbox.wrote(2 * frame::DATA_HEAD + 110);
+    outbox.rewind();
+    assert_eq!(outbox.drop_larger(50), 1);
+    assert_eq!((outbox.unknown(), outbox.unwritten()), (1, 1));
+    assert_eq!(outbox.fate(1), Fate::Unknown);
+    assert_eq!(outbox.fate(3), Fate::Dropped(DropCause::TooLarge));
 }
