@@ -59,7 +59,7 @@ struct State {
     /// Messages queued, those of the chunk being handed up included.
     messages: u64,
     limit: u64,
-    /// Bytes of the chunks queued and of the one being handed up.
+    /// What the chunks queued and the one being handed up weigh.
     bytes: u64,
     byte_limit: u64,
     receiver: Option<Waker>,
@@ -175,7 +175,7 @@ impl Inbox {
         }
         let bytes = kept(bytes);
         state.messages += u64::from(messages);
-        state.bytes += bytes.len() as u64;
+        state.bytes += weight(&bytes) as u64;
         state.items.push_back(Item::Chunk {
             bytes: bytes.clone(),
             connection: Arc::clone(connection),
@@ -262,7 +262,7 @@ impl Inbox {
         Poll::Pending
     }
 
-    /// So many messages were handed up, and chunks of so many bytes.
+    /// So many messages were handed up, and chunks of this [`weight`].
     pub(super) fn took(&self, messages: u64, bytes: usize) {
         let mut state = self.lock();
         state.messages = state.messages.saturating_sub(messages);
@@ -346,6 +346,13 @@ fn kept(bytes: Bytes) -> Bytes {
     } else {
         bytes
     }
+}
+
+/// What a chunk that waits counts as: its bytes, and about what its place in the queue and two small allocations take. A peer that
+/// sends heartbeats to a caller who does not ask would else fill many times what is allowed.
+pub(super) fn weight(chunk: &Bytes) -> usize {
+    const PLACE: usize = 128;
+    chunk.len() + PLACE
 }
 
 /// Up to this much is copied: less than one system call costs, and what is longer keeps sixteen times its size at most.

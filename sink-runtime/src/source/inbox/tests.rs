@@ -249,3 +249,34 @@ fn a_frame_that_may_not_come_ends_what_is_read() {
     let many = filled(true, &|out| producer(u32::MAX).encode(out));
     assert_eq!(many, Some(FrameError::Malformed("producer")));
 }
+
+/// A peer that sends one heartbeat after another to a caller who does not ask: what waits costs more than its bytes.
+#[test]
+fn small_chunks_that_wait_are_counted_with_what_they_cost() {
+    const LIMIT: u64 = 1 << 20;
+    let (connection, _peer) = connection(false);
+    let inbox = Inbox::default();
+    inbox.set_limit(10, LIMIT);
+    let mut assembler = Assembler::new(1 << 20);
+    let mut context = Context::from_waker(Waker::noop());
+    let mut chunks = 0;
+    while inbox.poll_room(&mut context).is_ready() {
+        let mut bytes = Vec::new();
+        frame::heartbeat(&mut bytes, 1);
+        assembler.room().extend_from_slice(&bytes);
+        inbox.fill(&connection, &mut assembler).expect("a frame");
+        chunks += 1;
+    }
+    let each = LIMIT / chunks;
+    assert!(
+        each >= size_of::<Item>() as u64,
+        "{each} bytes are counted for one"
+    );
+    // All of it is given back.
+    while let Some(item) = inbox.pop() {
+        if let Item::Chunk { bytes, .. } = item {
+            inbox.took(0, weight(&bytes));
+        }
+    }
+    assert_eq!(inbox.lock().bytes, 0);
+}
