@@ -78,8 +78,10 @@ impl Drive {
         now: Instant,
         cx: &mut Context<'_>,
     ) -> Poll<Round> {
-        if held.core.abandoned {
-            // Nobody is left to wait for another attempt.
+        // A peer that hung up is dialed again in a moment; for another attempt, where one has failed, nobody is left to wait.
+        let soon = matches!(held.core.life.state(), SinkState::Idle)
+            && held.core.abandon_at.is_some_and(|at| until < at);
+        if held.core.abandoned && !soon {
             self.finish(&mut held.core, &mut held.wakers);
             held.let_go();
             return Poll::Ready(Round::Done);

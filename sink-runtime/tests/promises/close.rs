@@ -364,3 +364,22 @@ async fn a_goodbye_tells_of_what_was_dropped_last_8_1() {
     drop(peer);
     assert!(bounded(closing).await.unwrap().ledger.is_balanced());
 }
+
+/// A peer that hung up on an idle connection is dialed a moment later: no reason to give up what was accepted.
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_a_peer_that_hung_up_is_sent_though_the_sink_is_dropped_8_2() {
+    let net = Net::open();
+    let registry = registry_with(&net, "", Arc::new(Always(u64::MAX)));
+    let sink = registry.sink::<Message>("orders").unwrap();
+    let (connected, peer) = bounded(async { tokio::join!(sink.connect(), net.greet()) }).await;
+    connected.unwrap();
+    drop(peer);
+    settle().await;
+    assert_eq!(sink.state().name(), "idle");
+    sink.try_send(numbered(7)).unwrap();
+    settle().await;
+    assert_eq!(net.dials(), 1, "it is dialed after a delay");
+    drop((sink, registry));
+    let mut peer = bounded(net.greet()).await;
+    assert_eq!(number_of(&bounded(peer.data()).await.unwrap().1), 7);
+}
