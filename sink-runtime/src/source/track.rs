@@ -160,7 +160,7 @@ impl Tracker {
             connection: connection.id,
             producer: connection.producer,
             last,
-            fresh: last + 1 < first,
+            fresh: last.saturating_add(1) < first,
         });
     }
 

@@ -119,3 +119,23 @@ fn what_a_heartbeat_tells_of_an_earlier_connection_was_lost_with_it() {
     let gap = tracker.heartbeat(&again, 5).unwrap();
     assert_eq!((gap.from, gap.to, gap.cause), (4, 5, GapCause::Producer));
 }
+
+/// A producer may say what it likes.
+#[test]
+fn no_number_is_too_large_for_who_comes_back() {
+    let direct = |id, producer| {
+        let producer = announced(producer, 1).producer;
+        let (wire, _) = memory::pair(1024);
+        let (wire, acked) = (Some(Arc::new(wire) as _), Arc::default());
+        Connection::new(id, producer, u64::MAX, false, false, wire, acked)
+    };
+    let mut tracker = Tracker::default();
+    for turn in 0..2 {
+        for producer in 0..2 {
+            let connection = direct(2 * turn + u64::from(producer), producer);
+            let seen = tracker.data(&connection, u64::MAX, None);
+            assert_eq!(matches!(seen, Seen::New { .. }), turn == 0);
+            assert_eq!(tracker.heartbeat(&connection, u64::MAX), None);
+        }
+    }
+}
