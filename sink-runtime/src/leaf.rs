@@ -350,8 +350,10 @@ impl<M: MessageType> Leaf<M> {
             let until = link.surroundings.clock.now() + deadline;
             let _ = WaitFor::new(link, Some(until), |_, core| core.closed.then_some(())).await;
         }
+        let mut ending = Ending(Some(link));
         loop {
             if let Some(report) = self.end() {
+                ending.0 = None;
                 return report;
             }
             // Only for as long as one write that does not block.
@@ -419,6 +421,25 @@ impl<M: MessageType> Leaf<M> {
 
     pub(crate) fn states(&self) -> watch::Receiver<SinkState> {
         self.link().states.subscribe()
+    }
+}
+
+/// A close in its last step. Given up there, the drain goes on by itself, as after a close given up before: else nobody would hang up
+/// any more.
+struct Ending<'a>(Option<&'a Arc<Link>>);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        let Some(link) = self.0 else { return };
+        let mut core = link.lock();
+        if !core.closed {
+            // Opened again meanwhile.
+            return;
+        }
+        core.closed = false;
+        core.draining = true;
+        core.ready = core.wire.is_some() && core.life.is_ready() && !core.leaving && !core.parting;
+        link.poke(core);
     }
 }
 
