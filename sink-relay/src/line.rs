@@ -13,7 +13,7 @@ use sink_runtime::transport::Wire;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use crate::outbox::{Outbox, Written};
-use crate::settings::{LINGER, MISSED_HEARTBEATS, WRITE_STALL};
+use crate::settings::{LINGER, MISSED_HEARTBEATS, UNDER_WAY, WRITE_STALL};
 
 /// Why a connection ends.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +63,7 @@ pub(crate) struct Line {
     sent: Instant,
     torn: Option<Instant>,
     blocked: Option<Instant>,
+    superseded: Option<Instant>,
     timer: Pin<Box<Sleep>>,
 }
 
@@ -81,6 +82,7 @@ impl Line {
             sent: now,
             torn: None,
             blocked: None,
+            superseded: None,
             timer,
         }
     }
@@ -138,6 +140,19 @@ impl Line {
         Poll::Ready(Ok(()))
     }
 
+    /// The peer is back on another connection, and nothing more is here: whether nothing is under way either. What was written into
+    /// a stream that does not linger is here at once.
+    pub(crate) fn is_read_out(&mut self, now: Instant) -> bool {
+        self.superseded.get_or_insert(now);
+        self.over_at().is_none_or(|at| now >= at)
+    }
+
+    /// When a connection whose peer is back on another one counts as read to its end.
+    fn over_at(&self) -> Option<Instant> {
+        let since = self.superseded.filter(|_| self.wire.lingers())?;
+        Some(since.max(self.heard) + UNDER_WAY)
+    }
+
     /// Looks at the clock: whether a heartbeat is due. Registers for the next time that something is.
     pub(crate) fn poll_time(&mut self, now: Instant, cx: &mut Context<'_>) -> Result<bool, End> {
         self.check(now)?;
@@ -184,6 +199,7 @@ impl Line {
             self.out.is_empty().then(|| sent + self.pace.heartbeat),
             (!silence.is_zero()).then(|| self.heard + silence),
             self.stuck_at(),
+            self.over_at(),
             self.torn.map(|since| since + self.pace.frame_time),
         ];
         times

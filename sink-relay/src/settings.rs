@@ -20,6 +20,9 @@ pub(crate) const DRAIN: Duration = Duration::from_secs(5);
 pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
 /// A peer that was told to go has this long to read why.
 pub(crate) const LINGER: Duration = Duration::from_millis(500);
+/// A producer that came back may have written on its old connection what is still under way: it has so long, counted from what
+/// came last.
+pub(crate) const UNDER_WAY: Duration = Duration::from_secs(1);
 /// Services that one endpoint of [`crate::Relay::bind`] makes on demand.
 pub(crate) const MAX_SERVICES: usize = 1024;
 

@@ -284,12 +284,18 @@ impl<M: MessageType> Leaf<M> {
             .config
             .send_timeout
             .map(|timeout| link.surroundings.clock.now() + timeout);
-        match WaitFor::new(link, deadline, |_, core| {
-            core.disconnecting.is_none().then_some(())
+        match WaitFor::new(link, deadline, |_, core| match core.life.gave_up() {
+            _ if core.disconnecting.is_none() => Some(Ok(())),
+            Some(error) => Some(Err((**error).clone())),
+            None => None,
         })
         .await
         {
-            Ok(()) => Ok(()),
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                link.lock().cancel_disconnect();
+                Err(error)
+            }
             Err(ended) => {
                 let mut core = link.lock();
                 core.cancel_disconnect();
@@ -344,8 +350,10 @@ impl<M: MessageType> Leaf<M> {
             let until = link.surroundings.clock.now() + deadline;
             let _ = WaitFor::new(link, Some(until), |_, core| core.closed.then_some(())).await;
         }
+        let mut ending = Ending(Some(link));
         loop {
             if let Some(report) = self.end() {
+                ending.0 = None;
                 return report;
             }
             // Only for as long as one write that does not block.
@@ -413,6 +421,25 @@ impl<M: MessageType> Leaf<M> {
 
     pub(crate) fn states(&self) -> watch::Receiver<SinkState> {
         self.link().states.subscribe()
+    }
+}
+
+/// A close in its last step. Given up there, the drain goes on by itself, as after a close given up before: else nobody would hang up
+/// any more.
+struct Ending<'a>(Option<&'a Arc<Link>>);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        let Some(link) = self.0 else { return };
+        let mut core = link.lock();
+        if !core.closed {
+            // Opened again meanwhile.
+            return;
+        }
+        core.closed = false;
+        core.draining = true;
+        core.ready = core.wire.is_some() && core.life.is_ready() && !core.leaving && !core.parting;
+        link.poke(core);
     }
 }
 

@@ -672,10 +672,12 @@ impl Link {
         if limit >= self.config.max_frame_bytes {
             return 0;
         }
+        let before = core.outbox.unknown();
         let count = core.outbox.drop_larger(u64::from(limit));
         core.dropped.too_large += count;
-        core.dropped_some |= count > 0;
-        count
+        let gone = count + core.outbox.unknown() - before;
+        core.dropped_some |= gone > 0;
+        gone
     }
 
     /// The other end, another one maybe, has told no limit.

@@ -157,6 +157,8 @@ pub(crate) struct Outbox {
     /// An ack spoke of a frame that is half on the wire, or came while the flusher held a segment: what it frees goes once the rest
     /// is written, or the segment is back.
     ack_owed: bool,
+    /// What that ack said, where nothing is kept for it: it counts as far as is written.
+    acked_early: u64,
     /// What is half written when the connection goes is not sent again: nobody there could tell it from another message.
     restarts: bool,
 }
@@ -183,6 +185,7 @@ impl Outbox {
             lost: VecDeque::new(),
             horizon: 0,
             ack_owed: false,
+            acked_early: 0,
             restarts: false,
         }
     }

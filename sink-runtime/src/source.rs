@@ -783,7 +783,7 @@ impl<M: MessageType> Source<M> {
     fn close_chunk(&mut self) {
         if let Some(chunk) = self.chunk.take() {
             let untold = std::mem::take(&mut self.untold);
-            self.inbox.took(untold, chunk.bytes.len());
+            self.inbox.took(untold, inbox::weight(&chunk.bytes));
         }
     }
 }

@@ -107,14 +107,12 @@ impl Producer {
     fn read(&mut self, now: Instant, cx: &mut Context<'_>) -> Option<End> {
         for _ in 0..ROUNDS {
             let goes = self.must_go();
-            if goes.is_some() {
-                self.last_reads += 1;
-                if self.last_reads > LAST_READS {
-                    return goes;
-                }
+            if self.last_reads >= LAST_READS {
+                return goes;
             }
             match self.line.poll_read(now, cx) {
                 Poll::Ready(Ok(bytes)) => {
+                    self.last_reads += usize::from(goes.is_some());
                     let outcome = self.intake.read(&bytes);
                     self.seat.append(&bytes, &self.intake, &mut self.woken);
                     self.taken = self.intake.taken();
@@ -126,7 +124,11 @@ impl Producer {
                     }
                 }
                 Poll::Ready(Err(end)) => return Some(end),
-                Poll::Pending => return goes,
+                Poll::Pending => {
+                    return goes.filter(|end| {
+                        !matches!(end, End::Superseded) || self.line.is_read_out(now)
+                    });
+                }
             }
         }
         cx.waker().wake_by_ref();

@@ -4,7 +4,7 @@ use sink_relay::Relay;
 use sink_runtime::frame::{Bye, ByeCode, Hello, Kind, Start};
 use tokio::time::{Instant, sleep};
 
-use crate::client::{Consumer, Event, Sender, consumer, data, producer};
+use crate::client::{Client, Consumer, Event, Sender, consumer, data, producer};
 use crate::{inproc, relay, start};
 
 #[tokio::test(start_paused = true)]
@@ -188,6 +188,28 @@ async fn a_producer_that_comes_back_is_read_to_its_end_first() {
     let new = Sender::connect(&endpoint, &hello).await;
     assert_eq!(new.welcome.acked, 5000);
     assert_eq!(relay.statistics().service("ticks").unwrap().producers, 1);
+}
+
+/// Over a network what a producer wrote before it dialed again may still be under way: its end is waited for, for a second in
+/// which nothing comes.
+#[tokio::test]
+async fn what_is_under_way_on_a_producers_old_connection_is_waited_for() {
+    let (_relay, endpoint) = start(Relay::bind("tcp://127.0.0.1:0").unwrap()).await;
+    for ends in [true, false] {
+        let id = if ends { 1 } else { 2 };
+        let mut old = Sender::connect(&endpoint, &producer(id)).await;
+        old.send_acked(1, 3).await;
+        let mut hello = producer(id);
+        hello.first = 5;
+        let mut new = Client::dial(&endpoint).await;
+        new.hello(&hello).await;
+        sleep(Duration::from_millis(300)).await;
+        old.send(4, 4).await;
+        if ends {
+            drop(old);
+        }
+        assert_eq!(new.welcome().await.acked, 4);
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ impl Drive {
     /// An established connection, or one being greeted, is gone.
     pub(super) fn lost(&mut self, now: Instant, how: &'static str) {
         let link = Arc::clone(&self.link);
-        let core = link.lock();
+        let mut core = link.lock();
         if core.generation != self.generation {
             // Another drives it now, and what it has is not ours to lose.
             return;
@@ -14,10 +14,8 @@ impl Drive {
         let established = core.ready || core.parting || core.leaving;
         let owed =
             core.outbox.unwritten() > 0 || core.outbox.in_flight() > 0 || !core.queue.is_empty();
-        drop(core);
         if established && !owed {
             let mut wakers = Vec::new();
-            let mut core = link.lock();
             if core.parting || core.leaving {
                 // We were about to.
                 core.life.rest();
@@ -31,6 +29,7 @@ impl Drive {
             wake(wakers);
             return;
         }
+        drop(core);
         self.failed(
             now,
             ConnectError::Lost {

@@ -27,9 +27,15 @@ impl Drive {
     pub(super) fn read(&self, now: Instant, cx: &mut Context<'_>) -> Talk {
         let link = &self.link;
         let mut ears = link.ears();
-        let Some(wire) = link.lock().wire.clone() else {
+        let core = link.lock();
+        if core.generation != self.generation {
+            // What comes on another driver's connection is its to hear; the next round ends us.
+            return Talk::Again;
+        }
+        let Some(wire) = core.wire.clone() else {
             return Talk::PeerClosed("stream vanished");
         };
+        drop(core);
         link.bell.driver_listens(cx.waker(), self.last_is_first);
         // A sender that read an ack of its own leaves what is not his.
         match self.heard(&mut ears, now) {

@@ -48,7 +48,9 @@ impl Drive {
         now: Instant,
         cx: &mut Context<'_>,
     ) -> Poll<Round> {
-        if held.core.draining || held.core.disconnecting.is_some() {
+        // Where no more attempts are made nothing was flushed: who disconnects is told why, and takes that back.
+        let parts = held.core.disconnecting.is_some() && held.core.life.gave_up().is_none();
+        if held.core.draining || parts {
             self.finish(&mut held.core, &mut held.wakers);
         }
         if held.core.abandoned {
@@ -76,8 +78,10 @@ impl Drive {
         now: Instant,
         cx: &mut Context<'_>,
     ) -> Poll<Round> {
-        if held.core.abandoned {
-            // Nobody is left to wait for another attempt.
+        // A peer that hung up is dialed again in a moment; for another attempt, where one has failed, nobody is left to wait.
+        let soon = matches!(held.core.life.state(), SinkState::Idle)
+            && held.core.abandon_at.is_some_and(|at| until < at);
+        if held.core.abandoned && !soon {
             self.finish(&mut held.core, &mut held.wakers);
             held.let_go();
             return Poll::Ready(Round::Done);
@@ -171,7 +175,8 @@ fn say_alive(core: &mut Core) {
 }
 
 fn say_goodbye(core: &mut Core) {
-    let last = core.outbox.last_sequence();
+    // Not beyond what waits for the next connection: nobody would take that any more.
+    let last = core.outbox.first_unwritten() - 1;
     if matches!(core.outbox.fate(last), Fate::Dropped(_)) {
         // What was dropped behind the last message is seen, too.
         frame::heartbeat(&mut core.control, last);

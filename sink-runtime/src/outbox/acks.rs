@@ -18,11 +18,18 @@ impl Outbox {
             }
         } else if self.acks {
             let upto = sequence.min(self.written_to);
-            let settled = self.counted(self.acked_to, upto).min(self.in_flight);
-            self.in_flight -= settled;
-            self.done += settled;
+            // A sender heard it before the flusher noted what it wrote.
+            self.acked_early = self.acked_early.max(sequence);
+            self.ack_owed = upto < self.acked_early;
+            if upto > self.acked_to {
+                let settled = self.counted(self.acked_to, upto).min(self.in_flight);
+                self.in_flight -= settled;
+                self.done += settled;
+                self.acked_to = upto;
+            }
+        } else {
+            self.acked_to = sequence;
         }
-        self.acked_to = sequence;
     }
 
     /// How many sequences in `(after, upto]` were messages on the wire of this connection.
@@ -102,6 +109,8 @@ impl Outbox {
             }
             return 0;
         }
+        // What it said of this connection is over with it.
+        (self.ack_owed, self.acked_early) = (false, 0);
         if self.restarts {
             return self.lose_torn();
         }

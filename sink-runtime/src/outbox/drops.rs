@@ -17,7 +17,8 @@ impl Outbox {
         count
     }
 
-    /// Drops messages with a payload over `limit`, of which no byte may be written on this connection; how many.
+    /// Drops messages with a payload over `limit`, of which no byte may be written on this connection; how many. Those that an
+    /// earlier connection carried are no such: they may have arrived, and are unknown.
     pub(crate) fn drop_larger(&mut self, limit: u64) -> u64 {
         self.rescind_begun();
         let (mut count, mut index) = (0, self.current);
@@ -40,8 +41,13 @@ impl Outbox {
             for (sequence, bytes) in dropped {
                 self.held.messages -= 1;
                 self.held.bytes -= bytes;
-                self.except(sequence, DropCause::TooLarge);
-                count += 1;
+                if sequence <= self.written_to {
+                    self.unknown += 1;
+                    self.lose(sequence, sequence);
+                } else {
+                    self.except(sequence, DropCause::TooLarge);
+                    count += 1;
+                }
             }
         }
         count

@@ -267,6 +267,8 @@ impl Run {
 
     fn write_some(&mut self, bytes: &[u8], wrote: impl FnOnce(&mut Outbox, usize)) {
         let count = match self.below(4) {
+            // What was acked meanwhile was written.
+            _ if self.model.acked_to > self.model.highest_written => bytes.len(),
             0 => bytes.len(),
             1 => 0,
             2 => self.below(20).min(bytes.len() as u64) as usize,
@@ -340,7 +342,14 @@ impl Run {
         if !self.model.acks {
             return;
         }
-        let upto = self.below(self.model.highest_written + 1);
+        // A sender may hear an ack before the flusher has noted what it wrote.
+        let lent = self
+            .model
+            .lent
+            .checked_sub(1)
+            .map(|at| self.model.queue[at].0);
+        let highest = self.model.highest_written.max(lent.unwrap_or(0));
+        let upto = self.below(highest + 1);
         self.outbox.ack(upto);
         self.model.ack(upto);
     }
@@ -363,7 +372,13 @@ impl Run {
         let fits = |frame: &Vec<u8>| frame.len() - frame::DATA_HEAD <= limit;
         let before = self.model.dropped.len();
         for (sequence, frame) in &self.model.queue {
-            if !fits(frame) {
+            if fits(frame) {
+                continue;
+            }
+            if *sequence <= self.model.highest_written {
+                // It may have arrived on an earlier connection.
+                self.model.unknown.push(*sequence);
+            } else {
                 let one = (*sequence, DropCause::TooLarge);
                 self.model.dropped.push(one);
             }
@@ -572,4 +587,59 @@ fn spare_memory_is_bounded_however_long_large_payloads_flow() {
             outbox.heads.len()
         );
     }
+}
+
+/// A sender that hears its own ack may be faster than the flusher, who has not noted yet what it wrote.
+#[test]
+fn an_ack_that_comes_while_what_it_acks_is_lent_settles_it() {
+    for keep in [false, true] {
+        let mut outbox = Outbox::new(keep, true);
+        for _ in 0..3 {
+            outbox.append(|out, sequence, _| {
+                let at = out.len();
+                frame::begin_data(out, 0, sequence);
+                out.resize(at + LEND, 0);
+                frame::finish(out, at, 0);
+                true
+            });
+        }
+        let Next::Lent(lent) = outbox.next() else {
+            panic!("so much is lent");
+        };
+        outbox.ack(2);
+        assert_eq!(outbox.fate(3), Fate::Buffered);
+        outbox.restore(lent, 2 * LEND);
+        assert_eq!(
+            (outbox.in_flight(), outbox.done(), outbox.acked_to()),
+            (0, 2, 2),
+            "keep: {keep}"
+        );
+        assert!(matches!(outbox.next(), Next::Here));
+        outbox.wrote(LEND);
+        assert_eq!((outbox.in_flight(), outbox.done()), (1, 2));
+        outbox.ack(3);
+        assert!(outbox.is_settled(), "keep: {keep}");
+    }
+}
+
+/// What went out on an earlier connection and is too large for the one who welcomes now may have arrived: that is not said not to be sent.
+#[test]
+fn what_may_have_arrived_and_is_too_large_now_is_unknown() {
+    let mut outbox = Outbox::new(true, true);
+    for size in [100, 10, 100] {
+        outbox.append(|out, sequence, _| {
+            let at = out.len();
+            frame::begin_data(out, 0, sequence);
+            out.resize(at + frame::DATA_HEAD + size, 0);
+            frame::finish(out, at, 0);
+            true
+        });
+    }
+    assert!(matches!(outbox.next(), Next::Here));
+    outbox.wrote(2 * frame::DATA_HEAD + 110);
+    outbox.rewind();
+    assert_eq!(outbox.drop_larger(50), 1);
+    assert_eq!((outbox.unknown(), outbox.unwritten()), (1, 1));
+    assert_eq!(outbox.fate(1), Fate::Unknown);
+    assert_eq!(outbox.fate(3), Fate::Dropped(DropCause::TooLarge));
 }

@@ -104,6 +104,9 @@ impl Outbox {
     /// Lets go of what an ack freed that could not be heeded when it came.
     #[cold]
     pub(super) fn settle_ack(&mut self) {
+        if !self.keep {
+            return self.ack(self.acked_early);
+        }
         self.trim(self.acked_to);
         self.ack_owed = self.first_owed() <= self.acked_to;
     }

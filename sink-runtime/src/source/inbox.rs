@@ -59,7 +59,7 @@ struct State {
     /// Messages queued, those of the chunk being handed up included.
     messages: u64,
     limit: u64,
-    /// Bytes of the chunks queued and of the one being handed up.
+    /// What the chunks queued and the one being handed up weigh.
     bytes: u64,
     byte_limit: u64,
     receiver: Option<Waker>,
@@ -168,14 +168,14 @@ impl Inbox {
             sound,
             bye,
             mistake,
-        } = survey(&bytes);
+        } = survey(&bytes, connection.relayed);
         if mistake.is_some() {
             bytes.truncate(sound.bytes);
             messages = sound.messages;
         }
         let bytes = kept(bytes);
         state.messages += u64::from(messages);
-        state.bytes += bytes.len() as u64;
+        state.bytes += weight(&bytes) as u64;
         state.items.push_back(Item::Chunk {
             bytes: bytes.clone(),
             connection: Arc::clone(connection),
@@ -211,10 +211,14 @@ impl Inbox {
                     state.items.remove(oldest);
                 }
             }
-            // Nothing came of the one before: this one says all.
+            // Nothing but errors came of the one before: this one says all.
             Item::Resumed { .. } => {
-                if matches!(state.items.back(), Some(Item::Resumed { .. })) {
-                    state.items.pop_back();
+                let before = |item: &Item| !matches!(item, Item::Error(_));
+                let last = state.items.iter().rposition(before);
+                if let Some(last) = last
+                    && matches!(state.items[last], Item::Resumed { .. })
+                {
+                    state.items.remove(last);
                 }
             }
             Item::Chunk { .. } => {}
@@ -258,7 +262,7 @@ impl Inbox {
         Poll::Pending
     }
 
-    /// So many messages were handed up, and chunks of so many bytes.
+    /// So many messages were handed up, and chunks of this [`weight`].
     pub(super) fn took(&self, messages: u64, bytes: usize) {
         let mut state = self.lock();
         state.messages = state.messages.saturating_sub(messages);
@@ -344,6 +348,13 @@ fn kept(bytes: Bytes) -> Bytes {
     }
 }
 
+/// What a chunk that waits counts as: its bytes, and about what its place in the queue and two small allocations take. A peer that
+/// sends heartbeats to a caller who does not ask would else fill many times what is allowed.
+pub(super) fn weight(chunk: &Bytes) -> usize {
+    const PLACE: usize = 128;
+    chunk.len() + PLACE
+}
+
 /// Up to this much is copied: less than one system call costs, and what is longer keeps sixteen times its size at most.
 const COPIED_BYTES: usize = frame::READ_CHUNK / 16;
 
@@ -373,14 +384,23 @@ struct Sound {
     messages: u32,
 }
 
+/// A relay tells one connection of half as many producers, and hangs up then.
+const MAX_ANNOUNCED: u32 = 2 * 65_536;
+
 /// Looks through whole frames. Most messages have nothing besides their payload, and need no look within.
-fn survey(bytes: &[u8]) -> Survey {
+fn survey(bytes: &[u8], relayed: bool) -> Survey {
     let mut seen = Survey::default();
     let mut at = 0;
     while let Ok(Some(head)) = frame::head(&bytes[at..], usize::MAX) {
         let is_data = head.kind == Kind::Data as u8;
-        if is_data && (head.flags != 0 || head.total < frame::DATA_HEAD) {
-            seen.mistake = frame::data(&bytes[at..at + head.total]).err();
+        if !is_data || head.flags != 0 || head.total < frame::DATA_HEAD {
+            let whole = &bytes[at..at + head.total];
+            seen.mistake = match Kind::from_u8(head.kind) {
+                Some(Kind::Data) => frame::data(whole).err(),
+                Some(kind) => out_of_place(kind, whole, relayed),
+                // Later versions may say more; what we do not know we pass over.
+                None => None,
+            };
             if seen.mistake.is_some() {
                 break;
             }
@@ -391,6 +411,20 @@ fn survey(bytes: &[u8]) -> Survey {
         seen.sound.bytes = at;
     }
     seen
+}
+
+/// What is wrong with a frame that is no data, if it may not come here.
+fn out_of_place(kind: Kind, whole: &[u8], relayed: bool) -> Option<FrameError> {
+    match kind {
+        Kind::Data | Kind::Heartbeat | Kind::Bye => None,
+        Kind::Chunk | Kind::Gap if relayed => None,
+        Kind::Producer if relayed => {
+            let index = whole.get(frame::HEAD..).and_then(|body| body.first_chunk());
+            let is_known = index.is_some_and(|index| u32::from_le_bytes(*index) < MAX_ANNOUNCED);
+            (!is_known).then_some(FrameError::Malformed("producer"))
+        }
+        other => Some(FrameError::Unexpected(other)),
+    }
 }
 
 /// One connection, as the handing-up side knows it.

@@ -188,18 +188,19 @@ async fn serve(hall: Arc<Hall>, _accepted: Place, wire: Arc<dyn Wire>) {
         return;
     }
     hall.arrived(&connection);
+    let heartbeat = settings.heartbeat_for(hello.heartbeat_ms);
     connection.say(|out| {
         Welcome {
             acked: acked.load(Ordering::Acquire),
             max_frame_bytes: settings.max_frame_bytes,
-            heartbeat_ms: settings.heartbeat().as_millis() as u32,
+            heartbeat_ms: heartbeat.as_millis() as u32,
             ..Welcome::default()
         }
         .encode(out);
     });
     assembler.set_limit(settings.frame_limit());
     let limits = Limits {
-        heartbeat: settings.heartbeat(),
+        heartbeat,
         peer_heartbeat: Duration::from_millis(u64::from(hello.heartbeat_ms)),
         frame_time: frame_time(settings.frame_limit()),
     };

@@ -51,6 +51,14 @@ impl SourceSettings {
         self.life.heartbeat
     }
 
+    /// How often we speak to a peer that asks for no silence longer than `theirs` milliseconds; 0: it does not ask.
+    pub(crate) fn heartbeat_for(&self, theirs: u32) -> Duration {
+        match theirs {
+            0 => self.heartbeat(),
+            theirs => self.heartbeat().min(Duration::from_millis(theirs.into())),
+        }
+    }
+
     /// What to say of a producer whose type is not ours; `None` if it is, or if either side is untyped.
     pub(crate) fn mismatch(&self, fingerprint: u64, message: &str, shape: &str) -> Option<String> {
         let ours = &self.message;

@@ -79,6 +79,18 @@ struct RelayedProducer {
     heard: u64,
 }
 
+impl Current {
+    /// Why what the next jump is over is missing.
+    #[inline]
+    fn cause(&self) -> GapCause {
+        if self.fresh {
+            GapCause::Lost
+        } else {
+            GapCause::Producer
+        }
+    }
+}
+
 impl Tracker {
     /// A data frame of `connection`.
     #[inline]
@@ -116,11 +128,7 @@ impl Tracker {
         if sequence <= current.last {
             return Seen::Duplicate { gap: None };
         }
-        let cause = if current.fresh {
-            GapCause::Lost
-        } else {
-            GapCause::Producer
-        };
+        let cause = current.cause();
         let gap = (sequence > current.last + 1).then(|| Gap {
             from: current.last + 1,
             to: sequence - 1,
@@ -152,7 +160,7 @@ impl Tracker {
             connection: connection.id,
             producer: connection.producer,
             last,
-            fresh: last + 1 < first,
+            fresh: last.saturating_add(1) < first,
         });
     }
 
@@ -195,10 +203,11 @@ impl Tracker {
         let gap = Gap {
             from: current.last + 1,
             to: last,
-            cause: GapCause::Producer,
+            cause: current.cause(),
             producer: Some(current.producer),
         };
         current.last = last;
+        current.fresh = false;
         Some(gap)
     }
 

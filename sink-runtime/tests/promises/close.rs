@@ -1,9 +1,16 @@
 //! §8 Close.
 
-use std::sync::Arc;
+use std::io;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use sink_runtime::{Message, MessageSink, Outcome};
+use bytes::BytesMut;
+use sink_runtime::clock::{SplitMix, Surroundings, TokioClock};
+use sink_runtime::transport::memory::{self, MemoryWire};
+use sink_runtime::transport::{BoxFuture, Dial, Target, Wire};
+use sink_runtime::{Message, MessageSink, Outcome, ServiceRegistry};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -363,4 +370,103 @@ async fn a_goodbye_tells_of_what_was_dropped_last_8_1() {
     assert_eq!(bye[4], sink_runtime::frame::Kind::Bye as u8);
     drop(peer);
     assert!(bounded(closing).await.unwrap().ledger.is_balanced());
+}
+
+/// A peer that hung up on an idle connection is dialed a moment later: no reason to give up what was accepted.
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_a_peer_that_hung_up_is_sent_though_the_sink_is_dropped_8_2() {
+    let net = Net::open();
+    let registry = registry_with(&net, "", Arc::new(Always(u64::MAX)));
+    let sink = registry.sink::<Message>("orders").unwrap();
+    let (connected, peer) = bounded(async { tokio::join!(sink.connect(), net.greet()) }).await;
+    connected.unwrap();
+    drop(peer);
+    settle().await;
+    assert_eq!(sink.state().name(), "idle");
+    sink.try_send(numbered(7)).unwrap();
+    settle().await;
+    assert_eq!(net.dials(), 1, "it is dialed after a delay");
+    drop((sink, registry));
+    let mut peer = bounded(net.greet()).await;
+    assert_eq!(number_of(&bounded(peer.data()).await.unwrap().1), 7);
+}
+
+/// A wire whose long writes take until the test says so.
+#[derive(Debug)]
+struct Slow {
+    wire: MemoryWire,
+    begun: Sender<()>,
+    go: Mutex<Receiver<()>>,
+}
+
+impl Wire for Slow {
+    fn try_read(&self, buffer: &mut BytesMut) -> io::Result<usize> {
+        self.wire.try_read(buffer)
+    }
+
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.len() > 16 * 1024 {
+            self.begun.send(()).unwrap();
+            self.go.lock().unwrap().recv().unwrap();
+        }
+        self.wire.try_write(bytes)
+    }
+
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.wire.poll_readable(cx)
+    }
+
+    fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.wire.poll_writable(cx)
+    }
+}
+
+/// Its first connection is this one.
+struct Once(Mutex<Option<Slow>>);
+
+impl Dial for Once {
+    fn dial<'a>(&'a self, _: &'a Target) -> BoxFuture<'a, io::Result<Arc<dyn Wire>>> {
+        let wire = self.0.lock().unwrap().take();
+        Box::pin(async move {
+            let wire = wire.ok_or(io::ErrorKind::ConnectionRefused)?;
+            Ok(Arc::new(wire) as Arc<dyn Wire>)
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_close_given_up_while_a_write_is_under_way_closes_all_the_same_8_1() {
+    let (wire, far) = memory::pair(memory::CAPACITY);
+    let (begun, write_begun) = mpsc::channel();
+    let (let_write, go) = mpsc::channel();
+    let go = Mutex::new(go);
+    let slow = Slow { wire, begun, go };
+    let text = "[services.orders]\ntype = \"direct\"\nendpoint = \"unix:///run/user/0/sinks-test/orders.sock\"\n";
+    let registry = ServiceRegistry::from_toml(text)
+        .unwrap()
+        .with_surroundings(Surroundings {
+            clock: Arc::new(TokioClock),
+            chance: Arc::new(SplitMix::new(1)),
+            dial: Arc::new(Once(Mutex::new(Some(slow)))),
+        });
+    let sink = Arc::new(registry).sink::<Message>("orders").unwrap();
+    sink.try_send(Message::from(vec![7; 20 * 1024])).unwrap();
+    let mut peer = Peer::new(Arc::new(far));
+    bounded(peer.greet()).await;
+    write_begun.recv().unwrap();
+    {
+        let mut closing = std::pin::pin!(sink.close(Duration::ZERO));
+        assert!(poll_once(closing.as_mut()).is_none());
+    }
+    let_write.send(()).unwrap();
+    assert_eq!(bounded(peer.data()).await.unwrap().1.len(), 20 * 1024);
+    let ends = async { while peer.frame().await.is_some() {} };
+    let ended = tokio::time::timeout(5 * SECOND, ends).await;
+    assert!(ended.is_ok(), "it is closed, and never hangs up");
+    bounded(async {
+        while sink.state().name() != "closed" {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }

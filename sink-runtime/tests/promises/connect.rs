@@ -1176,3 +1176,31 @@ mod events {
         assert!(seen[0].contains("lost"), "{seen:#?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_goodbye_does_not_count_what_waits_for_the_next_connection_as_dropped_2_10() {
+    let net = Net::open();
+    let more = "buffer_size = 1\nwhen_full = \"drop_newest\"";
+    let (sink, mut peer) = connected(&net, more).await;
+    bounded(sink.send(numbered(0))).await.unwrap();
+    assert_eq!(bounded(peer.data()).await.unwrap().0, 1);
+    let mut disconnecting = std::pin::pin!(sink.disconnect());
+    assert!(poll_once(disconnecting.as_mut()).is_none());
+    // Before the goodbye one is taken, for the next connection, and the last one is dropped.
+    sink.try_send(numbered(1)).unwrap();
+    let dropped = sink.try_send(numbered(2)).unwrap();
+    assert_eq!(dropped.level(), Level::Dropped);
+    bounded(disconnecting).await.unwrap();
+    let mut counted = 0;
+    while let Some(whole) = bounded(peer.frame()).await {
+        if whole[4] == Kind::Heartbeat as u8 {
+            counted = counted.max(frame::number(&whole).unwrap());
+        }
+    }
+    assert!(
+        counted < 2,
+        "up to {counted} nothing would be taken any more"
+    );
+    let mut peer = bounded(net.greet()).await;
+    assert_eq!(bounded(peer.data()).await.unwrap().0, 2);
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sink_runtime::frame::{self, Chunk, Producer, ProducerId, Welcome};
-use sink_runtime::{Message, MessageSink, SendErrorKind};
+use sink_runtime::{ConnectError, Message, MessageSink, SendErrorKind};
 use tokio::time::Instant;
 
 use crate::support::*;
@@ -444,4 +444,24 @@ async fn who_waits_for_a_connection_gets_the_one_to_the_new_endpoint_3_3() {
     let _peer = bounded(net.greet()).await;
     bounded(connecting).await.unwrap().unwrap();
     assert_eq!(net.dials(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disconnect_cannot_flush_after_max_attempts_and_nothing_is_taken_after_it_3_2() {
+    let net = Net::new(|_| Answer::Refuse(ErrorKind::ConnectionRefused));
+    let sink = sink_over(&net, "max_attempts = 2");
+    sink.try_send(numbered(0)).unwrap();
+    // Once while it tries, once when it has given up.
+    for _ in 0..2 {
+        let error = bounded(sink.disconnect()).await.unwrap_err();
+        assert!(matches!(error, ConnectError::GaveUp { .. }), "{error}");
+        let error = sink.try_send(numbered(1)).unwrap_err();
+        assert!(
+            matches!(error.kind(), SendErrorKind::Connect { .. }),
+            "{error}"
+        );
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!((net.dials(), sink.state().name()), (2, "closed"));
+    }
+    ledger(&sink);
 }

@@ -4,7 +4,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::time::{Duration, Instant};
 
-use sink_runtime::frame::{self, Hello, PeerRole, ProducerId};
+use sink_runtime::frame::{self, Hello, Kind, PeerRole, ProducerId, Welcome};
 use sink_runtime::transport::{Dial, Endpoint, SystemDial, Target, Wire, listen};
 use sink_runtime::{Message, MessageSink, Source};
 
@@ -697,4 +697,52 @@ async fn a_peers_words_are_escaped_10_6() {
         "{:?}",
         refuse.reason
     );
+}
+
+#[tokio::test]
+async fn frames_that_only_a_relay_says_end_a_producers_connection_10_5() {
+    let (_directory, endpoint) = socket();
+    let (registry, mut source) = listening(&endpoint, "").await;
+    let relayed: [fn(&mut Vec<u8>); 4] = [
+        |out| frame::Producer::default().encode(out),
+        |out| frame::Chunk::default().encode(out),
+        |out| frame::RelayGap::default().encode(out),
+        |out| frame::ack(out, 1),
+    ];
+    for (id, say) in (1..).zip(relayed) {
+        let mut peer = producer_at(&endpoint, &hello_of(id)).await;
+        peer.say(say);
+        let ends = async { while peer.frame().await.is_some() {} };
+        let ended = tokio::time::timeout(Duration::from_secs(5), ends).await;
+        assert!(ended.is_ok(), "number {id} is taken");
+    }
+    let sink = registry.sink::<Message>("orders").unwrap();
+    bounded(sink.send(numbered(7))).await.unwrap();
+    let delivery = bounded(source.recv()).await.unwrap().unwrap();
+    assert_eq!(number_of(delivery.payload()), 7);
+    assert_eq!(source.ledger().gaps, 0);
+}
+
+/// A producer that asks for a shorter silence than the source's own gets it (docs/PROTOCOL.md, 3).
+#[tokio::test]
+async fn a_source_is_silent_no_longer_than_its_producer_asks_10_5() {
+    let (_directory, endpoint) = socket();
+    let (_registry, _source) = listening(&endpoint, "").await;
+    for (id, asked, promised) in [(1, 0, 10_000), (2, 60_000, 10_000), (3, 500, 500)] {
+        let mut peer = Peer::new(raw(&endpoint).await);
+        peer.say(|out| {
+            let hello = Hello {
+                heartbeat_ms: asked,
+                ..hello_of(id)
+            };
+            hello.encode(out);
+        });
+        let answer = bounded(peer.frame()).await.expect("an answer");
+        let welcome = Welcome::decode(&answer).unwrap();
+        assert_eq!(welcome.heartbeat_ms, promised);
+        if asked == 500 {
+            let next = bounded(peer.frame()).await.expect("a heartbeat");
+            assert_eq!(next[4], Kind::Heartbeat as u8);
+        }
+    }
 }

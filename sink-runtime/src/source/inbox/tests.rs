@@ -179,3 +179,104 @@ fn a_small_chunk_that_waits_keeps_little_memory() {
         assert!(kept <= most, "{kept} bytes for {payload}");
     }
 }
+
+/// A relay that welcomes, and then talks nonsense, again and again, and a caller who does not ask.
+#[test]
+fn subscriptions_that_fail_at_once_do_not_pile_up() {
+    let inbox = Inbox::default();
+    for epoch in 1..=1000 {
+        let connection = connection(true).0;
+        let next_offset = 1;
+        inbox.push(Item::Resumed {
+            connection,
+            epoch,
+            next_offset,
+        });
+        inbox.push(Item::Error(SourceError::NoRuntime {
+            service: Arc::from("orders"),
+        }));
+    }
+    let mut resumed = Vec::new();
+    let mut errors = 0;
+    while let Some(item) = inbox.pop() {
+        match item {
+            Item::Resumed { epoch, .. } => resumed.push(epoch),
+            _ => errors += 1,
+        }
+    }
+    assert_eq!((resumed, errors), (vec![1000], MAX_ERRORS));
+}
+
+/// What stands before a frame that may not come is sound.
+#[test]
+fn a_frame_that_may_not_come_ends_what_is_read() {
+    type Say = fn(&mut Vec<u8>);
+    let producer = |index| frame::Producer {
+        index,
+        ..frame::Producer::default()
+    };
+    let common: [Say; 3] = [
+        |out| frame::Hello::default().encode(out),
+        |out| frame::Welcome::default().encode(out),
+        |out| frame::ack(out, 1),
+    ];
+    let relays: [Say; 3] = [
+        |out| frame::Producer::default().encode(out),
+        |out| frame::Chunk::default().encode(out),
+        |out| frame::RelayGap::default().encode(out),
+    ];
+    let filled = |relayed, say: &dyn Fn(&mut Vec<u8>)| {
+        let (connection, _peer) = connection(relayed);
+        let inbox = Inbox::default();
+        inbox.set_limit(10, 1 << 20);
+        let mut assembler = Assembler::new(1 << 20);
+        let mut bytes = Vec::new();
+        frame::heartbeat(&mut bytes, 1);
+        let sound = bytes.len();
+        say(&mut bytes);
+        assembler.room().extend_from_slice(&bytes);
+        let filled = inbox.fill(&connection, &mut assembler).expect("frames");
+        assert!(filled.bytes.len() == sound || filled.mistake.is_none());
+        filled.mistake
+    };
+    for say in common {
+        assert!(filled(true, &say).is_some() && filled(false, &say).is_some());
+    }
+    for say in relays {
+        assert!(filled(true, &say).is_none() && filled(false, &say).is_some());
+    }
+    // More than a relay tells one connection of: each would be remembered.
+    let many = filled(true, &|out| producer(u32::MAX).encode(out));
+    assert_eq!(many, Some(FrameError::Malformed("producer")));
+}
+
+/// A peer that sends one heartbeat after another to a caller who does not ask: what waits costs more than its bytes.
+#[test]
+fn small_chunks_that_wait_are_counted_with_what_they_cost() {
+    const LIMIT: u64 = 1 << 20;
+    let (connection, _peer) = connection(false);
+    let inbox = Inbox::default();
+    inbox.set_limit(10, LIMIT);
+    let mut assembler = Assembler::new(1 << 20);
+    let mut context = Context::from_waker(Waker::noop());
+    let mut chunks = 0;
+    while inbox.poll_room(&mut context).is_ready() {
+        let mut bytes = Vec::new();
+        frame::heartbeat(&mut bytes, 1);
+        assembler.room().extend_from_slice(&bytes);
+        inbox.fill(&connection, &mut assembler).expect("a frame");
+        chunks += 1;
+    }
+    let each = LIMIT / chunks;
+    assert!(
+        each >= size_of::<Item>() as u64,
+        "{each} bytes are counted for one"
+    );
+    // All of it is given back.
+    while let Some(item) = inbox.pop() {
+        if let Item::Chunk { bytes, .. } = item {
+            inbox.took(0, weight(&bytes));
+        }
+    }
+    assert_eq!(inbox.lock().bytes, 0);
+}

@@ -97,3 +97,45 @@ fn of_very_many_producers_those_heard_last_are_remembered() {
         assert_eq!(gap.map(|gap| (gap.from, gap.to)), Some((3, 4)), "{index}");
     }
 }
+
+/// What was on a connection that is gone was lost with it, also where a heartbeat tells of it and not a message.
+#[test]
+fn what_a_heartbeat_tells_of_an_earlier_connection_was_lost_with_it() {
+    let direct = |id, first| {
+        let (wire, _) = memory::pair(1024);
+        let producer = announced(0, 1).producer;
+        let (wire, acked) = (Some(Arc::new(wire) as _), Arc::default());
+        Connection::new(id, producer, first, false, false, wire, acked)
+    };
+    let mut tracker = Tracker::default();
+    assert!(matches!(
+        tracker.data(&direct(1, 1), 1, None),
+        Seen::New { gap: None, .. }
+    ));
+    let again = direct(2, 4);
+    let gap = tracker.heartbeat(&again, 3).unwrap();
+    assert_eq!((gap.from, gap.to, gap.cause), (2, 3, GapCause::Lost));
+    // What it drops from here on is its own.
+    let gap = tracker.heartbeat(&again, 5).unwrap();
+    assert_eq!((gap.from, gap.to, gap.cause), (4, 5, GapCause::Producer));
+}
+
+/// A producer may say what it likes.
+#[test]
+fn no_number_is_too_large_for_who_comes_back() {
+    let direct = |id, producer| {
+        let producer = announced(producer, 1).producer;
+        let (wire, _) = memory::pair(1024);
+        let (wire, acked) = (Some(Arc::new(wire) as _), Arc::default());
+        Connection::new(id, producer, u64::MAX, false, false, wire, acked)
+    };
+    let mut tracker = Tracker::default();
+    for turn in 0..2 {
+        for producer in 0..2 {
+            let connection = direct(2 * turn + u64::from(producer), producer);
+            let seen = tracker.data(&connection, u64::MAX, None);
+            assert_eq!(matches!(seen, Seen::New { .. }), turn == 0);
+            assert_eq!(tracker.heartbeat(&connection, u64::MAX), None);
+        }
+    }
+}
