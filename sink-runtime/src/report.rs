@@ -121,10 +121,10 @@ pub struct DrainReport {
 }
 
 impl DrainReport {
-    /// Whether everything accepted was delivered as far as this sink can tell.
+    /// Whether everything accepted was delivered as far as this sink can tell: nothing is left, and of nothing it is unknown.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.undelivered.is_empty()
+        self.undelivered.is_empty() && self.ledger.unknown == 0
     }
 }
 

@@ -23,6 +23,8 @@ mod foreign;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// First and longest pause before an endpoint that could not be bound is tried again.
 const BIND_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// First and longest pause while an address in use may be one that is being let go of: 315 ms in all.
+const BIND_GRACE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(160));
 /// Connections accepted beyond `max_connections`: strangers that have not said who they are, and peers being told that
 /// there is no place. Beyond these a connection is dropped as it comes.
 const GREETED_BESIDES: usize = 32;
@@ -53,14 +55,11 @@ pub(super) async fn start(
     failures: u32,
 ) -> Result<Endpoint, SourceError> {
     pause(&settings, failures).await;
-    let listener =
-        transport::listen(&settings.target)
-            .await
-            .map_err(|error| SourceError::Bind {
-                service: Arc::clone(&settings.service),
-                endpoint: Arc::from(settings.target.endpoint.to_string()),
-                source: Arc::new(error),
-            })?;
+    let listener = listen(&settings).await.map_err(|error| SourceError::Bind {
+        service: Arc::clone(&settings.service),
+        endpoint: Arc::from(settings.target.endpoint.to_string()),
+        source: Arc::new(error),
+    })?;
     let local = listener.local_endpoint();
     tracing::info!(service = &*settings.service, endpoint = %local, "listening");
     let hall = Arc::new(Hall {
@@ -73,6 +72,22 @@ pub(super) async fn start(
     let brings = Brings(Arc::clone(&inbox));
     inbox.adopt(tokio::spawn(accept(brings, hall, listener)).abort_handle());
     Ok(local)
+}
+
+/// Listens; an address in use is tried for a moment, because a source of ours that was just closed or dropped lets go of its own when its
+/// runtime comes to it.
+async fn listen(settings: &SourceSettings) -> io::Result<Box<dyn Listen>> {
+    let clock = &settings.surroundings.clock;
+    let mut pause = BIND_GRACE.0;
+    loop {
+        match transport::listen(&settings.target).await {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && pause <= BIND_GRACE.1 => {
+                clock.timer(clock.now() + pause).await;
+                pause *= 2;
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 /// The pause before an endpoint that could not be bound `failures` times is tried again; none at first.

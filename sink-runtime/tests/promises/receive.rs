@@ -232,6 +232,28 @@ async fn a_second_bind_is_refused_by_name_4_9() {
     }
 }
 
+/// Who follows at once need not know that the runtime has yet to come to what was dropped.
+#[tokio::test]
+async fn a_source_that_was_dropped_or_closed_makes_way_for_the_next_4_9() {
+    let (_directory, unix) = socket();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .unwrap()
+        .port();
+    for endpoint in [unix.as_str(), &format!("tcp://127.0.0.1:{port}")] {
+        let registry = registry_at(endpoint, "");
+        let mut first = registry.source::<Message>("orders").unwrap();
+        bounded(first.start()).await.unwrap();
+        drop(first);
+        let mut second = registry.source::<Message>("orders").unwrap();
+        bounded(second.start()).await.unwrap();
+        second.close();
+        assert!(bounded(second.recv()).await.is_none());
+        let mut third = registry.source::<Message>("orders").unwrap();
+        bounded(third.start()).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_source_stops_reading_when_it_holds_enough_4_9() {
     let (_directory, endpoint) = socket();

@@ -375,7 +375,7 @@ pub(crate) const KEYS: &[Key] = &[
         preset: Preset::Words("no limit"),
         only: &[Connection],
         doc: "Attempts after which the link gives up.",
-        symptom: "A link that gave up loses what it holds.",
+        symptom: "A link that gave up keeps what it holds, and goes on at the next `connect()`.",
         example: "20",
         ..ROW
     },
