@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Instant;
-use crate::composite::view::{Name, composite_sink, each, unprovisioned};
-use crate::composite::{Branch, Branches, Choice, Encoded, Reserved, longest};
+use crate::composite::view::{Name, composite_sink, decided, each, unprovisioned};
+use crate::composite::{Branch, Branches, Choice, Encoded, Member, Reserved, longest};
 use crate::error::{ConnectError, SendError, SendErrorKind};
 use crate::ledger::Ledger;
 use crate::life::SinkState;
@@ -183,24 +183,31 @@ impl<'a, M: MessageType> View<'a, M> {
     }
 
     async fn flush(self) -> Result<(), Lost> {
-        for branch in each(self.branches) {
-            branch.flush_boxed().await?;
-        }
-        Ok(())
+        let flushes = each(self.branches).map(|one| (one.sink().flush_boxed(), true));
+        decided(flushes.collect()).await
     }
 
     async fn connect(self) -> Result<(), ConnectError> {
         let this = self.current().map_err(|source| ConnectError::Registry {
             source: Arc::new(source),
         })?;
-        let mut last = Ok(());
-        for branch in each(this.branches) {
-            last = branch.connect_boxed().await;
-            if last.is_ok() {
-                break;
+        // One that is closed is opened whoever answers: it would never be failed over to.
+        let is_closed = |one: &Member<'_, M>| matches!(one.state_of(), SinkState::Closed);
+        let closed = each(this.branches).filter(is_closed);
+        let opened = closed.map(|one| (one.sink().connect_boxed(), false));
+        let mut opened = opened.collect::<Vec<_>>();
+        let first = async {
+            let mut last = Ok(());
+            for branch in each(this.branches) {
+                last = branch.connect_boxed().await;
+                if last.is_ok() {
+                    break;
+                }
             }
-        }
-        last
+            last
+        };
+        opened.push((Box::pin(first), true));
+        decided(opened).await
     }
 
     /// It counts nothing itself: each message is one member's.

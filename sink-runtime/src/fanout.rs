@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::clock::Instant;
-use crate::composite::view::{Name, all, composite_sink, each, unprovisioned};
+use crate::composite::view::{Name, all, composite_sink, decided, each, unprovisioned};
 use crate::composite::{Branch, Branches, Choice, Encoded, Member, Reserved, longest};
 use crate::error::{ConnectError, SendError, SendErrorKind};
 use crate::ledger::Ledger;
@@ -417,20 +417,22 @@ impl<'a, M: MessageType> View<'a, M> {
     }
 
     async fn flush(self) -> Result<(), Lost> {
-        for branch in each(self.branches).filter(Member::is_required) {
-            branch.flush_boxed().await?;
-        }
-        Ok(())
+        let required = each(self.branches).filter(Member::is_required);
+        decided(
+            required
+                .map(|one| (one.sink().flush_boxed(), true))
+                .collect(),
+        )
+        .await
     }
 
     async fn connect(self) -> Result<(), ConnectError> {
         let this = self.current().map_err(|source| ConnectError::Registry {
             source: Arc::new(source),
         })?;
-        for branch in each(this.branches) {
-            branch.connect_boxed().await?;
-        }
-        Ok(())
+        // All at once, the optional ones too, which may be closed: but they do not decide.
+        let all = each(this.branches).map(|one| (one.sink().connect_boxed(), one.is_required()));
+        decided(all.collect()).await
     }
 
     fn counted(self) -> Ledger {

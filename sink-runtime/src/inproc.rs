@@ -349,10 +349,7 @@ impl<M: MessageType> Inproc<M> {
 
     /// The same, for what began to wait at `since`: whether there is some.
     async fn has_room_within(&self, since: Instant) -> bool {
-        let mut ticket = RoomTicket {
-            sender: &self.sender,
-            ticket: None,
-        };
+        let mut ticket = RoomTicket::of_ready(&self.sender);
         let mut aging = None;
         let room = std::future::poll_fn(|cx| {
             ticket.queue(cx);
@@ -469,7 +466,10 @@ impl<M: MessageType> Inproc<M> {
     }
 
     pub(crate) fn ledger(&self) -> Ledger {
-        let waiting = self.sender.waiting().room.len() as u64;
+        let waiting = {
+            let waiting = self.sender.waiting();
+            waiting.room.iter().filter(|one| one.is_send).count() as u64
+        };
         self.with_books(|books| {
             // Under the lock: nothing that was put in later can have been handed up.
             let done = self.sender.progress.received.load(Ordering::Acquire);
