@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Instant;
-use crate::composite::view::{Name, composite_sink, decided, each, unprovisioned};
+use crate::composite::view::{Name, composite_sink, confirm, decided, each, unprovisioned};
 use crate::composite::{Branch, Branches, Choice, Encoded, Member, Reserved, longest};
 use crate::error::{ConnectError, SendError, SendErrorKind};
 use crate::ledger::Ledger;
@@ -226,12 +226,15 @@ impl<'a, M: MessageType> View<'a, M> {
             Err(error) => return Reserved::registry(error),
         };
         let index = this.choose();
-        // The choice may change before the commit: the room is where it was set aside.
-        encoded.remember(self.identity(), Choice::Member(index));
-        match this.member(index) {
-            Some(branch) => branch.reserve(encoded),
-            None => Reserved::Refused(self.empty()),
+        let Some(branch) = this.member(index) else {
+            return Reserved::Refused(self.empty());
+        };
+        let reserved = branch.reserve(encoded);
+        if matches!(reserved, Reserved::Room | Reserved::Untried) {
+            // The choice may change before the commit: the room is where it was set aside.
+            encoded.remember(self.identity(), Choice::Member(index));
         }
+        reserved
     }
 
     /// The member that was chosen when the room was set aside.
@@ -261,8 +264,19 @@ impl<'a, M: MessageType> View<'a, M> {
         }
     }
 
+    fn drop_newest(self) -> Option<Receipt> {
+        self.chosen()?.drop_newest()
+    }
+
     fn confirm(self) -> Option<Level> {
-        self.chosen().and_then(|branch| branch.confirm())
+        confirm(self.branches)
+    }
+
+    /// As the member asks that took the message.
+    fn confirmed_within(self, receipt: Receipt) -> Option<BoxFuture<'a, Result<(), Lost>>> {
+        let mut branches = each(self.branches).map(|member| member.sink());
+        let took = branches.find(|branch| branch.gave(receipt) == Some(true));
+        took?.confirmed(receipt)
     }
 
     fn room(self, since: Instant) -> BoxFuture<'a, Result<(), SendErrorKind>> {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::composite::{Branches, Member};
 use crate::error::{ConnectError, RegistryError, SendErrorKind};
 use crate::message::MessageType;
+use crate::receipt::Level;
 use crate::registry::CompiledRegistry;
 use crate::report::DrainReport;
 use crate::transport::BoxFuture;
@@ -119,6 +120,13 @@ pub(crate) async fn decided<E>(mut futures: Vec<Deciding<'_, E>>) -> Result<(), 
         }
     })
     .await
+}
+
+/// What any of the members' own `confirm` asks for.
+pub(crate) fn confirm<M>(branches: &dyn Branches<M>) -> Option<Level> {
+    let mut level = None;
+    branches.with(&mut |branches| level = branches.iter().find_map(|branch| branch.confirm()));
+    level
 }
 
 /// Something asked of a member, and whether its answer is waited for.
@@ -251,8 +259,16 @@ macro_rules! composite_sink {
                 self.view::<M>().drop_copy();
             }
 
+            fn drop_newest(&self) -> Option<$crate::Receipt> {
+                self.view::<M>().drop_newest()
+            }
+
             fn confirm(&self) -> Option<$crate::Level> {
                 self.view::<M>().confirm()
+            }
+
+            fn confirmed(&self, receipt: $crate::Receipt) -> Option<$crate::transport::BoxFuture<'_, Result<(), $crate::Lost>>> {
+                self.view::<M>().confirmed_within(receipt)
             }
 
             fn room(&self, since: $crate::clock::Instant) -> $crate::transport::BoxFuture<'_, Result<(), $crate::SendErrorKind>> {

@@ -13,6 +13,14 @@ impl<M: MessageType> Inproc<M> {
         }
     }
 
+    /// Counts a copy that the policy drops.
+    pub(crate) fn drop_copy_newest(&self) -> Receipt {
+        match &self.channel {
+            Ok(channel) => self.drop_newest(self.hold(channel)),
+            Err(_) => Receipt::new(self.id, 0, Level::Dropped),
+        }
+    }
+
     pub(crate) fn reserve(&self, message: &M) -> Reserved {
         let channel = match &self.channel {
             Ok(channel) => channel,
@@ -34,7 +42,11 @@ impl<M: MessageType> Inproc<M> {
         }
         if self.is_still_full(&mut held) {
             match self.config.when_full {
-                WhenFull::DropNewest => return Reserved::Dropped(self.drop_newest(held)),
+                // Counted when it is known that the others take theirs.
+                WhenFull::DropNewest => {
+                    held.release();
+                    return Reserved::Dropped;
+                }
                 WhenFull::DropOldest if held.drop_oldest() => {}
                 WhenFull::Reject => {
                     let count = self.held(held.books());
