@@ -114,9 +114,15 @@ impl<'a, M: MessageType> View<'a, M> {
     }
 
     async fn send(self, message: M) -> Result<Receipt, SendError<M>> {
-        match self.next() {
-            Ok(branch) => branch.send_boxed(message).await,
-            Err(kind) => Err(SendError::new(kind, Some(message))),
+        tokio::task::coop::consume_budget().await;
+        let branch = match self.next() {
+            Ok(branch) => branch,
+            Err(kind) => return Err(SendError::new(kind, Some(message))),
+        };
+        match branch.send_now_dyn(message) {
+            Ok(answer) => answer,
+            // Few wait: only they are on the heap.
+            Err(message) => branch.send_boxed(message).await,
         }
     }
 
