@@ -34,7 +34,7 @@ pub struct Encoded<'a, M> {
     decode: fn(Codec, &Bytes) -> Option<M>,
     /// What the composites on the way did before the message is taken, by their addresses; a composite that is asked twice has
     /// two. Few composites are members of another: so many allocate nothing.
-    choices: RefCell<([Option<(usize, Choice)>; 2], Vec<(usize, Choice)>)>,
+    choices: RefCell<Choices>,
 }
 
 impl<'a, M: MessageType> Encoded<'a, M> {
@@ -141,6 +141,9 @@ pub(crate) enum Choice {
     /// A fan-out set this aside.
     Aside(Aside),
 }
+
+/// Choices, each with its composite's address: the first of them, and more.
+type Choices = ([Option<(usize, Choice)>; 2], Vec<(usize, Choice)>);
 
 /// Some of a composite's members, by their index. However many they are; the first 64 allocate nothing.
 #[derive(Clone, Debug, Default)]

@@ -412,7 +412,9 @@ impl<M: MessageType> Inproc<M> {
         self.with_books(|books| books.closed = true);
         self.sender.wake(true);
         let clock = &self.surroundings.clock;
-        let mut timer = clock_timer(&self.surroundings, clock.now() + deadline);
+        // What is beyond all time is no bound.
+        let until = clock.now().checked_add(deadline);
+        let mut timer = until.map(|until| clock_timer(&self.surroundings, until));
         let mut ticket = LevelTicket::new(&self.sender);
         let drained = std::future::poll_fn(|cx| {
             if self.with_books(|books| self.held(books)) == 0 {
@@ -424,8 +426,9 @@ impl<M: MessageType> Inproc<M> {
                 return Poll::Ready(());
             }
             match &mut timer {
-                Some(timer) => timer.as_mut().poll(cx),
-                None => Poll::Ready(()),
+                Some(Some(timer)) => timer.as_mut().poll(cx),
+                Some(None) => Poll::Ready(()),
+                None => Poll::Pending,
             }
         });
         drained.await;

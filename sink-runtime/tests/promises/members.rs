@@ -359,3 +359,28 @@ async fn disconnect_reaches_every_member_though_one_fails_2_10() {
     assert!(failed.is_err(), "what the first holds was not written");
     assert!(!sink.is_connected());
 }
+
+// --- 8.1: a close without bound
+
+#[tokio::test(start_paused = true)]
+async fn close_may_wait_for_ever_8_1() {
+    let (registry, net) = (inproc("close-for-ever", ""), Net::open());
+    let (here, link) = (orders(&registry), sink_over(&net, ""));
+    let both = all_of(&[&here, &link]);
+    both.try_send(numbered(1)).unwrap();
+    let mut closing = Box::pin(both.close(Duration::MAX));
+    assert!(poll_once(&mut closing).is_none());
+    let (report, _, taken) = bounded(async {
+        tokio::join!(
+            closing,
+            async {
+                let mut peer = net.greet().await;
+                peer.rest().await
+            },
+            async { take_all(&mut bound(&registry).await) }
+        )
+    })
+    .await;
+    assert!(report.is_clean(), "{report:?}");
+    assert_eq!(taken, [1]);
+}
