@@ -217,7 +217,7 @@ impl<M: MessageType> Carried<M> {
     pub(crate) fn reserve(&self, encoded: &Encoded<'_, M>) -> Reserved {
         match self {
             Self::Link(leaf) => leaf.reserve(encoded),
-            Self::Inproc(inproc) => inproc.reserve(encoded.message()),
+            Self::Inproc(inproc) => inproc.reserve(encoded.message(), encoded.has_waited),
         }
     }
 

@@ -28,6 +28,8 @@ pub struct Encoded<'a, M> {
     message: &'a M,
     /// The composite's identity of it.
     pub(crate) identity: Option<(u64, u64)>,
+    /// Whoever offers it has stood in a member's line, and it is its turn.
+    pub(crate) has_waited: bool,
     payloads: [OnceCell<Result<Bytes, Arc<EncodeError>>>; 3],
     pub(crate) metadata: Option<&'a crate::message::Metadata>,
     encode: fn(&M, Codec) -> Result<Bytes, EncodeError>,
@@ -42,6 +44,7 @@ impl<'a, M: MessageType> Encoded<'a, M> {
         Self {
             message,
             identity,
+            has_waited: false,
             payloads: [const { OnceCell::new() }; 3],
             metadata: message.metadata(),
             encode: |message, codec| {
@@ -59,6 +62,11 @@ impl<'a, M: MessageType> Encoded<'a, M> {
 }
 
 impl<M> Encoded<'_, M> {
+    pub(crate) fn having_waited(mut self, has_waited: bool) -> Self {
+        self.has_waited = has_waited;
+        self
+    }
+
     /// The message itself.
     pub(crate) fn message(&self) -> &M {
         self.message

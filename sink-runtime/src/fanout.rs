@@ -378,10 +378,12 @@ impl<'a, M: MessageType> View<'a, M> {
         if !place.first(&mut until).await {
             return (Err(self.full(since.elapsed())), message);
         }
-        let mut told = Told::default();
+        let (mut told, mut has_waited) = (Told::default(), false);
         loop {
             // What was encoded is not held over a wait.
-            let full = match self.offer(&Encoded::new(&message, Some(identity))) {
+            let offered =
+                self.offer(&Encoded::new(&message, Some(identity)).having_waited(has_waited));
+            let full = match offered {
                 Try::Done(outcome) => return (outcome, message),
                 Try::Full(index) => self.branches.get(index),
             };
@@ -392,7 +394,7 @@ impl<'a, M: MessageType> View<'a, M> {
                 Ok(())
             };
             match until.bound(room).await {
-                Some(Ok(())) => {}
+                Some(Ok(())) => has_waited = true,
                 Some(Err(kind)) => return (Err(Box::new(kind)), message),
                 None => return (Err(self.full(since.elapsed())), message),
             }

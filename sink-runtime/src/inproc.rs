@@ -310,6 +310,11 @@ impl<M: MessageType> Inproc<M> {
         )
     }
 
+    fn do_sends_wait(&self) -> bool {
+        self.sender.watched.load(Ordering::Acquire)
+            && self.sender.waiting().room.iter().any(|one| one.is_send)
+    }
+
     fn has_room(&self) -> bool {
         let Ok(channel) = &self.channel else {
             return true;
@@ -353,6 +358,9 @@ impl<M: MessageType> Inproc<M> {
         let mut aging = None;
         let room = std::future::poll_fn(|cx| {
             ticket.queue(cx);
+            if !ticket.is_next() {
+                return Poll::Pending;
+            }
             while !self.has_room() {
                 ready!(self.poll_age(&mut aging, cx));
             }

@@ -21,7 +21,8 @@ impl<M: MessageType> Inproc<M> {
         }
     }
 
-    pub(crate) fn reserve(&self, message: &M) -> Reserved {
+    /// Who has not waited does not overtake those who do.
+    pub(crate) fn reserve(&self, message: &M, has_waited: bool) -> Reserved {
         let channel = match &self.channel {
             Ok(channel) => channel,
             Err(carried) => {
@@ -40,7 +41,7 @@ impl<M: MessageType> Inproc<M> {
         if let Some(kind) = self.too_large(message) {
             return Reserved::Refused(kind);
         }
-        if self.is_still_full(&mut held) {
+        if !has_waited && self.do_sends_wait() || self.is_still_full(&mut held) {
             match self.config.when_full {
                 // Counted when it is known that the others take theirs.
                 WhenFull::DropNewest => {

@@ -39,6 +39,12 @@ fn take_all(source: &mut Source<Message>) -> Vec<u64> {
     all
 }
 
+/// The one that waits, without letting any other task run.
+fn take_one(source: &mut Source<Message>) -> u64 {
+    let delivery = poll_once(source.recv()).unwrap().unwrap().unwrap();
+    number_of(delivery.payload())
+}
+
 fn members<M: MessageType>(sinks: &[&DynSink<M>]) -> Members<M> {
     Members::new(sinks.iter().map(|sink| ((*sink).clone(), false)).collect())
 }
@@ -383,4 +389,35 @@ async fn close_may_wait_for_ever_8_1() {
     .await;
     assert!(report.is_clean(), "{report:?}");
     assert_eq!(taken, [1]);
+}
+
+// --- 4.5: those who wait at a member, and those who wait for it through a composite
+
+#[tokio::test(start_paused = true)]
+async fn a_fan_out_takes_its_turn_among_those_who_wait_at_its_member_4_5() {
+    let registry = inproc("in-turn", "buffer_size = 1");
+    let mut source = bound(&registry).await;
+    let sink = orders(&registry);
+    let all = all_of(&[&sink]);
+    sink.try_send(numbered(0)).unwrap();
+    let mut first = Box::pin(sink.send(numbered(1)));
+    assert!(poll_once(&mut first).is_none());
+    // There is room, and who was told of it has not looked yet.
+    assert_eq!(take_one(&mut source), 0);
+    let refused = all.try_send(numbered(9)).unwrap_err();
+    assert!(refused.is_full(), "{refused}");
+    assert!(poll_once(&mut first).is_some());
+    let mut second = Box::pin(all.send(numbered(2)));
+    let mut third = Box::pin(sink.send(numbered(3)));
+    let mut ready = Box::pin(sink.ready());
+    assert!(poll_once(&mut second).is_none());
+    assert!(poll_once(&mut third).is_none());
+    assert!(poll_once(&mut ready).is_none());
+    assert_eq!(take_one(&mut source), 1);
+    assert!(poll_once(&mut second).is_some(), "it is its turn");
+    assert!(poll_once(&mut third).is_none());
+    assert_eq!(take_one(&mut source), 2);
+    assert!(poll_once(&mut third).is_some());
+    assert_eq!(take_one(&mut source), 3);
+    assert!(poll_once(&mut ready).is_some());
 }
