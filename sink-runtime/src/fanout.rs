@@ -523,6 +523,9 @@ impl<'a, M: MessageType> View<'a, M> {
             Ok(this) => this,
             Err(error) => return Reserved::registry(error),
         };
+        if !encoded.has_waited && !this.line.is_empty() {
+            return Reserved::Full;
+        }
         let mut outcome = Reserved::Room;
         this.branches.with(&mut |branches| {
             outcome = match Aside::of(branches, encoded) {
@@ -608,6 +611,11 @@ impl<'a, M: MessageType> View<'a, M> {
 
     fn room(self, since: Instant) -> BoxFuture<'a, Result<(), SendErrorKind>> {
         Box::pin(async move {
+            let mut until = Until::after(since, self.patience());
+            let mut place = self.line.place();
+            if !place.first(&mut until).await {
+                return Err(*self.full(since.elapsed()));
+            }
             for branch in each(self.branches).filter(Member::is_required) {
                 branch.room(since).await?;
             }

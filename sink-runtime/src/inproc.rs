@@ -205,10 +205,7 @@ impl<M: MessageType> Inproc<M> {
             books.returned.refused += 1;
             return Err(SendError::new(kind, Some(message)));
         }
-        let others_wait = !may_overtake
-            && self.sender.watched.load(Ordering::Acquire)
-            && !self.sender.waiting().room.is_empty();
-        if others_wait || self.is_still_full(&mut held) {
+        if !may_overtake && self.do_others_wait() || self.is_still_full(&mut held) {
             match self.config.when_full {
                 WhenFull::DropNewest => {
                     return Ok(Offered::Accepted(self.drop_newest(held)));
@@ -310,9 +307,10 @@ impl<M: MessageType> Inproc<M> {
         )
     }
 
-    fn do_sends_wait(&self) -> bool {
-        self.sender.watched.load(Ordering::Acquire)
-            && self.sender.waiting().room.iter().any(|one| one.is_send)
+    /// Whether anybody waits for room.
+    #[inline]
+    fn do_others_wait(&self) -> bool {
+        self.sender.watched.load(Ordering::Acquire) && !self.sender.waiting().room.is_empty()
     }
 
     fn has_room(&self) -> bool {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sink_runtime::{
-    DynSink, Failover, FanOut, Level, Lost, Members, Message, MessageSink, MessageType, Receipt,
-    Ref, SendError, ServiceRegistry, SinkState, Source,
+    DynMessageSink, DynSink, Failover, FanOut, Level, Lost, Members, Message, MessageSink,
+    MessageType, Receipt, Ref, SendError, ServiceRegistry, SinkState, Source,
 };
 use tokio::time::Instant;
 
@@ -392,6 +392,35 @@ async fn close_may_wait_for_ever_8_1() {
 }
 
 // --- 4.5: those who wait at a member, and those who wait for it through a composite
+
+#[tokio::test(start_paused = true)]
+async fn a_fan_out_does_not_overtake_another_that_waits_4_5() {
+    let registry = inproc("another", "buffer_size = 1");
+    let mut source = bound(&registry).await;
+    let sink = orders(&registry);
+    let inner = Arc::new(all_of(&[&sink]));
+    let (outer, other) = (
+        FanOut::new((Ref::Shared(Arc::clone(&inner)),)),
+        all_of(&[&sink]),
+    );
+    sink.try_send(numbered(0)).unwrap();
+    let mut first = inner.send_boxed(numbered(1));
+    let mut second = outer.send_boxed(numbered(2));
+    let mut third = other.send_boxed(numbered(3));
+    for waiting in [&mut first, &mut second, &mut third] {
+        assert!(poll_once(waiting).is_none());
+    }
+    for (next, waiting) in [first, second, third].iter_mut().enumerate() {
+        assert_eq!(take_one(&mut source), next as u64);
+        for fan_out in [&outer as &dyn DynMessageSink<Message>, &*inner, &other] {
+            let refused = fan_out.try_send_dyn(numbered(9)).unwrap_err();
+            assert!(refused.is_full(), "{refused}");
+        }
+        assert!(poll_once(waiting).is_some(), "{next}");
+    }
+    assert_eq!(take_one(&mut source), 3);
+    outer.try_send(numbered(4)).unwrap();
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_fan_out_takes_its_turn_among_those_who_wait_at_its_member_4_5() {
