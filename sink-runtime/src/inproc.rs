@@ -307,10 +307,15 @@ impl<M: MessageType> Inproc<M> {
         )
     }
 
-    /// Whether anybody waits for room.
+    /// Whether anybody waits for room, where messages do.
     #[inline]
     fn do_others_wait(&self) -> bool {
-        self.sender.watched.load(Ordering::Acquire) && !self.sender.waiting().room.is_empty()
+        self.sender.watched.load(Ordering::Acquire)
+            && !matches!(
+                self.config.when_full,
+                WhenFull::Reject | WhenFull::DropNewest
+            )
+            && !self.sender.waiting().room.is_empty()
     }
 
     fn has_room(&self) -> bool {

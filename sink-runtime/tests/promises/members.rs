@@ -423,6 +423,27 @@ async fn a_fan_out_does_not_overtake_another_that_waits_4_5() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_no_message_waits_none_is_turned_away_for_one_4_5() {
+    for policy in ["drop_newest", "reject"] {
+        let more = format!("buffer_size = 1\nwhen_full = \"{policy}\"");
+        let registry = inproc(policy, &more);
+        let mut source = bound(&registry).await;
+        let sink = orders(&registry);
+        let all = all_of(&[&sink]);
+        sink.try_send(numbered(0)).unwrap();
+        // It waits to be told of room, and is not polled again.
+        let mut ready = Box::pin(sink.ready());
+        assert!(poll_once(&mut ready).is_none());
+        assert_eq!(take_one(&mut source), 0);
+        let receipt = sink.try_send(numbered(1)).unwrap();
+        assert_eq!(receipt.level(), Level::Accepted);
+        assert_eq!(take_one(&mut source), 1);
+        let receipt = all.try_send(numbered(2)).unwrap();
+        assert_eq!(receipt.level(), Level::Accepted);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_fan_out_takes_its_turn_among_those_who_wait_at_its_member_4_5() {
     let registry = inproc("in-turn", "buffer_size = 1");
     let mut source = bound(&registry).await;
