@@ -124,9 +124,7 @@ pub(crate) async fn decided<E>(mut futures: Vec<Deciding<'_, E>>) -> Result<(), 
 
 /// What any of the members' own `confirm` asks for.
 pub(crate) fn confirm<M>(branches: &dyn Branches<M>) -> Option<Level> {
-    let mut level = None;
-    branches.with(&mut |branches| level = branches.iter().find_map(|branch| branch.confirm()));
-    level
+    each(branches).find_map(|branch| branch.confirm())
 }
 
 /// Something asked of a member, and whether its answer is waited for.

@@ -11,6 +11,8 @@ pub(crate) struct Receipts {
     /// Those of as many members as a tuple has: they allocate nothing.
     first: [Option<Receipt>; FIRST],
     more: Vec<Option<Receipt>>,
+    /// Up to the last that there is.
+    len: usize,
 }
 
 const FIRST: usize = 8;
@@ -36,6 +38,7 @@ const HORIZON: usize = 4096;
 
 impl Receipts {
     pub(super) fn set(&mut self, index: usize, receipt: Receipt) {
+        self.len = self.len.max(index + 1);
         match self.first.get_mut(index) {
             Some(first) => *first = Some(receipt),
             None => {
@@ -48,16 +51,9 @@ impl Receipts {
         }
     }
 
-    /// Up to the last that there is.
-    fn len(&self) -> usize {
-        match self.more.len() {
-            0 => (self.first.iter().rposition(Option::is_some)).map_or(0, |last| last + 1),
-            more => FIRST + more,
-        }
-    }
-
     fn iter(&self) -> impl Iterator<Item = Option<Receipt>> {
-        self.first.iter().chain(&self.more).copied()
+        let first = &self.first[..self.len.min(FIRST)];
+        first.iter().chain(&self.more).copied()
     }
 }
 
@@ -83,8 +79,8 @@ impl Kept {
         let oldest = (runs.len() >= HORIZON).then(|| runs.pop_front()).flatten();
         let mut kept = oldest.map(|run| run.receipts).unwrap_or_default();
         kept.clear();
-        kept.reserve_exact(receipts.len());
-        kept.extend(receipts.iter().take(receipts.len()));
+        kept.reserve_exact(receipts.len);
+        kept.extend(receipts.iter());
         runs.push_back(Run {
             first: number,
             last: number,
@@ -118,7 +114,7 @@ impl Kept {
 impl Run {
     /// Whether these are what would be said of that message by this run.
     fn goes_on(&self, number: u64, receipts: &Receipts) -> bool {
-        if self.last + 1 != number || receipts.len() != self.receipts.len() {
+        if self.last + 1 != number || receipts.len != self.receipts.len() {
             return false;
         }
         let later = number - self.first;
