@@ -217,7 +217,7 @@ impl<M: MessageType> Carried<M> {
     pub(crate) fn reserve(&self, encoded: &Encoded<'_, M>) -> Reserved {
         match self {
             Self::Link(leaf) => leaf.reserve(encoded),
-            Self::Inproc(inproc) => inproc.reserve(encoded.message()),
+            Self::Inproc(inproc) => inproc.reserve(encoded.message(), encoded.has_waited),
         }
     }
 
@@ -231,19 +231,36 @@ impl<M: MessageType> Carried<M> {
     pub(crate) fn commit(&self, encoded: &Encoded<'_, M>) -> Result<Receipt, SendErrorKind> {
         match self {
             Self::Link(leaf) => leaf.commit(encoded),
-            Self::Inproc(inproc) => match encoded.copy() {
-                Some(message) => inproc.commit(message),
-                None => {
-                    inproc.release();
-                    Err(SendErrorKind::Other {
+            Self::Inproc(inproc) => {
+                let mut aside = SetAside(Some(inproc));
+                let Some(message) = encoded.copy() else {
+                    return Err(SendErrorKind::Other {
                         service: self.service(),
                         text: Arc::from(
                             "the message does not survive its codec, and so cannot be copied for this branch",
                         ),
-                    })
-                }
-            },
+                    });
+                };
+                aside.0 = None;
+                inproc.commit(message)
+            }
         }
+    }
+
+    /// Counts the copy that its own policy drops.
+    pub(crate) fn drop_newest(&self) -> Receipt {
+        match self {
+            Self::Link(leaf) => leaf.link().drop_newest(),
+            Self::Inproc(inproc) => inproc.drop_copy_newest(),
+        }
+    }
+
+    /// Waits for the level that its `confirm` asks for.
+    pub(crate) fn confirmed(&self, receipt: Receipt) -> Option<BoxFuture<'_, Result<(), Lost>>> {
+        let level = self.confirm()?;
+        Some(Box::pin(async move {
+            self.settled(receipt, level).await.map(|_| ())
+        }))
     }
 
     /// Counts the copy that it, full and optional, does not get.
@@ -265,6 +282,17 @@ impl<M: MessageType> Carried<M> {
         match self {
             Self::Link(leaf) => leaf.link().config.send_timeout,
             Self::Inproc(inproc) => inproc.config.send_timeout,
+        }
+    }
+}
+
+/// Room in a queue, given back unless a message is put there: making one is the user's code, which may panic.
+struct SetAside<'a, M: MessageType>(Option<&'a Inproc<M>>);
+
+impl<M: MessageType> Drop for SetAside<'_, M> {
+    fn drop(&mut self) {
+        if let Some(inproc) = self.0 {
+            inproc.release();
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::fanout::Aside;
 use crate::frame;
 use crate::lazy::Lazy;
 use crate::message::MessageType;
-use crate::receipt::{Level, Receipt};
+use crate::receipt::{Level, Lost, Receipt};
 use crate::sink::{AtLeastOnce, MessageSink, forward_sink};
 use crate::transport::BoxFuture;
 
@@ -28,12 +28,15 @@ pub struct Encoded<'a, M> {
     message: &'a M,
     /// The composite's identity of it.
     pub(crate) identity: Option<(u64, u64)>,
+    /// Whoever offers it has stood in a member's line, and it is its turn.
+    pub(crate) has_waited: bool,
     payloads: [OnceCell<Result<Bytes, Arc<EncodeError>>>; 3],
     pub(crate) metadata: Option<&'a crate::message::Metadata>,
     encode: fn(&M, Codec) -> Result<Bytes, EncodeError>,
     decode: fn(Codec, &Bytes) -> Option<M>,
-    /// What the composites on the way did before the message is taken, by their addresses.
-    choices: RefCell<Vec<(usize, Choice)>>,
+    /// What the composites on the way did before the message is taken, by their addresses; a composite that is asked twice has
+    /// two. Few composites are members of another: so many allocate nothing.
+    choices: RefCell<Choices>,
 }
 
 impl<'a, M: MessageType> Encoded<'a, M> {
@@ -41,6 +44,7 @@ impl<'a, M: MessageType> Encoded<'a, M> {
         Self {
             message,
             identity,
+            has_waited: false,
             payloads: [const { OnceCell::new() }; 3],
             metadata: message.metadata(),
             encode: |message, codec| {
@@ -58,6 +62,11 @@ impl<'a, M: MessageType> Encoded<'a, M> {
 }
 
 impl<M> Encoded<'_, M> {
+    pub(crate) fn having_waited(mut self, has_waited: bool) -> Self {
+        self.has_waited = has_waited;
+        self
+    }
+
     /// The message itself.
     pub(crate) fn message(&self) -> &M {
         self.message
@@ -82,18 +91,25 @@ impl<M> Encoded<'_, M> {
         Ok(self.payload(codec)?.len() + frame::DATA_HEAD + frame::IDENTITY + metadata)
     }
 
+    /// For the commit or the release that follows.
     pub(crate) fn remember(&self, composite: usize, choice: Choice) {
-        let mut choices = self.choices.borrow_mut();
-        choices.retain(|(known, _)| *known != composite);
-        choices.push((composite, choice));
+        let (first, more) = &mut *self.choices.borrow_mut();
+        match first.iter_mut().find(|slot| slot.is_none()) {
+            Some(slot) => *slot = Some((composite, choice)),
+            None => more.push((composite, choice)),
+        }
     }
 
+    /// Takes one such out: each is undone, or done, once.
     pub(crate) fn recall(&self, composite: usize) -> Option<Choice> {
-        self.choices
-            .borrow()
-            .iter()
-            .find(|(known, _)| *known == composite)
-            .map(|(_, choice)| choice.clone())
+        let (first, more) = &mut *self.choices.borrow_mut();
+        let is_its = |(known, _): &mut (usize, Choice)| *known == composite;
+        let slot = first.iter_mut().find_map(|slot| slot.take_if(is_its));
+        let taken = slot.or_else(|| {
+            let at = more.iter().position(|(known, _)| *known == composite)?;
+            Some(more.swap_remove(at))
+        });
+        taken.map(|(_, choice)| choice)
     }
 
     /// A message of its own, for a branch that takes messages rather than bytes.
@@ -133,6 +149,9 @@ pub(crate) enum Choice {
     /// A fan-out set this aside.
     Aside(Aside),
 }
+
+/// Choices, each with its composite's address: the first of them, and more.
+type Choices = ([Option<(usize, Choice)>; 2], Vec<(usize, Choice)>);
 
 /// Some of a composite's members, by their index. However many they are; the first 64 allocate nothing.
 #[derive(Clone, Debug, Default)]
@@ -176,8 +195,8 @@ pub enum Reserved {
     /// It cannot say before it is offered the message; [`Branch::commit`] or [`Branch::release`] must follow, and after a commit
     /// that fails nothing of it has taken the message, unless the error is [`SendErrorKind::Partial`].
     Untried,
-    /// A `drop_*` policy dropped this copy: nothing follows.
-    Dropped(Receipt),
+    /// Its `drop_newest` policy drops this copy: [`Branch::drop_newest`] follows if others take theirs.
+    Dropped,
     /// There is none now.
     Full,
     /// It never will take this message.
@@ -205,8 +224,12 @@ pub trait Branch<M>: DynMessageSink<M> {
     fn commit(&self, encoded: &Encoded<'_, M>) -> Result<Receipt, SendErrorKind>;
     /// Counts the copy that it, full and optional, does not get.
     fn drop_copy(&self);
-    /// The level its own `confirm` asks for.
+    /// Counts the copy that its own policy drops.
+    fn drop_newest(&self) -> Option<Receipt>;
+    /// The level its own `confirm` asks for; of a composite, that of any member.
     fn confirm(&self) -> Option<Level>;
+    /// Waits for that level of a message it gave this receipt for, if whoever took the message asks for one.
+    fn confirmed(&self, receipt: Receipt) -> Option<BoxFuture<'_, Result<(), Lost>>>;
     /// Waits for room as its `when_full` says, on behalf of a send that began to wait at `since`.
     fn room(&self, since: Instant) -> BoxFuture<'_, Result<(), SendErrorKind>>;
     /// Whether it gave this receipt; `None` if it cannot tell.
@@ -358,8 +381,14 @@ macro_rules! forward_branch {
         fn drop_copy(&$self) {
             $crate::Branch::<M>::drop_copy(&$inner);
         }
+        fn drop_newest(&$self) -> Option<$crate::Receipt> {
+            $crate::Branch::<M>::drop_newest(&$inner)
+        }
         fn confirm(&$self) -> Option<$crate::Level> {
             $crate::Branch::<M>::confirm(&$inner)
+        }
+        fn confirmed(&$self, receipt: $crate::Receipt) -> Option<$crate::transport::BoxFuture<'_, Result<(), $crate::Lost>>> {
+            $crate::Branch::<M>::confirmed(&$inner, receipt)
         }
         fn room(&$self, since: $crate::clock::Instant) -> $crate::transport::BoxFuture<'_, Result<(), $crate::SendErrorKind>> {
             $crate::Branch::<M>::room(&$inner, since)

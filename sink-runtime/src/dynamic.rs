@@ -299,10 +299,26 @@ impl<M: MessageType> Branch<M> for DynSink<M> {
         }
     }
 
+    fn drop_newest(&self) -> Option<Receipt> {
+        match &self.inner {
+            Inner::Leaf(leaf) => Some(leaf.drop_newest()),
+            Inner::Branch(branch) => branch.drop_newest(),
+            Inner::Other(_) => None,
+        }
+    }
+
     fn confirm(&self) -> Option<Level> {
         match &self.inner {
             Inner::Leaf(leaf) => leaf.confirm(),
             Inner::Branch(branch) => branch.confirm(),
+            Inner::Other(_) => None,
+        }
+    }
+
+    fn confirmed(&self, receipt: Receipt) -> Option<BoxFuture<'_, Result<(), Lost>>> {
+        match &self.inner {
+            Inner::Leaf(leaf) => leaf.confirmed(receipt),
+            Inner::Branch(branch) => branch.confirmed(receipt),
             Inner::Other(_) => None,
         }
     }
@@ -353,12 +369,12 @@ impl<M: MessageType> Leaf<M> {
             }
         };
         match link.reserve(bytes, payload) {
-            Ok(()) => Reserved::Room,
-            Err(Offer::Accepted(receipt)) => Reserved::Dropped(receipt),
+            Ok(true) => Reserved::Room,
+            Ok(false) => Reserved::Dropped,
             Err(Offer::Full) if link.config.when_full == WhenFull::Reject => {
                 Reserved::Refused(link.full_now(Duration::ZERO))
             }
-            Err(Offer::Full) => Reserved::Full,
+            Err(Offer::Full | Offer::Accepted(_)) => Reserved::Full,
             Err(Offer::Refused(kind)) => Reserved::Refused(kind),
         }
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Instant;
-use crate::composite::view::{Name, composite_sink, each, unprovisioned};
-use crate::composite::{Branch, Branches, Choice, Encoded, Reserved, longest};
+use crate::composite::view::{Name, composite_sink, confirm, decided, each, unprovisioned};
+use crate::composite::{Branch, Branches, Choice, Encoded, Member, Reserved, longest};
 use crate::error::{ConnectError, SendError, SendErrorKind};
 use crate::ledger::Ledger;
 use crate::life::SinkState;
@@ -114,9 +114,15 @@ impl<'a, M: MessageType> View<'a, M> {
     }
 
     async fn send(self, message: M) -> Result<Receipt, SendError<M>> {
-        match self.next() {
-            Ok(branch) => branch.send_boxed(message).await,
-            Err(kind) => Err(SendError::new(kind, Some(message))),
+        tokio::task::coop::consume_budget().await;
+        let branch = match self.next() {
+            Ok(branch) => branch,
+            Err(kind) => return Err(SendError::new(kind, Some(message))),
+        };
+        match branch.send_now_dyn(message) {
+            Ok(answer) => answer,
+            // Few wait: only they are on the heap.
+            Err(message) => branch.send_boxed(message).await,
         }
     }
 
@@ -183,24 +189,31 @@ impl<'a, M: MessageType> View<'a, M> {
     }
 
     async fn flush(self) -> Result<(), Lost> {
-        for branch in each(self.branches) {
-            branch.flush_boxed().await?;
-        }
-        Ok(())
+        let flushes = each(self.branches).map(|one| (one.sink().flush_boxed(), true));
+        decided(flushes.collect()).await
     }
 
     async fn connect(self) -> Result<(), ConnectError> {
         let this = self.current().map_err(|source| ConnectError::Registry {
             source: Arc::new(source),
         })?;
-        let mut last = Ok(());
-        for branch in each(this.branches) {
-            last = branch.connect_boxed().await;
-            if last.is_ok() {
-                break;
+        // One that is closed is opened whoever answers: it would never be failed over to.
+        let is_closed = |one: &Member<'_, M>| matches!(one.state_of(), SinkState::Closed);
+        let closed = each(this.branches).filter(is_closed);
+        let opened = closed.map(|one| (one.sink().connect_boxed(), false));
+        let mut opened = opened.collect::<Vec<_>>();
+        let first = async {
+            let mut last = Ok(());
+            for branch in each(this.branches) {
+                last = branch.connect_boxed().await;
+                if last.is_ok() {
+                    break;
+                }
             }
-        }
-        last
+            last
+        };
+        opened.push((Box::pin(first), true));
+        decided(opened).await
     }
 
     /// It counts nothing itself: each message is one member's.
@@ -219,12 +232,15 @@ impl<'a, M: MessageType> View<'a, M> {
             Err(error) => return Reserved::registry(error),
         };
         let index = this.choose();
-        // The choice may change before the commit: the room is where it was set aside.
-        encoded.remember(self.identity(), Choice::Member(index));
-        match this.member(index) {
-            Some(branch) => branch.reserve(encoded),
-            None => Reserved::Refused(self.empty()),
+        let Some(branch) = this.member(index) else {
+            return Reserved::Refused(self.empty());
+        };
+        let reserved = branch.reserve(encoded);
+        if matches!(reserved, Reserved::Room | Reserved::Untried) {
+            // The choice may change before the commit: the room is where it was set aside.
+            encoded.remember(self.identity(), Choice::Member(index));
         }
+        reserved
     }
 
     /// The member that was chosen when the room was set aside.
@@ -254,8 +270,19 @@ impl<'a, M: MessageType> View<'a, M> {
         }
     }
 
+    fn drop_newest(self) -> Option<Receipt> {
+        self.chosen()?.drop_newest()
+    }
+
     fn confirm(self) -> Option<Level> {
-        self.chosen().and_then(|branch| branch.confirm())
+        confirm(self.branches)
+    }
+
+    /// As the member asks that took the message.
+    fn confirmed_within(self, receipt: Receipt) -> Option<BoxFuture<'a, Result<(), Lost>>> {
+        let mut branches = each(self.branches).map(|member| member.sink());
+        let took = branches.find(|branch| branch.gave(receipt) == Some(true));
+        took?.confirmed(receipt)
     }
 
     fn room(self, since: Instant) -> BoxFuture<'a, Result<(), SendErrorKind>> {

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::clock::Instant;
-use crate::composite::view::{Name, all, composite_sink, each, unprovisioned};
+use crate::composite::view::{Name, all, composite_sink, confirm, decided, each, unprovisioned};
 use crate::composite::{Branch, Branches, Choice, Encoded, Member, Reserved, longest};
 use crate::error::{ConnectError, SendError, SendErrorKind};
 use crate::ledger::Ledger;
@@ -18,9 +18,11 @@ use crate::sink::AtLeastOnce;
 use crate::transport::BoxFuture;
 
 mod aside;
+mod kept;
 
 pub(crate) use aside::Aside;
 use aside::{Took, Without};
+use kept::{Kept, Receipts};
 
 /// Sends every message to every member; each has its own bounded queue and link.
 ///
@@ -28,11 +30,14 @@ use aside::{Took, Without};
 /// Sinks of your own, which cannot set room aside ([`DynSink::new`](crate::DynSink::new)), are offered the message first: all or
 /// nothing holds with one of them; with more, what only some took is answered as [`Partial`](SendErrorKind::Partial).
 /// A required member that is full therefore holds up the others; an [`Optional`](crate::Optional) one never does.
+/// A receipt settles as those do that the required members gave for the message, for as long as the fan-out remembers them; then
+/// what became of it is unknown.
 pub struct FanOut<B> {
     name: Name,
     branches: B,
     counts: Counts,
     line: Line,
+    kept: Kept,
 }
 
 /// The composite's own ledger, in messages; its branches count copies.
@@ -43,6 +48,8 @@ struct Counts {
     cancelled: AtomicU64,
     returned_full: AtomicU64,
     returned_refused: AtomicU64,
+    /// By every required member.
+    dropped: AtomicU64,
     optional_dropped: AtomicU64,
     origin: OnceLock<Origin>,
 }
@@ -65,6 +72,7 @@ impl Counts {
             cancelled: AtomicU64::new(0),
             returned_full: AtomicU64::new(0),
             returned_refused: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
             optional_dropped: AtomicU64::new(0),
             origin: OnceLock::new(),
         }
@@ -87,8 +95,10 @@ impl Counts {
         ledger.returned.full = count(&self.returned_full);
         ledger.returned.refused = count(&self.returned_refused);
         ledger.returned.cancelled = count(&self.cancelled);
+        ledger.dropped.newest = count(&self.dropped);
         ledger.attempted = count(&self.attempted);
-        ledger.waiting = ledger.attempted - ledger.done - ledger.returned.total();
+        let settled = ledger.done + ledger.returned.total() + ledger.dropped.total();
+        ledger.waiting = ledger.attempted - settled;
         ledger
     }
 }
@@ -116,6 +126,7 @@ impl<'a> Attempt<'a> {
     fn settle(mut self, outcome: &Answer) {
         self.settled = true;
         let place = match outcome {
+            Ok(receipt) if receipt.level() == Level::Dropped => &self.counts.dropped,
             Ok(_) => &self.counts.accepted,
             Err(kind) if matches!(**kind, SendErrorKind::Full { .. }) => &self.counts.returned_full,
             Err(_) => &self.counts.returned_refused,
@@ -144,6 +155,7 @@ struct View<'a, M> {
     branches: &'a dyn Branches<M>,
     counts: &'a Counts,
     line: &'a Line,
+    kept: &'a Kept,
 }
 
 /// An error is large and rare: in a box, the rest is cheap to move.
@@ -169,6 +181,7 @@ impl<B> FanOut<B> {
             branches,
             counts: Counts::new(),
             line: Line::new(),
+            kept: Kept::new(),
         }
     }
 
@@ -184,6 +197,7 @@ impl<B> FanOut<B> {
             branches,
             counts: Counts::default(),
             line: Line::new(),
+            kept: Kept::new(),
         }
     }
 
@@ -211,6 +225,7 @@ impl<B> FanOut<B> {
             branches: &self.branches,
             counts: &self.counts,
             line: &self.line,
+            kept: &self.kept,
         }
     }
 }
@@ -234,21 +249,25 @@ impl<'a, M: MessageType> View<'a, M> {
             Err(Without::Full(index)) => return Try::Full(index),
             Err(Without::Refused(kind)) => return Try::Done(Err(kind)),
         };
-        match aside.take(branches, encoded) {
+        let mut receipts = Receipts::default();
+        match aside.take(branches, encoded, &mut receipts) {
             Took::Nobody(Without::Full(index)) => Try::Full(index),
             Took::Nobody(Without::Refused(kind)) => Try::Done(Err(kind)),
             took => {
                 self.offer_optionals(branches, encoded);
-                Try::Done(self.outcome(took, encoded))
+                let (_, number) = encoded.identity.unwrap_or_default();
+                Try::Done(self.outcome(took, number, &receipts))
             }
         }
     }
 
-    /// The answer for a message that somebody took.
-    fn outcome(self, took: Took, encoded: &Encoded<'_, M>) -> Answer {
-        let (_, number) = encoded.identity.unwrap_or_default();
+    /// The answer for a message that somebody took, and that has this number here.
+    fn outcome(self, took: Took, number: u64, receipts: &Receipts) -> Answer {
         match took {
-            Took::All(level) => Ok(Receipt::new(self.counts.origin().link, number, level)),
+            Took::All(level) => {
+                self.kept.note(number, receipts);
+                Ok(Receipt::new(self.counts.origin().link, number, level))
+            }
             Took::Some { failed, first } => Err(self.partial(failed, first)),
             Took::Nobody(Without::Refused(kind)) => Err(kind),
             Took::Nobody(Without::Full(_)) => Err(self.full(Duration::ZERO)),
@@ -284,8 +303,9 @@ impl<'a, M: MessageType> View<'a, M> {
                 Err(SendErrorKind::Partial { .. }) => {}
                 Err(_) => branch.drop_copy(),
             },
-            // Its own policy dropped it, and counts it.
-            Reserved::Dropped(_) => {}
+            Reserved::Dropped => {
+                branch.drop_newest();
+            }
             Reserved::Full | Reserved::Refused(_) => branch.drop_copy(),
         }
         self.counts.optional_dropped.fetch_add(1, Ordering::Relaxed);
@@ -358,10 +378,12 @@ impl<'a, M: MessageType> View<'a, M> {
         if !place.first(&mut until).await {
             return (Err(self.full(since.elapsed())), message);
         }
-        let mut told = Told::default();
+        let (mut told, mut has_waited) = (Told::default(), false);
         loop {
             // What was encoded is not held over a wait.
-            let full = match self.offer(&Encoded::new(&message, Some(identity))) {
+            let offered =
+                self.offer(&Encoded::new(&message, Some(identity)).having_waited(has_waited));
+            let full = match offered {
                 Try::Done(outcome) => return (outcome, message),
                 Try::Full(index) => self.branches.get(index),
             };
@@ -372,7 +394,7 @@ impl<'a, M: MessageType> View<'a, M> {
                 Ok(())
             };
             match until.bound(room).await {
-                Some(Ok(())) => {}
+                Some(Ok(())) => has_waited = true,
                 Some(Err(kind)) => return (Err(Box::new(kind)), message),
                 None => return (Err(self.full(since.elapsed())), message),
             }
@@ -409,28 +431,54 @@ impl<'a, M: MessageType> View<'a, M> {
                 cause: DropCause::Newest,
             });
         }
-        if receipt.level().satisfies(level) {
-            return Ok(receipt.level());
+        let waits = self.of_members(receipt)?.map(|(branch, given)| {
+            let reaches = async move { branch.settled_boxed(given, level).await.map(|_| ()) };
+            (Box::pin(reaches) as BoxFuture<'a, _>, true)
+        });
+        let waits: Vec<_> = waits.collect();
+        if waits.is_empty() && level != Level::Accepted {
+            return Err(Lost::Unreachable {
+                service: self.name.get(),
+                wanted: level,
+                highest: Level::Accepted,
+            });
         }
-        // Conservative: waits for everything accepted so far, this message among it.
-        self.flush().await.map(|()| level)
+        decided(waits).await.map(|()| level)
+    }
+
+    /// The required members with what each gave for the message that this receipt is of.
+    fn of_members(
+        self,
+        receipt: Receipt,
+    ) -> Result<impl Iterator<Item = (&'a dyn Branch<M>, Receipt)>, Lost> {
+        let kept = self.kept.find(receipt.sequence());
+        let kept = kept.ok_or_else(|| Lost::Unknown {
+            service: self.name.get(),
+            sequence: receipt.sequence(),
+        })?;
+        let branches = each(self.branches).map(|member| member.sink());
+        Ok(branches
+            .zip(kept)
+            .filter_map(|(branch, given)| Some((branch, given?))))
     }
 
     async fn flush(self) -> Result<(), Lost> {
-        for branch in each(self.branches).filter(Member::is_required) {
-            branch.flush_boxed().await?;
-        }
-        Ok(())
+        let required = each(self.branches).filter(Member::is_required);
+        decided(
+            required
+                .map(|one| (one.sink().flush_boxed(), true))
+                .collect(),
+        )
+        .await
     }
 
     async fn connect(self) -> Result<(), ConnectError> {
         let this = self.current().map_err(|source| ConnectError::Registry {
             source: Arc::new(source),
         })?;
-        for branch in each(this.branches) {
-            branch.connect_boxed().await?;
-        }
-        Ok(())
+        // All at once, the optional ones too, which may be closed: but they do not decide.
+        let all = each(this.branches).map(|one| (one.sink().connect_boxed(), one.is_required()));
+        decided(all.collect()).await
     }
 
     fn counted(self) -> Ledger {
@@ -441,23 +489,33 @@ impl<'a, M: MessageType> View<'a, M> {
         weakest(self.branches)
     }
 
-    /// Waits for what the members' own `confirm` asks, of all at once.
+    /// Waits for what the members' own `confirm` asks of this message, of all at once.
     async fn confirmed(self, receipt: Receipt) -> Answer {
-        let confirming: Vec<Member<'a, M>> = each(self.branches)
-            .filter(|branch| branch.is_required() && branch.confirm().is_some())
-            .collect();
-        if confirming.is_empty() {
+        if self.confirm().is_none() {
             return Ok(receipt);
         }
-        let flushes = confirming.iter().map(|branch| branch.flush_boxed());
-        let mut lost = Vec::new();
-        for answer in all(flushes.collect()).await {
-            lost.extend(answer.err());
-        }
+        let lost = match self.of_members(receipt) {
+            Ok(given) => {
+                let waits = given.filter_map(|(branch, given)| branch.confirmed(given));
+                let answers = all(waits.collect()).await;
+                answers.into_iter().filter_map(Result::err).collect()
+            }
+            Err(lost) => vec![lost],
+        };
         match lost.first() {
             None => Ok(receipt),
             Some(first) => Err(self.partial(lost.len(), Arc::from(first.to_string()))),
         }
+    }
+
+    /// The same for a composite that this one is a member of.
+    fn confirmed_within(self, receipt: Receipt) -> Option<BoxFuture<'a, Result<(), Lost>>> {
+        self.confirm()?;
+        Some(Box::pin(async move {
+            let given = self.of_members(receipt)?;
+            let waits = given.filter_map(|(branch, given)| branch.confirmed(given));
+            decided(waits.map(|wait| (wait, true)).collect()).await
+        }))
     }
 
     fn reserve(self, encoded: &Encoded<'_, M>) -> Reserved {
@@ -465,10 +523,12 @@ impl<'a, M: MessageType> View<'a, M> {
             Ok(this) => this,
             Err(error) => return Reserved::registry(error),
         };
+        if !encoded.has_waited && !this.line.is_empty() {
+            return Reserved::Full;
+        }
         let mut outcome = Reserved::Room;
         this.branches.with(&mut |branches| {
             outcome = match Aside::of(branches, encoded) {
-                Ok(aside) if aside.is_plain() => Reserved::Room,
                 Ok(aside) => {
                     let is_untried = aside.is_untried();
                     encoded.remember(self.place(), Choice::Aside(aside));
@@ -500,25 +560,35 @@ impl<'a, M: MessageType> View<'a, M> {
 
     fn release(self, encoded: &Encoded<'_, M>) {
         let aside = self.aside(encoded);
-        self.branches
-            .with(&mut |branches| aside.release(branches, encoded));
+        let mut aside = Some(aside);
+        self.branches.with(&mut |branches| {
+            if let Some(aside) = aside.take() {
+                aside.release(branches, encoded);
+            }
+        });
     }
 
     fn commit(self, encoded: &Encoded<'_, M>) -> Result<Receipt, SendErrorKind> {
-        let aside = self.aside(encoded);
+        let mut aside = Some(self.aside(encoded));
         let mut took = Took::Nobody(Without::Full(0));
+        let mut receipts = Receipts::default();
         self.branches.with(&mut |branches| {
-            took = aside.take(branches, encoded);
-            if !matches!(took, Took::Nobody(_)) {
-                self.offer_optionals(branches, encoded);
+            if let Some(aside) = aside.take() {
+                took = aside.take(branches, encoded, &mut receipts);
+                if !matches!(took, Took::Nobody(_)) {
+                    self.offer_optionals(branches, encoded);
+                }
             }
         });
-        let is_taken = !matches!(took, Took::Nobody(_));
-        let outcome = self.outcome(took, encoded);
         // What nobody took is still the outer composite's, which may offer it again.
-        if is_taken {
-            Attempt::new(self.counts).settle(&outcome);
+        if let Took::Nobody(_) = took {
+            return self.outcome(took, 0, &receipts).map_err(|kind| *kind);
         }
+        // Its number here is no other's, whatever it is for the outer one.
+        let attempt = Attempt::new(self.counts);
+        let (_, number) = attempt.identity;
+        let outcome = self.outcome(took, number, &receipts);
+        attempt.settle(&outcome);
         outcome.map_err(|kind| *kind)
     }
 
@@ -530,15 +600,22 @@ impl<'a, M: MessageType> View<'a, M> {
         });
     }
 
+    /// What is within it says so itself: it never drops all of a message before its members are asked.
+    fn drop_newest(self) -> Option<Receipt> {
+        None
+    }
+
     fn confirm(self) -> Option<Level> {
-        let mut level = None;
-        self.branches
-            .with(&mut |branches| level = branches.iter().find_map(|branch| branch.confirm()));
-        level
+        confirm(self.branches)
     }
 
     fn room(self, since: Instant) -> BoxFuture<'a, Result<(), SendErrorKind>> {
         Box::pin(async move {
+            let mut until = Until::after(since, self.patience());
+            let mut place = self.line.place();
+            if !place.first(&mut until).await {
+                return Err(*self.full(since.elapsed()));
+            }
             for branch in each(self.branches).filter(Member::is_required) {
                 branch.room(since).await?;
             }

@@ -205,10 +205,7 @@ impl<M: MessageType> Inproc<M> {
             books.returned.refused += 1;
             return Err(SendError::new(kind, Some(message)));
         }
-        let others_wait = !may_overtake
-            && self.sender.watched.load(Ordering::Acquire)
-            && !self.sender.waiting().room.is_empty();
-        if others_wait || self.is_still_full(&mut held) {
+        if !may_overtake && self.do_others_wait() || self.is_still_full(&mut held) {
             match self.config.when_full {
                 WhenFull::DropNewest => {
                     return Ok(Offered::Accepted(self.drop_newest(held)));
@@ -310,6 +307,17 @@ impl<M: MessageType> Inproc<M> {
         )
     }
 
+    /// Whether anybody waits for room, where messages do.
+    #[inline]
+    fn do_others_wait(&self) -> bool {
+        self.sender.watched.load(Ordering::Acquire)
+            && !matches!(
+                self.config.when_full,
+                WhenFull::Reject | WhenFull::DropNewest
+            )
+            && !self.sender.waiting().room.is_empty()
+    }
+
     fn has_room(&self) -> bool {
         let Ok(channel) = &self.channel else {
             return true;
@@ -349,13 +357,13 @@ impl<M: MessageType> Inproc<M> {
 
     /// The same, for what began to wait at `since`: whether there is some.
     async fn has_room_within(&self, since: Instant) -> bool {
-        let mut ticket = RoomTicket {
-            sender: &self.sender,
-            ticket: None,
-        };
+        let mut ticket = RoomTicket::of_ready(&self.sender);
         let mut aging = None;
         let room = std::future::poll_fn(|cx| {
             ticket.queue(cx);
+            if !ticket.is_next() {
+                return Poll::Pending;
+            }
             while !self.has_room() {
                 ready!(self.poll_age(&mut aging, cx));
             }
@@ -415,7 +423,9 @@ impl<M: MessageType> Inproc<M> {
         self.with_books(|books| books.closed = true);
         self.sender.wake(true);
         let clock = &self.surroundings.clock;
-        let mut timer = clock_timer(&self.surroundings, clock.now() + deadline);
+        // What is beyond all time is no bound.
+        let until = clock.now().checked_add(deadline);
+        let mut timer = until.map(|until| clock_timer(&self.surroundings, until));
         let mut ticket = LevelTicket::new(&self.sender);
         let drained = std::future::poll_fn(|cx| {
             if self.with_books(|books| self.held(books)) == 0 {
@@ -427,8 +437,9 @@ impl<M: MessageType> Inproc<M> {
                 return Poll::Ready(());
             }
             match &mut timer {
-                Some(timer) => timer.as_mut().poll(cx),
-                None => Poll::Ready(()),
+                Some(Some(timer)) => timer.as_mut().poll(cx),
+                Some(None) => Poll::Ready(()),
+                None => Poll::Pending,
             }
         });
         drained.await;
@@ -469,7 +480,10 @@ impl<M: MessageType> Inproc<M> {
     }
 
     pub(crate) fn ledger(&self) -> Ledger {
-        let waiting = self.sender.waiting().room.len() as u64;
+        let waiting = {
+            let waiting = self.sender.waiting();
+            waiting.room.iter().filter(|one| one.is_send).count() as u64
+        };
         self.with_books(|books| {
             // Under the lock: nothing that was put in later can have been handed up.
             let done = self.sender.progress.received.load(Ordering::Acquire);

@@ -462,8 +462,16 @@ impl<M: Send + 'static, S: Branch<M> + MessageSink<M> + 'static> Branch<M> for I
         }
     }
 
+    fn drop_newest(&self) -> Option<Receipt> {
+        self.opened()?.drop_newest()
+    }
+
     fn confirm(&self) -> Option<Level> {
         self.opened().and_then(Branch::confirm)
+    }
+
+    fn confirmed(&self, receipt: Receipt) -> Option<BoxFuture<'_, Result<(), Lost>>> {
+        self.opened()?.confirmed(receipt)
     }
 
     fn room(&self, since: Instant) -> BoxFuture<'_, Result<(), SendErrorKind>> {

@@ -347,8 +347,9 @@ impl<M: MessageType> Leaf<M> {
         wakers.into_iter().for_each(std::task::Waker::wake);
         link.tell();
         if wait {
-            let until = link.surroundings.clock.now() + deadline;
-            let _ = WaitFor::new(link, Some(until), |_, core| core.closed.then_some(())).await;
+            // What is beyond all time is no bound.
+            let until = link.surroundings.clock.now().checked_add(deadline);
+            let _ = WaitFor::new(link, until, |_, core| core.closed.then_some(())).await;
         }
         let mut ending = Ending(Some(link));
         loop {

@@ -551,17 +551,27 @@ impl Link {
                     .then_some(())
                     .ok_or(Offer::Full)
             }
-            WhenFull::DropNewest => {
-                let sequence = core.outbox.skip(DropCause::Newest);
-                core.dropped.newest += 1;
-                Err(Offer::Accepted(Receipt::new(
-                    self.id,
-                    sequence,
-                    Level::Dropped,
-                )))
-            }
+            WhenFull::DropNewest => Err(Offer::Accepted(self.count_newest(core))),
             _ => Err(Offer::Full),
         }
+    }
+
+    fn count_newest(&self, core: &mut Core) -> Receipt {
+        let sequence = core.outbox.skip(DropCause::Newest);
+        core.dropped.newest += 1;
+        Receipt::new(self.id, sequence, Level::Dropped)
+    }
+
+    /// Whether a copy would be let in, where the policy drops the newest; it is not dropped yet.
+    fn has_room_for_copy(self: &Arc<Self>, core: &mut Core, bytes: usize) -> Result<bool, Offer> {
+        if core.driver == Driver::None || core.closed || core.draining || core.gave_up {
+            self.admit_cold(core)?;
+        }
+        let has_room = |core: &Core| core.queue.is_empty() && self.has_room(core, bytes);
+        if !has_room(core) && core.ages.is_some() {
+            core.drop_aged(self.surroundings.clock.now());
+        }
+        Ok(has_room(core))
     }
 
     fn has_room(&self, core: &Core, bytes: usize) -> bool {

@@ -103,6 +103,12 @@ impl Receipt {
         Level::from_u8(self.level)
     }
 
+    /// Of the message that came so many later.
+    pub(crate) const fn later(mut self, messages: u64) -> Self {
+        self.sequence += messages;
+        self
+    }
+
     pub(crate) const fn at(mut self, level: Level) -> Self {
         self.level = level as u8;
         self

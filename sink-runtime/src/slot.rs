@@ -333,10 +333,25 @@ impl<M: MessageType> Branch<M> for Slot<M> {
         }
     }
 
+    fn drop_newest(&self) -> Option<Receipt> {
+        match self.used()? {
+            Place::Leaf(leaf) => Some(leaf.drop_newest()),
+            Place::Double(double) => double.drop_newest(),
+        }
+    }
+
     fn confirm(&self) -> Option<Level> {
         match self.used() {
             Some(Place::Leaf(leaf)) => leaf.confirm(),
-            _ => None,
+            Some(Place::Double(double)) => double.confirm(),
+            None => None,
+        }
+    }
+
+    fn confirmed(&self, receipt: Receipt) -> Option<BoxFuture<'_, Result<(), Lost>>> {
+        match self.used()? {
+            Place::Leaf(leaf) => leaf.confirmed(receipt),
+            Place::Double(double) => double.confirmed(receipt),
         }
     }
 

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use sink_runtime::clock::{SplitMix, Surroundings, TokioClock};
 use sink_runtime::transport::{BoxFuture, Dial, Target, Wire, memory};
-use sink_runtime::{DynSink, Message, MessageSink, ServiceRegistry};
+use sink_runtime::{DynSink, Failover, FanOut, Message, MessageSink, ServiceRegistry};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 #[global_allocator]
@@ -136,6 +136,45 @@ fn a_full_buffer_of_large_messages_keeps_to_its_bound_5_4() {
             filled(connects, "delivery = \"at_least_once\"", size, 16 * MIB);
         }
     }
+}
+
+/// What a thousand sends allocate beyond what their queue holds, once all that grows has grown.
+fn allocations(send: impl AsyncFn(Message)) -> usize {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let payload = Bytes::from_static(b"always the same");
+    runtime.block_on(async {
+        for _ in 0..20_000 {
+            send(Message::new(payload.clone())).await;
+        }
+        let before = ALLOCATOR.stats().allocations;
+        for _ in 0..1000 {
+            send(Message::new(payload.clone())).await;
+        }
+        ALLOCATOR.stats().allocations - before
+    })
+}
+
+#[test]
+fn a_composite_of_static_members_allocates_nothing_for_a_message() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let member = || sink(false, "buffer_size = 1000\nwhen_full = \"drop_oldest\"");
+    let either = Failover::new((member(), member()));
+    let sent = allocations(async |message| {
+        either.send(message).await.unwrap();
+    });
+    assert!(sent < 100, "{sent} by the failover");
+    let all = FanOut::new((
+        member(),
+        Failover::new((member(),)),
+        FanOut::new((member(),)),
+    ));
+    let sent = allocations(async |message| {
+        all.send(message).await.unwrap();
+    });
+    assert!(sent < 100, "{sent} by the fan-out");
 }
 
 #[test]

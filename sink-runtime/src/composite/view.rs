@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use crate::composite::{Branches, Member};
 use crate::error::{ConnectError, RegistryError, SendErrorKind};
-use crate::ledger::Ledger;
 use crate::message::MessageType;
+use crate::receipt::Level;
 use crate::registry::CompiledRegistry;
 use crate::report::DrainReport;
 use crate::transport::BoxFuture;
@@ -101,37 +101,59 @@ pub(crate) async fn all<T>(futures: Vec<BoxFuture<'_, T>>) -> Vec<T> {
     answers.into_iter().flatten().collect()
 }
 
-/// Closes all members one after another within one deadline.
+/// Waits for those that decide until one fails or all are done. The others are begun with them, and not waited for.
+pub(crate) async fn decided<E>(mut futures: Vec<Deciding<'_, E>>) -> Result<(), E> {
+    poll_fn(|cx| {
+        let mut failed = None;
+        // All of them, each time: what fails must not keep another from being begun.
+        futures.retain_mut(|(future, decides)| match future.as_mut().poll(cx) {
+            Poll::Ready(Err(error)) if *decides => {
+                failed.get_or_insert(error);
+                false
+            }
+            answer => answer.is_pending(),
+        });
+        match failed {
+            Some(error) => Poll::Ready(Err(error)),
+            None if futures.iter().any(|(_, decides)| *decides) => Poll::Pending,
+            None => Poll::Ready(Ok(())),
+        }
+    })
+    .await
+}
+
+/// What any of the members' own `confirm` asks for.
+pub(crate) fn confirm<M>(branches: &dyn Branches<M>) -> Option<Level> {
+    each(branches).find_map(|branch| branch.confirm())
+}
+
+/// Something asked of a member, and whether its answer is waited for.
+pub(crate) type Deciding<'a, E> = (BoxFuture<'a, Result<(), E>>, bool);
+
+/// Closes all members at once: whichever a message would go to, it is refused from here on, and a slow one takes no other's time.
 pub(crate) async fn close_members<M: MessageType>(
     branches: &dyn Branches<M>,
     name: &Name,
     deadline: Duration,
-    ledger: Ledger,
 ) -> DrainReport {
-    let until = tokio::time::Instant::now() + deadline;
     let mut report = DrainReport {
         service: name.get(),
-        ledger,
-        undelivered: Vec::new(),
-        last: None,
+        ..DrainReport::default()
     };
-    for branch in each(branches) {
-        let left = until.saturating_duration_since(tokio::time::Instant::now());
-        let of_member = branch.close_boxed(left).await;
+    let closing = each(branches).map(|branch| branch.sink().close_boxed(deadline));
+    for of_member in all(closing.collect()).await {
         report.undelivered.extend(of_member.undelivered);
         report.last = report.last.or(of_member.last);
     }
     report
 }
 
-/// Disconnects all members one after another.
+/// Disconnects all members at once, also if one fails.
 pub(crate) async fn disconnect_members<M: MessageType>(
     branches: &dyn Branches<M>,
 ) -> Result<(), ConnectError> {
-    for branch in each(branches) {
-        branch.disconnect_boxed().await?;
-    }
-    Ok(())
+    let parting = each(branches).map(|branch| branch.sink().disconnect_boxed());
+    all(parting.collect()).await.into_iter().collect()
 }
 
 /// The sink and the branch that a composite is, by its view. What sends or connects asks for the members in force itself, and is told
@@ -206,7 +228,11 @@ macro_rules! composite_sink {
 
             fn close(&self, deadline: std::time::Duration) -> impl std::future::Future<Output = $crate::DrainReport> + Send {
                 let view = self.view::<M>();
-                $crate::composite::view::close_members(view.branches, view.name, deadline, view.counted())
+                async move {
+                    let mut report = $crate::composite::view::close_members(view.branches, view.name, deadline).await;
+                    report.ledger = view.counted();
+                    report
+                }
             }
 
             fn state(&self) -> $crate::SinkState {
@@ -231,8 +257,16 @@ macro_rules! composite_sink {
                 self.view::<M>().drop_copy();
             }
 
+            fn drop_newest(&self) -> Option<$crate::Receipt> {
+                self.view::<M>().drop_newest()
+            }
+
             fn confirm(&self) -> Option<$crate::Level> {
                 self.view::<M>().confirm()
+            }
+
+            fn confirmed(&self, receipt: $crate::Receipt) -> Option<$crate::transport::BoxFuture<'_, Result<(), $crate::Lost>>> {
+                self.view::<M>().confirmed_within(receipt)
             }
 
             fn room(&self, since: $crate::clock::Instant) -> $crate::transport::BoxFuture<'_, Result<(), $crate::SendErrorKind>> {

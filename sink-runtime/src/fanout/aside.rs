@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::kept::Receipts;
 use crate::composite::{Encoded, Marks, Member, Reserved};
 use crate::error::SendErrorKind;
 use crate::receipt::{Level, Receipt};
@@ -9,7 +10,7 @@ use crate::receipt::{Level, Receipt};
 /// What was set aside in a fan-out's members.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Aside {
-    /// Members whose own policy dropped their copy: the others still get theirs.
+    /// Members whose own policy drops their copy: the others still get theirs.
     dropped: Marks,
     /// Members that say only when they are offered the message whether they take it.
     untried: Marks,
@@ -46,33 +47,27 @@ impl Aside {
         members: &[Member<'_, M>],
         encoded: &Encoded<'_, M>,
     ) -> Result<Self, Without> {
-        let mut aside = Self::default();
+        let mut held = Holding {
+            aside: Self::default(),
+            members: &[],
+            encoded,
+            done: Marks::default(),
+        };
         for (index, member) in members.iter().enumerate() {
             if !member.is_required() {
                 continue;
             }
-            let without = match member.reserve(encoded) {
-                Reserved::Room => continue,
-                Reserved::Dropped(_) => {
-                    aside.dropped.set(index);
-                    continue;
-                }
-                Reserved::Untried => {
-                    aside.untried.set(index);
-                    continue;
-                }
-                Reserved::Full => Without::Full(index),
-                Reserved::Refused(kind) => Without::Refused(Box::new(kind)),
-            };
-            aside.release(&members[..index], encoded);
-            return Err(without);
+            held.members = &members[..index];
+            match member.reserve(encoded) {
+                Reserved::Room => {}
+                Reserved::Dropped => held.aside.dropped.set(index),
+                Reserved::Untried => held.aside.untried.set(index),
+                Reserved::Full => return Err(Without::Full(index)),
+                Reserved::Refused(kind) => return Err(Without::Refused(Box::new(kind))),
+            }
         }
-        Ok(aside)
-    }
-
-    /// Whether every required member holds room, as one of them that is asked nothing more does.
-    pub(super) fn is_plain(&self) -> bool {
-        self.dropped.is_empty() && self.untried.is_empty()
+        held.members = &[];
+        Ok(std::mem::take(&mut held.aside))
     }
 
     /// Whether it is not known yet that all of them will take the message.
@@ -81,57 +76,104 @@ impl Aside {
     }
 
     /// Gives the room back.
-    pub(super) fn release<M>(&self, members: &[Member<'_, M>], encoded: &Encoded<'_, M>) {
-        for (_, member) in self.due(members) {
-            member.release(encoded);
-        }
+    pub(super) fn release<M>(self, members: &[Member<'_, M>], encoded: &Encoded<'_, M>) {
+        drop(Holding::of(self, members, encoded));
     }
 
     /// Hands the message to the required members: first to those that may refuse it, so that while none has taken it nobody
-    /// need.
-    pub(super) fn take<M>(&self, members: &[Member<'_, M>], encoded: &Encoded<'_, M>) -> Took {
+    /// need. What they say of it is in `receipts`.
+    pub(super) fn take<M>(
+        self,
+        members: &[Member<'_, M>],
+        encoded: &Encoded<'_, M>,
+        receipts: &mut Receipts,
+    ) -> Took {
+        let mut held = Holding::of(self, members, encoded);
         let mut tally = Tally::default();
-        let untried = || {
-            self.due(members)
-                .filter(|(index, _)| self.untried.has(*index))
-        };
-        for (index, member) in untried() {
-            let answer = member.commit(encoded);
-            if let Err(kind) = &answer
-                && tally.is_empty()
-                && !matches!(kind, SendErrorKind::Partial { .. })
-            {
-                for (other, member) in self.due(members) {
-                    if other > index || !self.untried.has(other) {
-                        member.release(encoded);
-                    }
+        let is_untried = !held.aside.untried.is_empty();
+        for (index, member) in members.iter().enumerate().filter(|_| is_untried) {
+            if !held.is_due(index, member) || !held.aside.untried.has(index) {
+                continue;
+            }
+            let answer = held.commit(index, member, receipts);
+            match answer {
+                Err(kind) if tally.is_empty() && !matches!(kind, SendErrorKind::Partial { .. }) => {
+                    return Took::Nobody(match kind {
+                        SendErrorKind::Full { .. } => Without::Full(index),
+                        kind => Without::Refused(Box::new(kind)),
+                    });
                 }
-                return Took::Nobody(match answer {
-                    Err(kind) if !matches!(kind, SendErrorKind::Full { .. }) => {
-                        Without::Refused(Box::new(kind))
-                    }
-                    _ => Without::Full(index),
-                });
-            }
-            tally.count(answer);
-        }
-        for (index, member) in self.due(members) {
-            if !self.untried.has(index) {
-                tally.count(member.commit(encoded));
+                answer => tally.count(answer),
             }
         }
-        tally.outcome(!self.dropped.is_empty())
+        for (index, member) in members.iter().enumerate() {
+            if held.is_due(index, member) {
+                tally.count(held.commit(index, member, receipts));
+            }
+        }
+        let dropped = &held.aside.dropped;
+        let took = tally.outcome(!dropped.is_empty());
+        if !dropped.is_empty() && !matches!(took, Took::Nobody(_)) {
+            for (index, member) in members.iter().enumerate() {
+                if dropped.has(index)
+                    && let Some(receipt) = member.drop_newest()
+                {
+                    receipts.set(index, receipt);
+                }
+            }
+        }
+        took
+    }
+}
+
+/// What is set aside and not taken: given back when it is dropped, also if the user's code, that encodes or is a member,
+/// panics.
+struct Holding<'a, 'b, M> {
+    aside: Aside,
+    members: &'a [Member<'b, M>],
+    encoded: &'a Encoded<'a, M>,
+    /// Members that have been asked to take the message.
+    done: Marks,
+}
+
+impl<'a, 'b, M> Holding<'a, 'b, M> {
+    fn of(aside: Aside, members: &'a [Member<'b, M>], encoded: &'a Encoded<'_, M>) -> Self {
+        Self {
+            aside,
+            members,
+            encoded,
+            done: Marks::default(),
+        }
     }
 
-    /// The required members that still are to take the message, each with its index.
-    fn due<'a, 'b, M>(
-        &'a self,
-        members: &'a [Member<'b, M>],
-    ) -> impl Iterator<Item = (usize, &'a Member<'b, M>)> {
-        members
-            .iter()
-            .enumerate()
-            .filter(|(index, member)| member.is_required() && !self.dropped.has(*index))
+    /// Whether the member holds room for a message that it still is to take.
+    fn is_due(&self, index: usize, member: &Member<'_, M>) -> bool {
+        member.is_required() && !self.aside.dropped.has(index) && !self.done.has(index)
+    }
+
+    fn commit(
+        &mut self,
+        index: usize,
+        member: &Member<'_, M>,
+        receipts: &mut Receipts,
+    ) -> Result<Receipt, SendErrorKind> {
+        // However it ends, the room is no longer ours to give back.
+        self.done.set(index);
+        let answer = member.commit(self.encoded);
+        if let Ok(receipt) = &answer {
+            receipts.set(index, *receipt);
+        }
+        answer
+    }
+}
+
+impl<M> Drop for Holding<'_, '_, M> {
+    fn drop(&mut self) {
+        for (index, member) in self.members.iter().enumerate() {
+            if self.is_due(index, member) {
+                member.release(self.encoded);
+            }
+        }
     }
 }
 

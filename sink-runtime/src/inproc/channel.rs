@@ -106,6 +106,8 @@ pub(super) struct Progress {
 pub(super) struct ForRoom {
     pub(super) ticket: u64,
     pub(super) waker: Waker,
+    /// A message waits, and not only somebody who wants to know.
+    pub(super) is_send: bool,
     /// It was woken for room and has not looked since: should its future not be polled, those behind it go on.
     pub(super) asked: bool,
 }

@@ -13,7 +13,16 @@ impl<M: MessageType> Inproc<M> {
         }
     }
 
-    pub(crate) fn reserve(&self, message: &M) -> Reserved {
+    /// Counts a copy that the policy drops.
+    pub(crate) fn drop_copy_newest(&self) -> Receipt {
+        match &self.channel {
+            Ok(channel) => self.drop_newest(self.hold(channel)),
+            Err(_) => Receipt::new(self.id, 0, Level::Dropped),
+        }
+    }
+
+    /// Who has not waited does not overtake those who do.
+    pub(crate) fn reserve(&self, message: &M, has_waited: bool) -> Reserved {
         let channel = match &self.channel {
             Ok(channel) => channel,
             Err(carried) => {
@@ -32,9 +41,13 @@ impl<M: MessageType> Inproc<M> {
         if let Some(kind) = self.too_large(message) {
             return Reserved::Refused(kind);
         }
-        if self.is_still_full(&mut held) {
+        if !has_waited && self.do_others_wait() || self.is_still_full(&mut held) {
             match self.config.when_full {
-                WhenFull::DropNewest => return Reserved::Dropped(self.drop_newest(held)),
+                // Counted when it is known that the others take theirs.
+                WhenFull::DropNewest => {
+                    held.release();
+                    return Reserved::Dropped;
+                }
                 WhenFull::DropOldest if held.drop_oldest() => {}
                 WhenFull::Reject => {
                     let count = self.held(held.books());

@@ -143,10 +143,7 @@ impl<M: MessageType> Inproc<M> {
             }
             (Some(receipt), Some(level)) => self.wait_for_level(receipt, level),
             _ => For::Room {
-                ticket: RoomTicket {
-                    sender: &self.sender,
-                    ticket: None,
-                },
+                ticket: RoomTicket::of_send(&self.sender),
                 since: self.surroundings.clock.now(),
                 aging: None,
             },

@@ -4,11 +4,29 @@ use super::*;
 
 /// A place in the line for room; leaving the line lets the next one look.
 pub(super) struct RoomTicket<'a> {
-    pub(super) sender: &'a Sender,
-    pub(super) ticket: Option<u64>,
+    sender: &'a Sender,
+    ticket: Option<u64>,
+    is_send: bool,
 }
 
-impl RoomTicket<'_> {
+impl<'a> RoomTicket<'a> {
+    /// Of a message.
+    pub(super) fn of_send(sender: &'a Sender) -> Self {
+        Self {
+            sender,
+            ticket: None,
+            is_send: true,
+        }
+    }
+
+    /// Of somebody who only waits until there is room.
+    pub(super) fn of_ready(sender: &'a Sender) -> Self {
+        Self {
+            is_send: false,
+            ..Self::of_send(sender)
+        }
+    }
+
     pub(super) fn queue(&mut self, cx: &mut Context<'_>) {
         let mut waiting = self.sender.waiting();
         if let Some(ticket) = self.ticket
@@ -23,6 +41,7 @@ impl RoomTicket<'_> {
         waiting.room.push_back(ForRoom {
             ticket,
             waker: cx.waker().clone(),
+            is_send: self.is_send,
             asked: false,
         });
         self.ticket = Some(ticket);

@@ -3,9 +3,9 @@
 use super::*;
 
 impl Link {
-    /// Sets room aside for one frame of `bytes`, or says that there is none. What is refused here is not counted: the composite
+    /// Sets room aside for one frame of `bytes`, or says that there is none; `false` if its policy drops that. What is refused here is not counted: the composite
     /// knows whether a copy is lost.
-    pub(crate) fn reserve(self: &Arc<Self>, bytes: usize, payload: &[u8]) -> Result<(), Offer> {
+    pub(crate) fn reserve(self: &Arc<Self>, bytes: usize, payload: &[u8]) -> Result<bool, Offer> {
         if let Err(error) = self.fits_line(payload) {
             return Err(Offer::Refused(self.not_encoded(error)));
         }
@@ -13,16 +13,28 @@ impl Link {
         if let Some(kind) = self.too_large(&core, payload.len(), bytes) {
             return Err(Offer::Refused(kind));
         }
-        self.admit_one(&mut core, bytes).inspect_err(|offer| {
+        let admitted = match self.config.when_full {
+            // Counted when it is known that the others take theirs.
+            WhenFull::DropNewest => self.has_room_for_copy(&mut core, bytes),
+            _ => self.admit_one(&mut core, bytes).map(|()| true),
+        };
+        let has_room = admitted.inspect_err(|offer| {
             if matches!(offer, Offer::Refused(_)) {
                 // It was counted as a message given back.
                 core.unnumbered -= 1;
                 core.returned.closed -= 1;
             }
         })?;
-        core.reserved_messages += 1;
-        core.reserved_bytes += bytes as u64;
-        Ok(())
+        if has_room {
+            core.reserved_messages += 1;
+            core.reserved_bytes += bytes as u64;
+        }
+        Ok(has_room)
+    }
+
+    /// Counts a copy that the policy drops.
+    pub(crate) fn drop_newest(&self) -> Receipt {
+        self.count_newest(&mut self.lock())
     }
 
     /// Counts a copy that a full optional branch does not get; it takes a sequence, so that the receiver sees the gap.

@@ -12,6 +12,7 @@ mod composites;
 mod connect;
 mod delivery;
 mod foreign;
+mod members;
 mod receive;
 mod reconnect;
 mod runtimes;
