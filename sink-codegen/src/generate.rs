@@ -135,7 +135,8 @@ pub fn load(registry: &Registry, options: &Options) -> (Plan, Diagnostics) {
     let (plan, mut diagnostics) = sink_schema::load(&layers(chosen.map(|overlay| &overlay.file)));
     for overlay in &registry.overlays {
         if chosen.is_none_or(|chosen| chosen.profile != overlay.profile) {
-            diagnostics.merge(sink_schema::load(&layers(Some(&overlay.file))).1);
+            let over = layers(Some(&overlay.file));
+            diagnostics.merge(sink_schema::load_over(&over, &plan).1);
         }
     }
     if options.deny_warnings {

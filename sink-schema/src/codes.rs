@@ -73,6 +73,7 @@ codes! {
     COMPILED_IN = "E0171";
     UNKNOWN_VARIABLE = "E0172";
     UNKNOWN_LINT = "E0173";
+    GUARANTEE_LOWERED = "E0174";
     // warnings
     SHARED_DIRECTORY = "W0201" lint "shared_directory";
     DIAMOND = "W0202" lint "diamond";

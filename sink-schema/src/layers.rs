@@ -49,11 +49,23 @@ impl<'a> Layers<'a> {
 ///
 /// Never panics and does no I/O; time is linear in the size of the texts, which [`MAX_REGISTRY_BYTES`] bounds.
 pub fn load(layers: &Layers<'_>) -> (Plan, Diagnostics) {
+    let (plan, _, mistakes) = judged(layers);
+    (plan, mistakes.finish())
+}
+
+/// The same for an overlay of a program that is built with `compiled`: what its types promise, no layer takes away.
+pub fn load_over(layers: &Layers<'_>, compiled: &Plan) -> (Plan, Diagnostics) {
+    let (plan, registry, mut mistakes) = judged(layers);
+    crate::rules::keep_guarantees(&plan, compiled, &registry, &mut mistakes);
+    (plan, mistakes.finish())
+}
+
+fn judged(layers: &Layers<'_>) -> (Plan, Registry, Mistakes) {
     let mut mistakes = Mistakes::default();
     let registry = merge(layers, &mut mistakes);
     let drafts = crate::schema::read(&registry, &layers.capabilities, &mut mistakes);
     let plan = crate::rules::resolve(drafts, &registry, &mut mistakes);
-    (plan, mistakes.finish())
+    (plan, registry, mistakes)
 }
 
 /// Broken headers that are looked into for the name of a service.

@@ -52,7 +52,7 @@ pub use endpoint::{Endpoint, EndpointError, EndpointErrorKind, MAX_SOCKET_PATH_B
 pub use explain::{Explanation, explain, explanations};
 #[cfg(feature = "documents")]
 pub use json_schema::json_schema;
-pub use layers::{Layers, MAX_REGISTRY_BYTES, load};
+pub use layers::{Layers, MAX_REGISTRY_BYTES, load, load_over};
 pub use names::{is_rust_path, nearest, shortened};
 pub use plan::{
     Ack, Alias, BrokenService, Codec, CompositePlan, Delivery, Failback, Framing, From_, Kind,

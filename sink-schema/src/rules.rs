@@ -4,6 +4,7 @@ mod address;
 mod composite;
 mod effect;
 mod graph;
+mod guarantee;
 mod leaf;
 mod plan;
 
@@ -13,6 +14,8 @@ use crate::mistakes::{Mistake, Mistakes};
 use crate::plan::Plan;
 use crate::raw::Registry;
 use crate::text::Span;
+
+pub(crate) use guarantee::judge as keep_guarantees;
 
 /// Judges all drafts and plans the sound ones.
 pub(crate) fn resolve(

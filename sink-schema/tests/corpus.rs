@@ -8,7 +8,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use sink_schema::{Capabilities, Color, Diagnostics, Format, Layers, Plan, SourceFile, load};
+use sink_schema::{
+    Capabilities, Color, Diagnostics, Format, Layers, Plan, SourceFile, load, load_over,
+};
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -54,12 +56,25 @@ fn judge_text(path: &Path, text: String) -> (Plan, Diagnostics) {
         () if base.text.contains("# capabilities: none") => Capabilities::none(),
         () => Capabilities::build(),
     };
-    load(&Layers {
+    let built = Layers {
         base: &base,
-        overlay: overlay.as_ref(),
-        environment: &environment(path),
+        overlay: None,
+        environment: &[],
         capabilities,
-    })
+    };
+    let Some(overlay) = &overlay else {
+        return load(&Layers {
+            environment: &environment(path),
+            ..built
+        });
+    };
+    let (compiled, _) = load(&built);
+    let over = Layers {
+        overlay: Some(overlay),
+        environment: &environment(path),
+        ..built
+    };
+    load_over(&over, &compiled)
 }
 
 fn drawn(plan: &Plan, mistakes: &Diagnostics) -> String {

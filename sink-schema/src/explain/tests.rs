@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Capabilities, Diagnostics, Layers, SourceFile, load};
+use crate::{Capabilities, Diagnostics, Layers, SourceFile, load, load_over};
 
 /// Splits an example into base, overlay and environment.
 fn judge(example: &str, capabilities: Capabilities) -> Diagnostics {
@@ -17,13 +17,19 @@ fn judge(example: &str, capabilities: Capabilities) -> Diagnostics {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
     let overlay = (!overlay.text.is_empty()).then_some(&overlay);
-    load(&Layers {
+    let built = Layers {
         base: &base,
+        overlay: None,
+        environment: &[],
+        capabilities,
+    };
+    let (compiled, _) = load(&built);
+    let runs = Layers {
         overlay,
         environment: &environment,
-        capabilities,
-    })
-    .1
+        ..built
+    };
+    load_over(&runs, &compiled).1
 }
 
 #[test]

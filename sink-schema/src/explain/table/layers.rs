@@ -76,4 +76,22 @@ type = "relay"
 shared_directory = "allow"
 "#,
     ),
+    (
+        "E0174",
+        r#"an overlay takes away a guarantee"#,
+        r#"At-least-once delivery is in the type of a service's accessor, and code that asks for it was compiled with it. Another layer may promise more than the one the program is built with, and not less."#,
+        r#"[services.orders]
+type = "relay"
+delivery = "at_least_once"
+# services.prod.toml
+[services.orders]
+delivery = "at_most_once"
+"#,
+        r#"[services.orders]
+type = "relay"
+# services.prod.toml
+[services.orders]
+delivery = "at_least_once"
+"#,
+    ),
 ];
