@@ -2,6 +2,7 @@
 
 mod environment;
 mod syntax;
+mod unclosed;
 
 use std::collections::HashSet;
 
@@ -103,10 +104,24 @@ fn parse(source: &SourceFile, mistakes: &mut Mistakes) -> Option<(Vec<Entry>, Ve
         return None;
     }
     let text = Text::new(source);
-    let (root, errors) = tree::parse(file, &text.text);
+    let (mut root, mut errors) = tree::parse(file, &text.text);
+    let mut unclosed = Vec::new();
+    if !errors.is_empty() {
+        unclosed = unclosed::find(&text);
+        let mut read = unclosed::without(&text.text, &unclosed);
+        if !unclosed.is_empty() {
+            (root, errors) = tree::parse(file, &read);
+        }
+        if unclosed::leave_out_keys_alone(&text, &errors, &mut read) {
+            let (whole, more) = tree::parse(file, &read);
+            root = whole;
+            errors.extend(more);
+        }
+    }
     mistakes.files.push(text);
-    let torn = errors.iter().map(|error| error.at.start).collect();
-    syntax::tell(file, &root, errors, mistakes);
+    let torn = errors.iter().map(|error| error.at.start);
+    let torn = torn.chain(unclosed.iter().map(|one| one.opener)).collect();
+    syntax::tell(file, &root, errors, &unclosed, mistakes);
     Some((root, torn))
 }
 
