@@ -33,6 +33,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
 /// Why the type is refused: what was unreadable of its attributes, and what no message is.
 fn mistakes(input: &DeriveInput, unreadable: Option<Error>) -> Option<Error> {
     let refused = [
+        attributes::stand_on_the_type(&input.data),
         is_owned_data(input),
         has_no_parameters(input),
         does_not_contain_itself(input),

@@ -104,3 +104,40 @@ fn attributes_are_read_and_checked() {
         assert!(attributes(wrong.clone()).1.is_some(), "{wrong}");
     }
 }
+
+#[test]
+fn an_attribute_on_a_field_or_variant_is_refused_at_each_place() {
+    let of_struct = mistakes_of(quote! {
+        struct Tick {
+            #[message(skip)]
+            a: u8,
+            #[serde(default)]
+            b: u8,
+            #[message(default = "zero")]
+            c: u8,
+            #[message(serde)]
+            d: u8,
+        }
+    });
+    assert_eq!(
+        of_struct,
+        [
+            "`#[message(…)]` stands on a type, not on a field\nhelp: serde encodes the field: write `#[serde(skip)]`",
+            "`#[message(…)]` stands on a type, not on a field\nhelp: serde encodes the field: write `#[serde(default = \"zero\")]`",
+            "`#[message(…)]` stands on a type, not on a field\nhelp: write `#[message(serde)]` above the type",
+        ]
+    );
+    let of_enum = mistakes_of(quote! {
+        enum Event {
+            #[message(rename = "x")]
+            Swap { #[message] a: u8 },
+        }
+    });
+    assert_eq!(
+        of_enum,
+        [
+            "`#[message(…)]` stands on a type, not on a variant\nhelp: serde encodes the variant: write `#[serde(rename = \"x\")]`",
+            "`#[message(…)]` stands on a type, not on a field\nhelp: remove it",
+        ]
+    );
+}
