@@ -8,8 +8,8 @@ fn shape_of(tokens: TokenStream) -> String {
 
 fn mistakes_of(tokens: TokenStream) -> Vec<String> {
     let input: DeriveInput = syn::parse2(tokens).unwrap();
-    let (_, unreadable) = Attributes::read(&input.attrs);
-    mistakes(&input, unreadable)
+    let (attributes, unreadable) = Attributes::read(&input.attrs);
+    mistakes(&input, &attributes, unreadable)
         .into_iter()
         .flatten()
         .map(|error| error.to_string())
@@ -140,4 +140,22 @@ fn an_attribute_on_a_field_or_variant_is_refused_at_each_place() {
             "`#[message(…)]` stands on a type, not on a field\nhelp: remove it",
         ]
     );
+}
+
+#[test]
+fn an_array_longer_than_serde_knows_is_refused_where_serde_is_asked() {
+    let told = "serde encodes arrays of at most 32 elements\nhelp: hold `Vec<u8>`, or say how it is encoded: `#[serde(with = \"…\")]`";
+    let fields = quote! {
+        {
+            short: [u8; 32],
+            long: [u8; 64],
+            inside: Option<(u8, [u8; 33])>,
+            #[serde(with = "bytes")]
+            otherwise: [u8; 64],
+            theirs: Big<[u8; 64]>,
+        }
+    };
+    let asked = mistakes_of(quote! { #[message(serde)] struct Signed #fields });
+    assert_eq!(asked, [told, told]);
+    assert!(mistakes_of(quote! { struct Signed #fields }).is_empty());
 }
