@@ -476,6 +476,21 @@ fn new_in_overlay(registry: &Registry, service: &Entry, mistakes: &mut Mistakes)
     );
     let mistake = Mistake::new(codes::OVERLAY_NEW_SERVICE, service.key_span, message)
         .label("not in the base");
+    let present = registry.services.iter().find_map(|known| {
+        let what = match environment::ident(known) == Some(&*service.key) {
+            true => "the `ident`",
+            false => environment::former_names(known)
+                .any(|name| name == service.key)
+                .then_some("a former name")?,
+        };
+        Some((known, what))
+    });
+    if let Some((known, what)) = present {
+        let (written, name) = (show(&service.key), show(&known.name));
+        let title = format!("{written} is {what} of {name}: write {name}");
+        let mistake = mistake.also(known.name_span, "the service of the base");
+        return mistakes.push(mistake.patch(service.key_span, toml_key(&known.name), title));
+    }
     let near = names::nearest(
         &service.key,
         registry.services.iter().map(|known| known.name.as_str()),

@@ -223,7 +223,7 @@ fn formerly_two(services: [String; 2], written: &str, span: Span, mistakes: &mut
     );
 }
 
-fn former_names(service: &RawService) -> impl Iterator<Item = &str> {
+pub(super) fn former_names(service: &RawService) -> impl Iterator<Item = &str> {
     let entries = service.entries.iter().flatten();
     let aliases = entries.filter_map(|entry| match (&*entry.key, &entry.value.data) {
         ("aliases", Data::Array(items)) => Some(items),
@@ -235,18 +235,19 @@ fn former_names(service: &RawService) -> impl Iterator<Item = &str> {
     })
 }
 
+/// The identifier that a service says it has.
+pub(super) fn ident(service: &RawService) -> Option<&str> {
+    let mut entries = service.entries.iter().flatten();
+    entries.find_map(|entry| match (&*entry.key, &entry.value.data) {
+        ("ident", Data::Text(ident)) => Some(ident.as_str()),
+        _ => None,
+    })
+}
+
 /// The present name of a service inside a variable: its identifier in upper case.
 fn variable_of(service: &RawService) -> String {
-    let ident =
-        service
-            .entries
-            .iter()
-            .flatten()
-            .find_map(|entry| match (&*entry.key, &entry.value.data) {
-                ("ident", Data::Text(ident)) => Some(ident.as_str()),
-                _ => None,
-            });
-    in_variable(ident.unwrap_or(&service.name).trim_start_matches("r#"))
+    let name = ident(service).unwrap_or(&service.name);
+    in_variable(name.trim_start_matches("r#"))
 }
 
 /// A name as a variable may have it: most shells know neither small letters, by custom, nor `-` and `.`, at all.

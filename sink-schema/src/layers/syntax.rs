@@ -315,6 +315,11 @@ fn syntax(text: &Text, line: usize, span: Span, message: &str, hidden: bool) -> 
     if message.starts_with("invalid unquoted key")
         && let Some(key) = unquoted_key(text, span)
     {
+        if let Some((ours, words)) = names::in_our_letters(text.slice(key)) {
+            return mistake
+                .note(words)
+                .patch(key, names::toml_key(&ours), "write it as it looks");
+        }
         let quoted = format!("\"{}\"", text.slice(key));
         return mistake.patch(key, quoted, "quote it");
     }
