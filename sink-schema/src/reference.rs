@@ -96,8 +96,7 @@ fn entry(out: &mut String, key: &Key) {
         Scope::Everywhere => {}
         Scope::Service => out.push_str("- Not in `[defaults]`\n"),
         Scope::Shape => out.push_str(
-            "- Not in `[defaults]`\n- Compiled in: where a layer changes it at run time, the accessor refuses with an error and \
-             `Sinks::dynamic` follows\n",
+            "- Not in `[defaults]`\n- Read at start: accessor and `Sinks::dynamic` both follow what an overlay or variable makes of it\n",
         ),
         Scope::CompiledIn => {
             out.push_str("- Compiled in: in the base file only, not in `[defaults]`\n")
