@@ -20,7 +20,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
         Err(error) => return error.into_compile_error(),
     };
     let (attributes, unreadable) = Attributes::read(&input.attrs);
-    match mistakes(&input, unreadable) {
+    match mistakes(&input, &attributes, unreadable) {
         None => emit(&input, &attributes),
         Some(mistakes) => {
             let mistakes = mistakes.into_compile_error();
@@ -31,11 +31,20 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
 }
 
 /// Why the type is refused: what was unreadable of its attributes, and what no message is.
-fn mistakes(input: &DeriveInput, unreadable: Option<Error>) -> Option<Error> {
+fn mistakes(
+    input: &DeriveInput,
+    attributes: &Attributes,
+    unreadable: Option<Error>,
+) -> Option<Error> {
     let refused = [
+        attributes::stand_on_the_type(&input.data),
         is_owned_data(input),
         has_no_parameters(input),
         does_not_contain_itself(input),
+        match attributes.serde {
+            true => serde_impls::has_no_long_arrays(input),
+            false => Ok(()),
+        },
     ];
     let refused = refused.into_iter().filter_map(Result::err);
     unreadable

@@ -129,7 +129,7 @@ pub(crate) enum Scope {
     Everywhere,
     /// In services of any layer, not in `[defaults]`.
     Service,
-    /// As `Service`, and part of the type behind the accessor: a change at run time reaches `Sinks::dynamic` alone.
+    /// As `Service`, and what a composite is made of: its accessor follows what the layers make of it at start.
     Shape,
     /// In services of the base file alone: generated code depends on it.
     CompiledIn,

@@ -2,6 +2,7 @@
 
 mod environment;
 mod syntax;
+mod unclosed;
 
 use std::collections::HashSet;
 
@@ -115,10 +116,24 @@ fn parse(source: &SourceFile, mistakes: &mut Mistakes) -> Option<(Vec<Entry>, Ve
         return None;
     }
     let text = Text::new(source);
-    let (root, errors) = tree::parse(file, &text.text);
+    let (mut root, mut errors) = tree::parse(file, &text.text);
+    let mut unclosed = Vec::new();
+    if !errors.is_empty() {
+        unclosed = unclosed::find(&text);
+        let mut read = unclosed::without(&text.text, &unclosed);
+        if !unclosed.is_empty() {
+            (root, errors) = tree::parse(file, &read);
+        }
+        if unclosed::leave_out_keys_alone(&text, &errors, &mut read) {
+            let (whole, more) = tree::parse(file, &read);
+            root = whole;
+            errors.extend(more);
+        }
+    }
     mistakes.files.push(text);
-    let torn = errors.iter().map(|error| error.at.start).collect();
-    syntax::tell(file, &root, errors, mistakes);
+    let torn = errors.iter().map(|error| error.at.start);
+    let torn = torn.chain(unclosed.iter().map(|one| one.opener)).collect();
+    syntax::tell(file, &root, errors, &unclosed, mistakes);
     Some((root, torn))
 }
 
@@ -473,6 +488,21 @@ fn new_in_overlay(registry: &Registry, service: &Entry, mistakes: &mut Mistakes)
     );
     let mistake = Mistake::new(codes::OVERLAY_NEW_SERVICE, service.key_span, message)
         .label("not in the base");
+    let present = registry.services.iter().find_map(|known| {
+        let what = match environment::ident(known) == Some(&*service.key) {
+            true => "the `ident`",
+            false => environment::former_names(known)
+                .any(|name| name == service.key)
+                .then_some("a former name")?,
+        };
+        Some((known, what))
+    });
+    if let Some((known, what)) = present {
+        let (written, name) = (show(&service.key), show(&known.name));
+        let title = format!("{written} is {what} of {name}: write {name}");
+        let mistake = mistake.also(known.name_span, "the service of the base");
+        return mistakes.push(mistake.patch(service.key_span, toml_key(&known.name), title));
+    }
     let near = names::nearest(
         &service.key,
         registry.services.iter().map(|known| known.name.as_str()),

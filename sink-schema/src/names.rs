@@ -334,6 +334,43 @@ fn folded(c: char) -> impl Iterator<Item = char> {
     c.to_lowercase()
 }
 
+/// Letters of other alphabets, and dashes, that are drawn as one of ours.
+#[rustfmt::skip]
+const LOOKALIKES: &[(char, char)] = &[
+    ('\u{430}', 'a'), ('\u{441}', 'c'), ('\u{501}', 'd'), ('\u{435}', 'e'), ('\u{4BB}', 'h'), ('\u{456}', 'i'),
+    ('\u{458}', 'j'), ('\u{43E}', 'o'), ('\u{440}', 'p'), ('\u{51B}', 'q'), ('\u{455}', 's'), ('\u{51D}', 'w'),
+    ('\u{445}', 'x'), ('\u{443}', 'y'), ('\u{3B1}', 'a'), ('\u{3BF}', 'o'), ('\u{3BD}', 'v'), ('\u{3C1}', 'p'),
+    ('\u{3B9}', 'i'), ('\u{3BA}', 'k'), ('\u{3C5}', 'u'), ('\u{410}', 'A'), ('\u{412}', 'B'), ('\u{421}', 'C'),
+    ('\u{415}', 'E'), ('\u{41D}', 'H'), ('\u{406}', 'I'), ('\u{408}', 'J'), ('\u{41A}', 'K'), ('\u{41C}', 'M'),
+    ('\u{41E}', 'O'), ('\u{420}', 'P'), ('\u{405}', 'S'), ('\u{422}', 'T'), ('\u{425}', 'X'), ('\u{423}', 'Y'),
+    ('\u{391}', 'A'), ('\u{392}', 'B'), ('\u{395}', 'E'), ('\u{396}', 'Z'), ('\u{397}', 'H'), ('\u{399}', 'I'),
+    ('\u{39A}', 'K'), ('\u{39C}', 'M'), ('\u{39D}', 'N'), ('\u{39F}', 'O'), ('\u{3A1}', 'P'), ('\u{3A4}', 'T'),
+    ('\u{3A5}', 'Y'), ('\u{3A7}', 'X'), ('\u{2010}', '-'), ('\u{2011}', '-'), ('\u{2012}', '-'), ('\u{2013}', '-'),
+    ('\u{2212}', '-'),
+];
+
+/// The letter of ours that another is drawn as.
+fn drawn_as(c: char) -> Option<char> {
+    let mut pairs = LOOKALIKES.iter();
+    pairs.find(|(their, _)| *their == c).map(|(_, our)| *our)
+}
+
+/// A name with letters of ours for those that are drawn as them, and which the first of those is, in words; `None` for what
+/// would still be in another alphabet.
+pub(crate) fn in_our_letters(name: &str) -> Option<(String, String)> {
+    let (at, their, our) = name
+        .chars()
+        .enumerate()
+        .find_map(|(at, c)| Some((at + 1, c, drawn_as(c)?)))?;
+    let ours: String = name.chars().map(|c| drawn_as(c).unwrap_or(c)).collect();
+    let words = format!(
+        "character {at} of {} is U+{:04X}, which looks like `{our}`",
+        show(name),
+        u32::from(their)
+    );
+    ours.is_ascii().then_some((ours, words))
+}
+
 /// Edits between two words: insert, delete, replace, swap neighbours.
 fn edits(a: &[char], b: &[char]) -> usize {
     let mut before: Vec<usize> = vec![0; b.len() + 1];

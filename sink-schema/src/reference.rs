@@ -36,8 +36,9 @@ targets = ["market_data_relay", "strategy_a"]
 - An overlay that is added beside `Cargo.toml` is seen when the crate is next compiled, and is then an error that says so until the
   registry is saved again: cargo can watch a file that is there, or a folder with all that is beneath. A folder that holds nothing
   but registries is watched: `Build::new("registry/services.toml")`.
-- `SINKS__SERVICE__KEY` in the environment changes one key: `SINKS__STRATEGY_A__ENDPOINT=tcp://127.0.0.1:9101`. Names are matched
-  without regard to case; lists are separated by commas, or written as in TOML. `SERVICE` is the service's Rust name, its `ident`
+- `SINKS__SERVICE__KEY` in the environment changes one key: `SINKS__STRATEGY_A__ENDPOINT=tcp://127.0.0.1:9101`. `SINKS__`
+  is written in capitals, and a variable of that form with small letters there is an error; what follows is matched without regard
+  to case. Lists are separated by commas (`orders,trades`), or written as in TOML. `SERVICE` is the service's Rust name, its `ident`
   where it has one, with `_` for `-` and `.`: `orders-eu` is `SINKS__ORDERS_EU__ENDPOINT`. A former name (`aliases`) will do as
   well. Two variables of one key are an error, whatever they say. A name with letters beyond ASCII is matched too
   (`SINKS__BÖRSE__ENDPOINT`); where a shell cannot write such a variable, `env` can, or give the service an `ident` without them.
@@ -95,8 +96,7 @@ fn entry(out: &mut String, key: &Key) {
         Scope::Everywhere => {}
         Scope::Service => out.push_str("- Not in `[defaults]`\n"),
         Scope::Shape => out.push_str(
-            "- Not in `[defaults]`\n- Compiled in: where a layer changes it at run time, the accessor refuses with an error and \
-             `Sinks::dynamic` follows\n",
+            "- Not in `[defaults]`\n- Read at start: accessor and `Sinks::dynamic` both follow what an overlay or variable makes of it\n",
         ),
         Scope::CompiledIn => {
             out.push_str("- Compiled in: in the base file only, not in `[defaults]`\n")

@@ -295,7 +295,10 @@ impl Service<'_, '_> {
             ));
         }
         let mistake = mistake.label("no such key");
-        let replaced = |key: &Key| replacement(mistakes.text(entry.key_span), key.name);
+        let variables = |file: usize| mistakes.files.get(file).map(|file| &*file.path);
+        let is_variable = variables(entry.key_span.file) == Some("environment");
+        let replaced =
+            |key: &Key| replacement(mistakes.text(entry.key_span), key.name, is_variable);
         match guess {
             Some((key, Certainty::Sure)) => mistake.patch(
                 entry.key_span,
@@ -518,12 +521,10 @@ fn kind_words(kind: Kinds) -> &'static str {
 }
 
 /// A key in the manner of the one it replaces: quoted, or in the capitals of a variable.
-fn replacement(written: &str, name: &str) -> String {
-    let capitals =
-        written.chars().any(char::is_uppercase) && !written.chars().any(char::is_lowercase);
+fn replacement(written: &str, name: &str, is_variable: bool) -> String {
     match written.starts_with(['"', '\'']) {
         true => format!("\"{name}\""),
-        false if capitals => name.to_uppercase(),
+        false if is_variable => name.to_uppercase(),
         false => name.to_owned(),
     }
 }

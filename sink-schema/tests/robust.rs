@@ -75,6 +75,10 @@ fn a_file_full_of_mistakes_shows_a_bounded_number() {
         "[services.\"\"]\n",
         "[[a]]\n",
         "x = [\n",
+        "x = {a=1\n",
+        "x = [\n[a]\n",
+        "x = \"\n",
+        "x = '''\n",
     ] {
         let text = line.repeat(250_000 / line.len());
         let started = Instant::now();
@@ -203,4 +207,59 @@ fn damaged_registries_never_panic() {
         }
         assert!(plan.broken.is_empty() || mistakes.has_errors(), "{text}");
     }
+}
+
+/// A registry that is in order, with a bracket or quote of every kind.
+const SOUND: &str = r#"[defaults]
+buffer_size = 100
+
+[services.orders]
+type = "direct"
+endpoint = "tcp://127.0.0.1:9100"
+message = "crate::Order"
+aliases = ["old"]
+
+[services.audit]
+type = "direct"
+endpoint = 'tcp://127.0.0.1:9101'
+framing = "lines"
+preamble = { env = "HELLO" }
+
+[services.feed]
+type = "relay"
+retain = 5_000
+message = "crate::Order"
+
+[services.all]
+type = "composite"
+pattern = "fanout"
+targets = [
+    "orders",
+    "feed",
+]
+optional = ["feed"]
+
+[lints]
+diamond = "allow"
+"#;
+
+#[test]
+fn a_lost_bracket_or_quote_is_one_error_and_the_other_services_are_sound() {
+    assert!(judge(SOUND).1.is_empty(), "{}", judge(SOUND).1);
+    let mut lost = 0;
+    for (at, gone) in SOUND.char_indices() {
+        if !"[]{}\"'".contains(gone) {
+            continue;
+        }
+        lost += 1;
+        let text = format!("{}{}", &SOUND[..at], &SOUND[at + 1..]);
+        let (plan, mistakes) = judge(&text);
+        let line = SOUND[..at].matches('\n').count() + 1;
+        let case = format!("without the `{gone}` of line {line}:\n{mistakes}");
+        assert_eq!(mistakes.errors().count(), 1, "{case}");
+        // A header that is none takes what is below it along.
+        let header = SOUND.lines().nth(line - 1).unwrap().starts_with('[');
+        assert!(header || plan.services.len() >= 2, "{plan:?}\n{case}");
+    }
+    assert!(lost > 50, "{lost}");
 }

@@ -1,7 +1,7 @@
 //! `#[message(crate = "…", accepts = ["0x…"], serde)]`.
 
 use syn::{
-    Attribute, Error, Expr, ExprLit, Lit, LitStr, Path, Result, Token,
+    Attribute, Data, Error, Expr, ExprLit, Lit, LitStr, Path, Result, Token,
     ext::IdentExt,
     parse::{Parse, ParseStream},
     punctuated::Punctuated,
@@ -100,6 +100,50 @@ impl Attributes {
         }
         Ok(())
     }
+}
+
+/// Refuses `#[message(…)]` on fields and variants, which have no keys of ours: what it asks for would not be done.
+pub(super) fn stand_on_the_type(data: &Data) -> Result<()> {
+    let mut mistakes: Option<Error> = None;
+    let mut refuse = |what: &str, attributes: &[Attribute]| {
+        let ours = attributes.iter();
+        for attribute in ours.filter(|attribute| attribute.path().is_ident("message")) {
+            let error = Error::new(attribute.span(), misplaced(what, attribute));
+            match &mut mistakes {
+                Some(mistakes) => mistakes.combine(error),
+                None => mistakes = Some(error),
+            }
+        }
+    };
+    match data {
+        Data::Struct(data) => {
+            let fields = data.fields.iter();
+            fields.for_each(|field| refuse("field", &field.attrs));
+        }
+        Data::Enum(data) => {
+            for variant in &data.variants {
+                refuse("variant", &variant.attrs);
+                let fields = variant.fields.iter();
+                fields.for_each(|field| refuse("field", &field.attrs));
+            }
+        }
+        Data::Union(_) => {}
+    }
+    mistakes.map_or(Ok(()), Err)
+}
+
+fn misplaced(what: &str, attribute: &Attribute) -> String {
+    let list = attribute.meta.require_list();
+    let keys = list.map_or_else(|_| String::new(), |list| list.tokens.to_string());
+    let first = keys.split([' ', ',', '=', '(']).next().unwrap_or_default();
+    let help = match first {
+        "serde" | "accepts" | "crate" => {
+            format!("write `#[message({first}…)]` above the type").replace("serde…", "serde")
+        }
+        "" => "remove it".to_owned(),
+        _ => format!("serde encodes the {what}: write `#[serde({keys})]`"),
+    };
+    format!("`#[message(…)]` stands on a type, not on a {what}\nhelp: {help}")
 }
 
 fn nearest(key: &str) -> Option<&'static str> {

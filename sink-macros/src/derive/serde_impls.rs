@@ -96,12 +96,20 @@ fn are_bounded(input: &DeriveInput) -> bool {
 
 /// A check for each field that serde encodes.
 fn checks(input: &DeriveInput, runtime: &Path) -> TokenStream {
+    encoded(input)
+        .iter()
+        .map(|ty| quote_spanned! {ty.span()=> let _ = #runtime::__private::is_encoded::<#ty>; })
+        .collect()
+}
+
+/// The types of the fields that serde's derive asks something of.
+fn encoded(input: &DeriveInput) -> Vec<syn::Type> {
     let whole = |fields: &Fields| -> Vec<syn::Type> {
         let fields = fields.iter();
         let fields = fields.filter(|field| !says(&field.attrs, OTHERWISE));
         fields.map(|field| field.ty.clone()).collect()
     };
-    let types = match &input.data {
+    match &input.data {
         _ if !are_bounded(input) => Vec::new(),
         Data::Struct(data) => whole(&data.fields),
         Data::Enum(data) => {
@@ -112,11 +120,66 @@ fn checks(input: &DeriveInput, runtime: &Path) -> TokenStream {
                 .collect()
         }
         Data::Union(_) => Vec::new(),
-    };
-    types
-        .iter()
-        .map(|ty| quote_spanned! {ty.span()=> let _ = #runtime::__private::is_encoded::<#ty>; })
-        .collect()
+    }
+}
+
+/// Refuses arrays that serde does not implement its traits for, in fields that it encodes.
+pub(super) fn has_no_long_arrays(input: &DeriveInput) -> syn::Result<()> {
+    let mut mistakes: Option<syn::Error> = None;
+    for ty in encoded(input) {
+        let Some(array) = long_array(&ty) else {
+            continue;
+        };
+        let element = super::shape::text(array.elem.to_token_stream());
+        let text = format!(
+            "serde encodes arrays of at most {LONGEST_ARRAY} elements\n\
+             help: hold `Vec<{element}>`, or say how it is encoded: `#[serde(with = \"…\")]`"
+        );
+        let error = syn::Error::new(array.span(), text);
+        match &mut mistakes {
+            Some(mistakes) => mistakes.combine(error),
+            None => mistakes = Some(error),
+        }
+    }
+    mistakes.map_or(Ok(()), Err)
+}
+
+/// serde writes one impl for each length, up to this.
+const LONGEST_ARRAY: u64 = 32;
+
+/// An array that is too long, in a type that is serde's only if what it holds is.
+fn long_array(ty: &syn::Type) -> Option<&syn::TypeArray> {
+    const HOLDERS: [&str; 6] = ["Option", "Vec", "Box", "VecDeque", "HashMap", "BTreeMap"];
+    match ty {
+        syn::Type::Array(array) => {
+            let long = match &array.len {
+                syn::Expr::Lit(syn::ExprLit {
+                    lit: syn::Lit::Int(length),
+                    ..
+                }) => length
+                    .base10_parse::<u64>()
+                    .is_ok_and(|length| length > LONGEST_ARRAY),
+                _ => false,
+            };
+            long.then_some(array).or_else(|| long_array(&array.elem))
+        }
+        syn::Type::Group(group) => long_array(&group.elem),
+        syn::Type::Paren(paren) => long_array(&paren.elem),
+        syn::Type::Tuple(tuple) => tuple.elems.iter().find_map(long_array),
+        syn::Type::Path(path) => {
+            let last = path.path.segments.last()?;
+            let syn::PathArguments::AngleBracketed(arguments) = &last.arguments else {
+                return None;
+            };
+            let holds = HOLDERS.iter().any(|holder| last.ident == holder);
+            let mut arguments = arguments.args.iter().filter(|_| holds);
+            arguments.find_map(|argument| match argument {
+                syn::GenericArgument::Type(ty) => long_array(ty),
+                _ => None,
+            })
+        }
+        _ => None,
+    }
 }
 
 /// Attributes of serde under which it asks nothing, or something else, of the type of a field.

@@ -8,8 +8,8 @@ fn shape_of(tokens: TokenStream) -> String {
 
 fn mistakes_of(tokens: TokenStream) -> Vec<String> {
     let input: DeriveInput = syn::parse2(tokens).unwrap();
-    let (_, unreadable) = Attributes::read(&input.attrs);
-    mistakes(&input, unreadable)
+    let (attributes, unreadable) = Attributes::read(&input.attrs);
+    mistakes(&input, &attributes, unreadable)
         .into_iter()
         .flatten()
         .map(|error| error.to_string())
@@ -96,4 +96,59 @@ fn attributes_are_read_and_checked() {
     ] {
         assert!(attributes(wrong.clone()).1.is_some(), "{wrong}");
     }
+}
+
+#[test]
+fn an_attribute_on_a_field_or_variant_is_refused_at_each_place() {
+    let of_struct = mistakes_of(quote! {
+        struct Tick {
+            #[message(skip)]
+            a: u8,
+            #[serde(default)]
+            b: u8,
+            #[message(default = "zero")]
+            c: u8,
+            #[message(serde)]
+            d: u8,
+        }
+    });
+    assert_eq!(
+        of_struct,
+        [
+            "`#[message(…)]` stands on a type, not on a field\nhelp: serde encodes the field: write `#[serde(skip)]`",
+            "`#[message(…)]` stands on a type, not on a field\nhelp: serde encodes the field: write `#[serde(default = \"zero\")]`",
+            "`#[message(…)]` stands on a type, not on a field\nhelp: write `#[message(serde)]` above the type",
+        ]
+    );
+    let of_enum = mistakes_of(quote! {
+        enum Event {
+            #[message(rename = "x")]
+            Swap { #[message] a: u8 },
+        }
+    });
+    assert_eq!(
+        of_enum,
+        [
+            "`#[message(…)]` stands on a type, not on a variant\nhelp: serde encodes the variant: write `#[serde(rename = \"x\")]`",
+            "`#[message(…)]` stands on a type, not on a field\nhelp: remove it",
+        ]
+    );
+}
+
+#[test]
+fn an_array_longer_than_serde_knows_is_refused_where_serde_is_asked() {
+    let told = "serde encodes arrays of at most 32 elements\nhelp: hold `Vec<u8>`, or say how it is encoded: `#[serde(with = \"…\")]`";
+    let fields = quote! {
+        {
+            short: [u8; 32],
+            long: [u8; 64],
+            inside: Option<(u8, [u8; 33])>,
+            #[serde(with = "bytes")]
+            otherwise: [u8; 64],
+            theirs: Big<[u8; 64]>,
+        }
+    };
+    let asked = mistakes_of(quote! { #[message(serde)] struct Signed #fields });
+    assert_eq!(asked, [told, told]);
+    assert!(mistakes_of(quote! { struct Signed #fields }).is_empty());
 }

@@ -21,7 +21,7 @@ pub(super) fn beside_executable() -> Option<PathBuf> {
 /// The variables that may be the topmost layer.
 pub(super) fn environment() -> Result<Vec<(String, String)>, RegistryError> {
     std::env::vars_os()
-        .filter(|(key, _)| key.as_encoded_bytes().starts_with(b"SINKS__"))
+        .filter(|(key, _)| may_be_ours(key.as_encoded_bytes()))
         .map(|(key, value)| {
             let name = key.to_string_lossy().into_owned();
             Ok((
@@ -30,6 +30,13 @@ pub(super) fn environment() -> Result<Vec<(String, String)>, RegistryError> {
             ))
         })
         .collect()
+}
+
+/// Whether a name begins `SINKS__`; with small letters it is passed on too, for the validator to say what is wrong with it.
+fn may_be_ours(name: &[u8]) -> bool {
+    const PREFIX: &[u8] = b"SINKS__";
+    let prefix = name.get(..PREFIX.len());
+    prefix.is_some_and(|prefix| prefix.eq_ignore_ascii_case(PREFIX))
 }
 
 /// An environment variable; one that is empty is none.
@@ -127,5 +134,18 @@ fn unreadable(mistake: Unreadable) -> RegistryError {
         registry: Arc::from(mistake.location.path.as_str()),
         count: 1,
         text: Arc::from(format!("error: {mistake}\n")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::may_be_ours;
+
+    #[test]
+    fn a_variable_with_a_prefix_in_small_letters_reaches_the_validator() {
+        assert!(may_be_ours(b"SINKS__ORDERS__ENDPOINT"));
+        assert!(may_be_ours(b"sinks__orders__endpoint"));
+        assert!(!may_be_ours(b"SINKS_PROFILE"));
+        assert!(!may_be_ours(b"XSINKS__ORDERS__ENDPOINT"));
     }
 }

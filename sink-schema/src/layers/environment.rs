@@ -39,7 +39,7 @@ pub(super) fn lay_over(
 ) {
     let variables: Vec<&(String, String)> = environment
         .iter()
-        .filter(|(name, _)| name.starts_with(PREFIX))
+        .filter(|(name, _)| is_ours(name))
         .collect();
     if variables.is_empty() {
         return;
@@ -67,6 +67,26 @@ pub(super) fn lay_over(
     }
 }
 
+/// Whether a variable is meant for a registry: by its prefix, or by its form if the prefix is not in capitals.
+fn is_ours(name: &str) -> bool {
+    let Some((prefix, rest)) = name.split_at_checked(PREFIX.len()) else {
+        return false;
+    };
+    prefix == PREFIX || (prefix.eq_ignore_ascii_case(PREFIX) && rest.contains("__"))
+}
+
+/// Tells a variable that would do nothing because its prefix is not in capitals.
+fn small_prefix(file: usize, variable: &Variable<'_>, mistakes: &mut Mistakes) {
+    mistakes.mask(variable.value_span(file));
+    let prefix = Span::new(file, variable.line_at..variable.line_at + PREFIX.len());
+    let message = format!("variable {} is not read", show(variable.name));
+    let mistake = Mistake::new(codes::UNKNOWN_VARIABLE, prefix, message);
+    mistakes.push(mistake.label("capitals are expected").help(format!(
+        "write `{}`",
+        shortened(&variable.name.to_uppercase())
+    )));
+}
+
 /// One line per variable: a line break inside a value would make two.
 fn flat(text: &str) -> String {
     text.chars()
@@ -82,11 +102,21 @@ fn one(
     said: &mut ByName<(String, Span, Span)>,
     mistakes: &mut Mistakes,
 ) {
-    let rest = &variable.name[PREFIX.len()..];
-    let Some((service, key)) = rest
+    let Some(rest) = variable.name.strip_prefix(PREFIX) else {
+        return small_prefix(file, variable, mistakes);
+    };
+    let parts = rest
         .rsplit_once("__")
-        .filter(|(service, key)| !service.is_empty() && !key.is_empty())
-    else {
+        .filter(|(service, key)| !service.is_empty() && !key.is_empty());
+    let known = |service: &str| matches!(named(registry, service), Named::One(_));
+    // Of a service that is there, what follows is a key, if one that it does not have.
+    let parts = match (parts, rest.split_once("__")) {
+        (Some((whole, _)), Some((first, key))) if !known(whole) && known(first) => {
+            Some((first, key))
+        }
+        _ => parts,
+    };
+    let Some((service, key)) = parts else {
         let mistake = Mistake::new(
             codes::UNKNOWN_VARIABLE,
             variable.name_span(file),
@@ -135,6 +165,9 @@ fn one(
         return;
     }
     said.insert(&place, own);
+    if let Some(list) = unquoted_list(&key, variable.value) {
+        return no_list(known, &key, value_span, list, mistakes);
+    }
     let data = data(&key, variable.value);
     let entry = Entry {
         key,
@@ -145,6 +178,29 @@ fn one(
         },
     };
     super::put(known, entry, mistakes);
+}
+
+/// The items of `[a,b]` where a list is wanted: brackets make it TOML, in which words are quoted.
+fn unquoted_list<'a>(key: &str, value: &'a str) -> Option<&'a str> {
+    let key = keys::find(key).filter(|key| matches!(key.ty, KeyType::Names | KeyType::Uids))?;
+    let inner = value.trim().strip_prefix('[')?;
+    let inner = inner.strip_suffix(']').unwrap_or(inner).trim();
+    let mends = !matches!(key.ty, KeyType::Uids) && !inner.contains(['[', ']', '"', '\'', '{']);
+    tree::parse_value(value.trim())
+        .is_none()
+        .then_some(if mends { inner } else { "" })
+}
+
+fn no_list(service: &RawService, key: &str, span: Span, items: &str, mistakes: &mut Mistakes) {
+    let message = format!("{} is a list, and this is none", show(key));
+    let mistake = Mistake::new(codes::WRONG_TYPE, span, message)
+        .label("expected a list")
+        .of(&service.name);
+    let how = "a variable lists its items with commas, without brackets and quotes";
+    mistakes.push(match items {
+        "" => mistake.help(format!("{how}: `orders,trades`")),
+        items => mistake.patch(span, items, how),
+    });
 }
 
 /// Two variables of one key: which of them was meant, nobody can tell, so neither is passed over in silence.
@@ -223,7 +279,7 @@ fn formerly_two(services: [String; 2], written: &str, span: Span, mistakes: &mut
     );
 }
 
-fn former_names(service: &RawService) -> impl Iterator<Item = &str> {
+pub(super) fn former_names(service: &RawService) -> impl Iterator<Item = &str> {
     let entries = service.entries.iter().flatten();
     let aliases = entries.filter_map(|entry| match (&*entry.key, &entry.value.data) {
         ("aliases", Data::Array(items)) => Some(items),
@@ -235,18 +291,19 @@ fn former_names(service: &RawService) -> impl Iterator<Item = &str> {
     })
 }
 
+/// The identifier that a service says it has.
+pub(super) fn ident(service: &RawService) -> Option<&str> {
+    let mut entries = service.entries.iter().flatten();
+    entries.find_map(|entry| match (&*entry.key, &entry.value.data) {
+        ("ident", Data::Text(ident)) => Some(ident.as_str()),
+        _ => None,
+    })
+}
+
 /// The present name of a service inside a variable: its identifier in upper case.
 fn variable_of(service: &RawService) -> String {
-    let ident =
-        service
-            .entries
-            .iter()
-            .flatten()
-            .find_map(|entry| match (&*entry.key, &entry.value.data) {
-                ("ident", Data::Text(ident)) => Some(ident.as_str()),
-                _ => None,
-            });
-    in_variable(ident.unwrap_or(&service.name).trim_start_matches("r#"))
+    let name = ident(service).unwrap_or(&service.name);
+    in_variable(name.trim_start_matches("r#"))
 }
 
 /// A name as a variable may have it: most shells know neither small letters, by custom, nor `-` and `.`, at all.

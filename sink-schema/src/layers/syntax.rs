@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::unclosed::Unclosed;
 use crate::by_name::{ByName, order};
 use crate::codes;
 use crate::mistakes::{Mistake, Mistakes};
@@ -14,9 +15,15 @@ use crate::tree::{self, Data, Entry, SyntaxError};
 const MAX_FIRST_PLACES: usize = 8;
 
 /// Tells the mistakes of one file.
-pub(super) fn tell(file: usize, root: &[Entry], errors: Vec<SyntaxError>, mistakes: &mut Mistakes) {
+pub(super) fn tell(
+    file: usize,
+    root: &[Entry],
+    mut errors: Vec<SyntaxError>,
+    unclosed: &[Unclosed],
+    mistakes: &mut Mistakes,
+) {
     let text = mistakes.files[file].clone();
-    if !errors.is_empty()
+    if !(errors.is_empty() && unclosed.is_empty())
         && let Some(mistake) = other_language(file, &text)
     {
         return mistakes.push(mistake);
@@ -25,6 +32,15 @@ pub(super) fn tell(file: usize, root: &[Entry], errors: Vec<SyntaxError>, mistak
     let mut lines = HashSet::new();
     let mut torn_tables: HashSet<usize> = HashSet::new();
     let mut first_places = 0;
+    for one in unclosed {
+        let mistake = super::unclosed::tell(file, &text, one, mistakes);
+        let owner = owner_of(&text, &extents, one.opener);
+        mistakes.push(match owner {
+            Some(service) => mistake.of(service),
+            None => mistake,
+        });
+    }
+    errors.sort_by_key(|error| text.line_of(error.at.start));
     for error in errors {
         let mut start = text.floor(error.at.start);
         if start == text.text.len() {
@@ -34,7 +50,10 @@ pub(super) fn tell(file: usize, root: &[Entry], errors: Vec<SyntaxError>, mistak
         let line = text.line_of(start);
         let duplicate = error.message == "duplicate key";
         let repeats_below = || torn_tables.contains(&header_before(&text, line));
-        if !lines.insert(line) || (duplicate && !torn_tables.is_empty() && repeats_below()) {
+        if !lines.insert(line)
+            || goes_on(&text, &lines, line)
+            || (duplicate && !torn_tables.is_empty() && repeats_below())
+        {
             continue;
         }
         let span = Span::new(file, start..text.floor(error.at.end.max(start)));
@@ -63,6 +82,13 @@ pub(super) fn tell(file: usize, root: &[Entry], errors: Vec<SyntaxError>, mistak
             None => mistake,
         });
     }
+}
+
+/// Whether a line begins nothing of its own, and is what is left of a broken line right above it.
+fn goes_on(text: &Text, broken: &HashSet<usize>, line: usize) -> bool {
+    let written = text.line_text(line).trim_start();
+    let rest = written.starts_with(['"', '\'', ']', '}', '{']) && !written.contains('=');
+    rest && line > 0 && broken.contains(&(line - 1))
 }
 
 /// Names of the services inside whose tables an error stands.
@@ -289,6 +315,11 @@ fn syntax(text: &Text, line: usize, span: Span, message: &str, hidden: bool) -> 
     if message.starts_with("invalid unquoted key")
         && let Some(key) = unquoted_key(text, span)
     {
+        if let Some((ours, words)) = names::in_our_letters(text.slice(key)) {
+            return mistake
+                .note(words)
+                .patch(key, names::toml_key(&ours), "write it as it looks");
+        }
         let quoted = format!("\"{}\"", text.slice(key));
         return mistake.patch(key, quoted, "quote it");
     }
@@ -316,7 +347,7 @@ fn syntax(text: &Text, line: usize, span: Span, message: &str, hidden: bool) -> 
 }
 
 /// What may be a secret on a line that is no TOML: all of a value whose key sounds like one, and credentials of an endpoint.
-fn secret(file: usize, text: &Text, line: usize) -> Option<Span> {
+pub(super) fn secret(file: usize, text: &Text, line: usize) -> Option<Span> {
     let bytes = text.line_range(line);
     let (key, value) = text.line_text(line).split_once('=')?;
     let start = bytes.start + key.len() + 1;

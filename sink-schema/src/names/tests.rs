@@ -84,3 +84,20 @@ fn the_nearest_name_is_near() {
     assert_eq!(nearest("", names), None);
     assert_eq!(nearest(&"x".repeat(10_000), names), None);
 }
+
+#[test]
+fn letters_that_look_like_ours_are_named_by_number() {
+    for (their, our) in LOOKALIKES {
+        assert!(our.is_ascii() && !their.is_ascii(), "{their} {our}");
+    }
+    assert_eq!(in_our_letters("orders"), None);
+    assert_eq!(in_our_letters("größe"), None);
+    // A word of another alphabet is no word of ours misspelt.
+    assert_eq!(in_our_letters("\u{440}\u{44b}\u{43d}\u{43e}\u{43a}"), None);
+    let (ours, words) = in_our_letters("m\u{430}rk\u{435}t").unwrap();
+    assert_eq!(ours, "market");
+    assert_eq!(
+        words,
+        "character 2 of `m\u{430}rk\u{435}t` is U+0430, which looks like `a`"
+    );
+}

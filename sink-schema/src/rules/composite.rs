@@ -182,6 +182,13 @@ impl Resolver<'_> {
             .label("no such service")
             .of(&draft.name);
         self.suggestions += 1;
+        let other = (self.suggestions <= MAX_SUGGESTIONS)
+            .then(|| self.by_another_name(draft, name, span, mistakes))
+            .flatten();
+        if let Some((known, replaced, at, words)) = other {
+            let mistake = mistake.also(known, "the service of that name");
+            return mistakes.push(mistake.patch(at, replaced, words));
+        }
         let near = (self.suggestions <= MAX_SUGGESTIONS)
             .then(|| {
                 names::nearest(
@@ -216,6 +223,40 @@ impl Resolver<'_> {
             }
             None => mistake.help(self.unknown_help(draft, name)),
         });
+    }
+
+    /// The service that a target names by its `ident`, or in letters that look alike: where it stands, and what to write
+    /// at which place instead.
+    fn by_another_name(
+        &self,
+        draft: &Draft,
+        name: &str,
+        span: Span,
+        mistakes: &Mistakes,
+    ) -> Option<(Span, String, Span, String)> {
+        let others = || self.drafts.iter().filter(|other| other.name != draft.name);
+        let write = |text: &str| match mistakes.text(span).starts_with(['"', '\'']) {
+            true => names::toml_string(text),
+            false => mistakes.text(span).replacen(name, text, 1),
+        };
+        let is_ident = |other: &&Draft| other.rust.as_ref().is_some_and(|rust| rust.bare() == name);
+        if let Some(other) = others().find(is_ident) {
+            let (ident, present) = (show(name), show(&other.name));
+            let words = format!("{ident} is the `ident` of {present}: write {present}");
+            return Some((other.name_span, write(&other.name), span, words));
+        }
+        if let Some((ours, words)) = names::in_our_letters(name)
+            && let Some(other) = others().find(|other| other.name == ours)
+        {
+            let words = format!("{words}: write {}", show(&ours));
+            return Some((other.name_span, write(&ours), span, words));
+        }
+        others().find_map(|other| {
+            let (ours, words) = names::in_our_letters(&other.name)?;
+            let words = format!("{words}: write `{ours}`");
+            let place = other.name_span;
+            (ours == name).then(|| (place, names::toml_key(&ours), place, words))
+        })
     }
 
     /// What to do about a target that is like no service.

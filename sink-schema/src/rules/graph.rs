@@ -159,6 +159,8 @@ fn leaf(at: usize, draft: &Draft) -> Facts {
     let message = match draft.get("message") {
         _ if draft.is_poisoned("message") || !draft.is_leaf() => None,
         Some(_) => Some(draft.text("message").map(str::to_owned)),
+        // It may stand where nothing could be read.
+        None if draft.torn => None,
         None => Some(None),
     };
     let place = |key: &str| {
@@ -172,7 +174,7 @@ fn leaf(at: usize, draft: &Draft) -> Facts {
         wire: draft
             .codec()
             .zip(draft.word("framing"))
-            .filter(|_| draft.is_leaf() && !draft.is_poisoned("framing")),
+            .filter(|_| draft.is_leaf() && !draft.torn && !draft.is_poisoned("framing")),
         wire_span: Some(if draft.get("framing").is_some() {
             place("framing")
         } else {

@@ -45,7 +45,7 @@ buffer_size = 50_000
     (
         "E0172",
         r#"a variable names no service"#,
-        r#"Variables `SINKS__SERVICE__KEY` set keys of services. One that names none would silently do nothing."#,
+        r#"Variables `SINKS__SERVICE__KEY` set keys of services. One that names none, or whose `SINKS__` is not in capitals, would silently do nothing."#,
         r#"[services.orders]
 type = "relay"
 
