@@ -21,8 +21,16 @@ pub(crate) fn run(registry: &RegistryArgs, args: &CheckArgs) -> Result<(), Failu
     let loaded = match registry::load(registry, options) {
         Ok(loaded) => loaded,
         Err(failure) => {
-            output::print(&unreadable(&registry.registry, &failure, args.format))?;
-            return Err(failure);
+            let report = unreadable(&registry.registry, &failure, args.format);
+            match args.format {
+                ReportFormat::Human => tell!("{}", report.trim_end()),
+                _ => output::print(&report)?,
+            }
+            // Who reads the line of a program may not read it: people are told as well.
+            return Err(match args.format {
+                ReportFormat::Human | ReportFormat::Short => Failure::Reported,
+                ReportFormat::Json | ReportFormat::Github => failure,
+            });
         }
     };
     let report = match args.format {
@@ -45,7 +53,7 @@ pub(crate) fn run(registry: &RegistryArgs, args: &CheckArgs) -> Result<(), Failu
     }
 }
 
-/// The one mistake of a registry that cannot be read, for programs; people read it on standard error.
+/// The one mistake of a registry that cannot be read.
 fn unreadable(path: &Path, failure: &Failure, format: ReportFormat) -> String {
     let text = failure.to_string();
     let (message, help) = text.split_once("\n\nhelp: ").unwrap_or((&text, ""));
@@ -58,7 +66,14 @@ fn unreadable(path: &Path, failure: &Failure, format: ReportFormat) -> String {
     match format {
         ReportFormat::Json => format!("[\n{}\n]\n", drawn(Format::Json)),
         ReportFormat::Github => github::annotation(&Diagnostics::default(), &mistake),
-        ReportFormat::Human | ReportFormat::Short => String::new(),
+        ReportFormat::Short => drawn(Format::Short),
+        ReportFormat::Human => {
+            // There is no source to draw a place in.
+            let drawn =
+                Diagnostics::default().render_one(&mistake, Format::Human, registry::color());
+            let (first, rest) = drawn.split_once('\n').unwrap_or((&drawn, ""));
+            format!("{first}\n --> {}\n{rest}", mistake.location())
+        }
     }
 }
 

@@ -337,7 +337,7 @@ fn a_missing_registry_is_a_mistake_for_programs_too() {
     }
     assert_eq!(
         out(&sinks(folder.path(), &["check", "--format", "short"])),
-        ""
+        "services.toml:1:1: error[E0117]: there is no registry at services.toml\n"
     );
 }
 
@@ -509,10 +509,17 @@ fn a_registry_that_is_no_text_is_named_with_the_place() {
     let checked = sinks(folder.path(), &["check"]);
     assert_eq!(status(&checked), 1);
     assert!(
-        err(&checked).contains("services.toml:2:10: the registry is not UTF-8"),
+        err(&checked)
+            .starts_with("error[E0117]: the registry is not UTF-8\n --> services.toml:2:10\n"),
         "{}",
         err(&checked)
     );
+    let short = sinks(folder.path(), &["check", "--format", "short"]);
+    assert_eq!(
+        out(&short),
+        "services.toml:2:10: error[E0117]: the registry is not UTF-8\n"
+    );
+    assert_eq!(err(&short), "");
     fs::write(&path, b"\xff\xfe[\x00s\x00").unwrap();
     assert!(err(&sinks(folder.path(), &["check"])).contains("saved as UTF-16"));
     let json = sinks(folder.path(), &["check", "--format", "json"]);
@@ -590,4 +597,43 @@ fn annotations_name_files_from_the_root_of_the_repository() {
     fs::create_dir(repository.path().join(".git")).unwrap();
     let said = first_line("services.toml", elsewhere.path());
     assert!(said.starts_with(there), "{said}");
+}
+
+#[test]
+fn a_file_that_is_out_of_date_is_told_with_the_command_that_writes_it() {
+    let folder = folder(SOUND);
+    let made = [
+        "generate",
+        "--out",
+        "src/wires.rs",
+        "--runtime-path",
+        "::wires",
+    ];
+    assert_eq!(status(&sinks(folder.path(), &made)), 0);
+    let check = |more: &[&str]| {
+        let all = [&["generate", "--check", "--out", "src/wires.rs"], more].concat();
+        let checked = sinks(folder.path(), &all);
+        (status(&checked), err(&checked))
+    };
+    assert_eq!(check(&["--runtime-path", "::wires"]).0, 0);
+    // Without the flag the file is compared with another one.
+    let (code, said) = check(&[]);
+    assert_eq!(code, 1);
+    assert!(
+        said.ends_with(
+            "help: the file was made with `--runtime-path ::wires`: say so to `--check` as well\n"
+        ),
+        "{said}"
+    );
+    let path = folder.path().join("src/wires.rs");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("{text}// more\n")).unwrap();
+    let (code, said) = check(&["--runtime-path", "::wires"]);
+    assert_eq!(code, 1);
+    assert!(
+        said.ends_with(
+            "help: run `cargo sinks generate --out src/wires.rs --runtime-path ::wires` and commit the result\n"
+        ),
+        "{said}"
+    );
 }

@@ -20,6 +20,10 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
         Err(error) => return error.into_compile_error(),
     };
     let (attributes, unreadable) = Attributes::read(&input.attrs);
+    if !attributes.says_runtime && runtime::is_missing() {
+        // Everything else would be an error at each path of the runtime.
+        return Error::new(input.ident.span(), NO_RUNTIME).into_compile_error();
+    }
     match mistakes(&input, &attributes, unreadable) {
         None => emit(&input, &attributes),
         Some(mistakes) => {
@@ -29,6 +33,9 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
         }
     }
 }
+
+const NO_RUNTIME: &str = "this crate does not depend on `sink_runtime`, whose trait a message implements\n\
+     help: add it to Cargo.toml, or say through which crate it is reached: `#[message(crate = \"shop::sink_runtime\")]`";
 
 /// Why the type is refused: what was unreadable of its attributes, and what no message is.
 fn mistakes(

@@ -152,15 +152,12 @@ fn type_ident(plain: &str) -> String {
 
 /// Why a name belongs to generated code or would hide something every Rust file relies on.
 fn reserved(plain: &str, type_ident: &str) -> Option<&'static str> {
-    const ACCESSORS: [&str; 16] = [
+    const ACCESSORS: [&str; 13] = [
         "dynamic",
         "init",
         "check",
         "close_all",
         "factory",
-        "builder",
-        "build",
-        "others_recording",
         "services",
         "status",
         "metrics",
@@ -170,6 +167,7 @@ fn reserved(plain: &str, type_ident: &str) -> Option<&'static str> {
         "shutdown",
         "version",
     ];
+    const SET: [&str; 3] = ["builder", "build", "others_recording"];
     const PRIMITIVES: [&str; 17] = [
         "bool", "char", "str", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32",
         "i64", "i128", "isize", "f32", "f64",
@@ -179,6 +177,9 @@ fn reserved(plain: &str, type_ident: &str) -> Option<&'static str> {
     }
     if ACCESSORS.contains(&plain) {
         return Some("is a function that `Sinks` itself has or keeps for itself");
+    }
+    if SET.contains(&plain) {
+        return Some("is a function that `SinkSet` or its builder has");
     }
     if type_ident == "Self" {
         return Some("gives the type `Self`, which is Rust's own");

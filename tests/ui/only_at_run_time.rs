@@ -1,4 +1,4 @@
-//! A service with `runtime = true` explains why it has no accessor.
+//! A service with `runtime = true` explains why it has no accessor, and a composite why it has no receiving end.
 
 use sink_runtime::Message;
 
@@ -18,4 +18,9 @@ sink_runtime::include_sinks!();
 
 pub fn early() {
     let _ = Sinks::late();
+}
+
+pub fn received() {
+    let _ = Sources::late();
+    let _ = Sources::everywhere();
 }

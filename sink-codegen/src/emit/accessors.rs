@@ -143,11 +143,13 @@ fn whole() -> TokenStream {
 
 /// `pub struct Sources` with the receiving end of each leaf.
 pub(super) fn sources(plan: &Plan, messages: &[MessageAlias]) -> TokenStream {
-    let leaves = plan
-        .services
-        .iter()
-        .filter(|service| !service.runtime && matches!(service.kind, Kind::Leaf(_)));
-    let accessors = leaves.map(|service| source(service, messages));
+    let accessors = plan.services.iter().map(|service| match &service.kind {
+        Kind::Composite(_) => no_source(service, services::nothing_ident(service), messages),
+        Kind::Leaf(_) if service.runtime => {
+            no_source(service, services::explanation_ident(service), messages)
+        }
+        Kind::Leaf(_) => source(service, messages),
+    });
     let stubs = stubs::sources(plan);
     quote! {
         /// Where messages are received: one function per relay (subscribe) and direct service (bind and listen).
@@ -171,6 +173,25 @@ pub(super) fn sources(plan: &Plan, messages: &[MessageAlias]) -> TokenStream {
             ) -> ::core::result::Result<__sink_runtime::Source<M>, __sink_runtime::RegistryError> {
                 __REGISTRY.source(name)
             }
+        }
+    }
+}
+
+/// A receiving end that exists to explain why there is none.
+fn no_source(
+    service: &ServicePlan,
+    explanation: proc_macro2::Ident,
+    messages: &[MessageAlias],
+) -> TokenStream {
+    let ident = names::ident(&service.ident);
+    let message = messages::of(service, messages);
+    quote! {
+        #[doc(hidden)]
+        pub fn #ident() -> __sink_runtime::Source<#message>
+        where
+            for<'a> __types::services::#ident: __types::services::#explanation,
+        {
+            loop {}
         }
     }
 }

@@ -14,6 +14,8 @@ pub(super) fn emit(plan: &Plan) -> TokenStream {
         .iter()
         .filter(|service| service.runtime)
         .map(explanation);
+    let composites = plan.services.iter();
+    let composites = composites.filter_map(|service| receives_nothing(plan, service));
     quote! {
         /// One type per service of the registry: it names the service in types, and carries its guarantee.
         // Without derives: three impls for each service were a tenth of what a registry costs to compile, and no tag is ever a value.
@@ -27,6 +29,7 @@ pub(super) fn emit(plan: &Plan) -> TokenStream {
         pub mod services {
             #(#tags)*
             #(#only_at_run_time)*
+            #(#composites)*
         }
     }
 }
@@ -80,12 +83,56 @@ fn explanation(service: &ServicePlan) -> TokenStream {
             message = #message,
             label = "not known when this was compiled",
             note = #by_name,
+            note = "its receiving end, if it has one, is `Sources::dynamic`",
             note = "or remove `runtime = true` to have its name checked by the compiler"
         )]
         pub trait #ident {}
         #[diagnostic::do_not_recommend]
         impl #ident for () {}
     }
+}
+
+/// The same for the receiving end of a composite, which has none.
+fn receives_nothing(plan: &Plan, service: &ServicePlan) -> Option<TokenStream> {
+    let Kind::Composite(composite) = &service.kind else {
+        return None;
+    };
+    let ident = nothing_ident(service);
+    let name = crate::text::one_line(&service.name).replace(['{', '}'], "");
+    let place = names::place(&service.location).replace(['{', '}'], "");
+    let message = format!("composite `{name}` has no receiving end ({place})");
+    let members = composite.targets.iter();
+    let members = members.filter_map(|target| plan.find(target));
+    let members = members.filter(|member| member.composite().is_none() && !member.runtime);
+    let members: Vec<String> = members
+        .take(MEMBERS_NAMED)
+        .map(|member| format!("`Sources::{}()`", member.ident))
+        .collect();
+    let members = match members.is_empty() {
+        true => "ask for those of the services that it is made of in the end".to_owned(),
+        false => format!("each member has its own, such as {}", members.join(" and ")),
+    };
+    Some(quote! {
+        #[doc(hidden)]
+        #[diagnostic::on_unimplemented(
+            message = #message,
+            label = "what is sent to it arrives at its members",
+            note = #members
+        )]
+        pub trait #ident {}
+        #[diagnostic::do_not_recommend]
+        impl #ident for () {}
+    })
+}
+
+/// Members of a composite that its explanation names.
+const MEMBERS_NAMED: usize = 2;
+
+pub(super) fn nothing_ident(service: &ServicePlan) -> proc_macro2::Ident {
+    names::ident(&format!(
+        "__{}_receives",
+        service.ident.trim_start_matches("r#")
+    ))
 }
 
 pub(super) fn explanation_ident(service: &ServicePlan) -> proc_macro2::Ident {

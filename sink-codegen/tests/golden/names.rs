@@ -116,6 +116,24 @@ pub(crate) mod __types {
             const NAME: &'static str = "vec";
             type Registry = super::super::__Registry;
         }
+        #[doc(hidden)]
+        #[diagnostic::on_unimplemented(
+            message = "composite `send` has no receiving end (names.toml:52)",
+            label = "what is sent to it arrives at its members",
+            note = "each member has its own, such as `Sources::option()` and `Sources::sinks()`"
+        )]
+        pub trait __send_receives {}
+        #[diagnostic::do_not_recommend]
+        impl __send_receives for () {}
+        #[doc(hidden)]
+        #[diagnostic::on_unimplemented(
+            message = "composite `vec` has no receiving end (names.toml:57)",
+            label = "what is sent to it arrives at its members",
+            note = "each member has its own, such as `Sources::sink_set()` and `Sources::sink_set_builder()`"
+        )]
+        pub trait __vec_receives {}
+        #[diagnostic::do_not_recommend]
+        impl __vec_receives for () {}
     }
     /// `tick`.
     ///
@@ -690,6 +708,20 @@ impl Sources {
     #[must_use]
     pub fn future() -> __sink_runtime::Source<__sink_runtime::Message> {
         __sink_runtime::Source::compiled::<__types::services::future>()
+    }
+    #[doc(hidden)]
+    pub fn send() -> __sink_runtime::Source<__sink_runtime::Message>
+    where
+        for<'a> __types::services::send: __types::services::__send_receives,
+    {
+        loop {}
+    }
+    #[doc(hidden)]
+    pub fn vec() -> __sink_runtime::Source<__sink_runtime::Message>
+    where
+        for<'a> __types::services::vec: __types::services::__vec_receives,
+    {
+        loop {}
     }
     /// The receiving end of a service by name, for names known only when the program runs.
     ///

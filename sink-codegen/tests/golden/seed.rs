@@ -38,6 +38,15 @@ pub(crate) mod __types {
             const NAME: &'static str = "broadcast_group";
             type Registry = super::super::__Registry;
         }
+        #[doc(hidden)]
+        #[diagnostic::on_unimplemented(
+            message = "composite `broadcast_group` has no receiving end (seed.toml:9)",
+            label = "what is sent to it arrives at its members",
+            note = "each member has its own, such as `Sources::market_data_relay()` and `Sources::strategy_a()`"
+        )]
+        pub trait __broadcast_group_receives {}
+        #[diagnostic::do_not_recommend]
+        impl __broadcast_group_receives for () {}
     }
     /// `market_data_relay`.
     ///
@@ -254,6 +263,13 @@ impl Sources {
     #[must_use]
     pub fn strategy_a() -> __sink_runtime::Source<__sink_runtime::Message> {
         __sink_runtime::Source::compiled::<__types::services::strategy_a>()
+    }
+    #[doc(hidden)]
+    pub fn broadcast_group() -> __sink_runtime::Source<__sink_runtime::Message>
+    where
+        for<'a> __types::services::broadcast_group: __types::services::__broadcast_group_receives,
+    {
+        loop {}
     }
     /// The receiving end of a service by name, for names known only when the program runs.
     ///

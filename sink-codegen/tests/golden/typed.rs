@@ -81,11 +81,30 @@ pub(crate) mod __types {
             message = "service `late` exists only at run time: it has `runtime = true` (typed.toml:36)",
             label = "not known when this was compiled",
             note = "ask for it by name: `Sinks::dynamic::<crate::nested::Order>(\"late\")?`",
+            note = "its receiving end, if it has one, is `Sources::dynamic`",
             note = "or remove `runtime = true` to have its name checked by the compiler"
         )]
         pub trait __late_when_compiling {}
         #[diagnostic::do_not_recommend]
         impl __late_when_compiling for () {}
+        #[doc(hidden)]
+        #[diagnostic::on_unimplemented(
+            message = "composite `everywhere` has no receiving end (typed.toml:42)",
+            label = "what is sent to it arrives at its members",
+            note = "each member has its own, such as `Sources::ticks()` and `Sources::audit()`"
+        )]
+        pub trait __everywhere_receives {}
+        #[diagnostic::do_not_recommend]
+        impl __everywhere_receives for () {}
+        #[doc(hidden)]
+        #[diagnostic::on_unimplemented(
+            message = "composite `safe` has no receiving end (typed.toml:49)",
+            label = "what is sent to it arrives at its members",
+            note = "each member has its own, such as `Sources::backup()`"
+        )]
+        pub trait __safe_receives {}
+        #[diagnostic::do_not_recommend]
+        impl __safe_receives for () {}
     }
     /// Every trade of every pair, see <https://example.org/feed?kind=ticks>.
     ///
@@ -485,6 +504,27 @@ impl Sources {
     #[must_use]
     pub fn r#match() -> __sink_runtime::Source<__sink_runtime::Message> {
         __sink_runtime::Source::compiled::<__types::services::r#match>()
+    }
+    #[doc(hidden)]
+    pub fn late() -> __sink_runtime::Source<typed_toml_line_30>
+    where
+        for<'a> __types::services::late: __types::services::__late_when_compiling,
+    {
+        loop {}
+    }
+    #[doc(hidden)]
+    pub fn everywhere() -> __sink_runtime::Source<typed_toml_line_10>
+    where
+        for<'a> __types::services::everywhere: __types::services::__everywhere_receives,
+    {
+        loop {}
+    }
+    #[doc(hidden)]
+    pub fn safe() -> __sink_runtime::Source<typed_toml_line_10>
+    where
+        for<'a> __types::services::safe: __types::services::__safe_receives,
+    {
+        loop {}
     }
     /// The receiving end of a service by name, for names known only when the program runs.
     ///

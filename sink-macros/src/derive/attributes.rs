@@ -12,6 +12,8 @@ use syn::{
 pub(super) struct Attributes {
     /// Where the runtime is.
     pub(super) runtime: Path,
+    /// Whether they say so.
+    pub(super) says_runtime: bool,
     /// Fingerprints of older shapes.
     pub(super) accepts: Vec<u64>,
     /// Whether to implement serde's traits too.
@@ -22,6 +24,7 @@ impl Default for Attributes {
     fn default() -> Attributes {
         Attributes {
             runtime: super::runtime::path(),
+            says_runtime: false,
             accepts: Vec::new(),
             serde: false,
         }
@@ -66,6 +69,7 @@ impl Attributes {
         match key {
             "serde" => self.serde = true,
             "crate" => {
+                self.says_runtime = true;
                 let path: LitStr = meta.value()?.parse().map_err(|error| {
                     Error::new(
                         error.span(),

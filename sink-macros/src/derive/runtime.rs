@@ -18,17 +18,51 @@ pub(super) fn path() -> Path {
     }
 }
 
-/// The name of the runtime, if that is the only one it has here and not its own.
-fn renamed(arguments: impl Iterator<Item = String>) -> Option<String> {
-    let mut names: Vec<String> = Vec::new();
+/// Whether the crate that is compiled certainly has no runtime of its own: only through another crate, which nobody can name.
+pub(super) fn is_missing() -> bool {
+    let arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
+    has_others_only(arguments)
+}
+
+/// Whether a command line names crates and the runtime is none of them. Without a crate it is no command line of rustc.
+fn has_others_only(arguments: impl Iterator<Item = String>) -> bool {
+    let mut arguments = arguments.peekable();
+    let mut named = false;
+    let externs = externs(std::iter::from_fn(|| {
+        let argument = arguments.next()?;
+        // The runtime's own tests call it by its name.
+        named |= argument == "--crate-name"
+            && arguments.peek().is_some_and(|name| name != "sink_runtime");
+        Some(argument)
+    }));
+    named
+        && !externs.is_empty()
+        && externs.iter().all(|value| {
+            let name = value
+                .split('=')
+                .next()
+                .and_then(|name| name.rsplit(':').next());
+            name != Some("sink_runtime") && name_of_the_runtime(value).is_none()
+        })
+}
+
+/// What stands behind each `--extern`.
+fn externs(arguments: impl Iterator<Item = String>) -> Vec<String> {
+    let mut values: Vec<String> = Vec::new();
     let mut is_extern = false;
     for argument in arguments {
         let value = argument.strip_prefix("--extern=");
-        if let Some(value) = value.or(is_extern.then_some(&*argument)) {
-            names.extend(name_of_the_runtime(value).map(str::to_owned));
-        }
+        values.extend(value.or(is_extern.then_some(&*argument)).map(str::to_owned));
         is_extern = argument == "--extern";
     }
+    values
+}
+
+/// The name of the runtime, if that is the only one it has here and not its own.
+fn renamed(arguments: impl Iterator<Item = String>) -> Option<String> {
+    let values = externs(arguments);
+    let names = values.iter().filter_map(|value| name_of_the_runtime(value));
+    let mut names: Vec<String> = names.map(str::to_owned).collect();
     match &*names {
         [name] if name != "sink_runtime" => names.pop(),
         _ => None,
@@ -47,7 +81,7 @@ fn name_of_the_runtime(value: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::renamed;
+    use super::{has_others_only, renamed};
 
     fn of(line: &str) -> Option<String> {
         renamed(line.split(' ').map(str::to_owned))
@@ -83,5 +117,25 @@ mod tests {
             of("rustc rt=/t/libsink_runtime-0.rmeta --extern sink_runtime"),
             None
         );
+    }
+
+    #[test]
+    fn a_crate_that_has_the_runtime_under_no_name_is_known_by_its_command_line() {
+        let missing = |line: &str| has_others_only(line.split(' ').map(str::to_owned));
+        let shop = "rustc --crate-name app --extern shop=/t/libshop-0123.rmeta";
+        assert!(missing(shop));
+        assert!(!missing(&format!(
+            "{shop} --extern rt=/t/libsink_runtime-0123.rmeta"
+        )));
+        assert!(!missing(&format!("{shop} --extern sink_runtime")));
+        assert!(!missing(&format!(
+            "{shop} --extern=priv:sink_runtime=/t/other.rlib"
+        )));
+        // The runtime's own, a crate of whose dependencies nothing is said, and no compiler at all.
+        assert!(!missing(
+            "rustc --crate-name sink_runtime --extern serde=/t/libserde-0.rmeta"
+        ));
+        assert!(!missing("rustc --crate-name app src/lib.rs"));
+        assert!(!missing("rust-analyzer-proc-macro-srv"));
     }
 }

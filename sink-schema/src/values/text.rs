@@ -216,7 +216,8 @@ impl Reader<'_> {
             format!("{} is not a path of a Rust type", show(&text)),
         );
         let mistake = mistake.label("not a path");
-        let dotted = text.replace(['.', '/'], "::");
+        // `crate:Order`, `crate.Order`, `crate/Order`.
+        let dotted = text.replace("::", ":").replace([':', '.', '/'], "::");
         let mistake = if text.contains(['<', '(', '[', '&']) {
             mistake.help(
                 "give the type a name of its own: `pub type Batch = …`, then write `crate::Batch`",
