@@ -50,6 +50,11 @@ pub(super) fn put_begin(out: &mut Vec<u8>, begin: u64, first: u64) {
     }
 }
 
+/// As it was read: one that says no more than `first` does is none.
+pub(super) fn read_begin(begin: u64, first: u64) -> u64 {
+    if begin < first { begin } else { 0 }
+}
+
 /// The lowest sequence that a receiver who never heard of the producer accounts for.
 pub(super) fn begins(begin: u64, first: u64) -> u64 {
     let first = first.max(1);

@@ -6,7 +6,7 @@ use bytes::Buf;
 
 use super::fields::{
     MAX_ACCEPTS, MAX_NAME, MAX_SHAPE, begins, byte, each_tag, int, long, put, put_begin, put_text,
-    tag, text,
+    read_begin, tag, text,
 };
 use super::{FrameError, HEAD, Kind, MAGIC, VERSION, control, escape};
 
@@ -261,6 +261,7 @@ impl Hello {
             Some(())
         })
         .ok_or(BAD)?;
+        hello.begin = read_begin(hello.begin, hello.first);
         Ok(hello)
     }
 }
@@ -383,6 +384,32 @@ impl Bye {
                 reason: escape(body),
             },
             None => Self::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+    use super::*;
+
+    /// Whatever a stranger writes is read as what we would write for it.
+    #[test]
+    fn a_begin_that_says_no_more_than_first_is_read_as_none() {
+        for (begin, first, read) in [(3, 5, 3), (5, 5, 0), (9, 5, 0), (7, 0, 0)] {
+            let mut bytes = Vec::new();
+            control(&mut bytes, Kind::Hello, |out| {
+                out.extend_from_slice(&MAGIC.to_le_bytes());
+                out.extend_from_slice(&VERSION.to_le_bytes());
+                put(out, tag::BEGIN, &u64::to_le_bytes(begin));
+                put(out, tag::FIRST, &u64::to_le_bytes(first));
+            });
+            let hello = Hello::decode(&bytes).unwrap();
+            assert_eq!(hello.begin, read);
+            let mut again = Vec::new();
+            hello.encode(&mut again);
+            assert_eq!(Hello::decode(&again).unwrap(), hello);
         }
     }
 }

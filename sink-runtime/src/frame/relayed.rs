@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Buf;
 
 use super::fields::{
-    MAX_NAME, MAX_SHAPE, begins, each_tag, long, put, put_begin, put_text, tag, text,
+    MAX_NAME, MAX_SHAPE, begins, each_tag, long, put, put_begin, put_text, read_begin, tag, text,
 };
 use super::{FrameError, HEAD, Kind, ProducerId, control};
 
@@ -83,6 +83,7 @@ impl Producer {
             Some(())
         })
         .ok_or(BAD)?;
+        announced.begin = read_begin(announced.begin, announced.first);
         Ok(announced)
     }
 }
