@@ -51,8 +51,13 @@ pub fn entry(name: &str, endpoint: &str, message: Option<&str>, more: &str) -> S
     let message = message.map_or(String::new(), |message| {
         format!("message = \"{message}\"\n")
     });
+    // Within the process there are none.
+    let heartbeat = match endpoint.starts_with("inproc://") {
+        true => "",
+        false => "heartbeat_ms = 3600000\n",
+    };
     format!(
-        "[services.{name}]\ntype = \"direct\"\nendpoint = \"{endpoint}\"\nheartbeat_ms = 3600000\n{message}{more}\n"
+        "[services.{name}]\ntype = \"direct\"\nendpoint = \"{endpoint}\"\n{heartbeat}{message}{more}\n"
     )
 }
 
