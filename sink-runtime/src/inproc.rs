@@ -7,7 +7,7 @@ use std::any::Any;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -218,7 +218,7 @@ impl<M: MessageType> Inproc<M> {
             }
         }
         held.books().attempted += 1;
-        Ok(Offered::Accepted(self.put(held, message)))
+        Ok(Offered::Accepted(self.put(channel, held, message)))
     }
 
     fn drop_newest(&self, mut held: Held<'_, M>) -> Receipt {
@@ -230,7 +230,7 @@ impl<M: MessageType> Inproc<M> {
 
     /// Appends; sequence and queue agree because one lock is around both.
     #[inline]
-    fn put(&self, mut held: Held<'_, M>, message: M) -> Receipt {
+    fn put(&self, channel: &Channel<M>, mut held: Held<'_, M>, message: M) -> Receipt {
         let books = held.books();
         books.last += 1;
         books.accepted += 1;
@@ -242,6 +242,8 @@ impl<M: MessageType> Inproc<M> {
             at: self.sender.age.as_ref().map_or(0, Age::now),
             message,
         });
+        let stock = held.core.queue.len();
+        channel.stock.0.store(stock, Ordering::Relaxed);
         let receiver = held.core.receiver.take();
         held.release();
         if let Some(receiver) = receiver {

@@ -5,7 +5,14 @@ use super::*;
 /// One name's queue, shared by its sinks and its one source.
 pub(super) struct Channel<M> {
     pub(super) core: Mutex<Core<M>>,
+    pub(super) stock: Stock,
 }
+
+/// About how many messages the queue holds, for the receiving end to look at without the lock: on a cache line of its own, so
+/// that its looks do not hold up the lock.
+#[derive(Default)]
+#[repr(align(128))]
+pub(super) struct Stock(pub(super) AtomicUsize);
 
 pub(super) struct Core<M> {
     pub(super) queue: VecDeque<Item<M>>,
@@ -155,6 +162,7 @@ pub(super) fn channel<M: Send + 'static>(
             callers: Vec::new(),
             next_caller: 0,
         }),
+        stock: Stock::default(),
     });
     let weak: Weak<dyn Any + Send + Sync> =
         Arc::downgrade(&(Arc::clone(&channel) as Arc<dyn Any + Send + Sync>));

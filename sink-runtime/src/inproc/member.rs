@@ -90,6 +90,6 @@ impl<M: MessageType> Inproc<M> {
                 service: self.service(),
             });
         }
-        Ok(self.put(held, message))
+        Ok(self.put(channel, held, message))
     }
 }

@@ -26,6 +26,13 @@ pub(crate) struct Receiver<M> {
 /// system call, and a turn of the scheduler brings a batch.
 pub(super) const LINGER: u32 = 3;
 
+/// While messages come in a stream, the receiving end lets so many gather before it takes the lock, for as long as more come in
+/// with every step: each time it takes the lock it holds up the sender, whose cache lines that also moves to it.
+pub(super) const GATHERED: usize = 128;
+/// Steps that it waits at most, and pauses of the processor in each: half a microsecond where a pause is 30 ns, 10 µs in all.
+pub(super) const STEPS: u32 = 20;
+pub(super) const PAUSES: u32 = 16;
+
 /// A message taken out of the queue.
 pub(crate) struct Taken<M> {
     pub(crate) message: M,
@@ -134,8 +141,12 @@ impl<M: Send + 'static> Receiver<M> {
 
     /// Takes all that is there, at the price of one lock.
     pub(super) fn refill(&mut self) {
+        if self.taken > 1 && self.lingered == 0 {
+            self.gather();
+        }
         let mut core = self.channel.lock();
         std::mem::swap(&mut self.batch, &mut core.queue);
+        self.channel.stock.0.store(0, Ordering::Relaxed);
         self.taken = self.taken.saturating_add(self.batch.len());
         if !core.tails.is_empty() {
             core.take_tails(&mut self.missing);
@@ -144,6 +155,25 @@ impl<M: Send + 'static> Receiver<M> {
             core.sweep();
         }
         Self::look_who_sits(&core, &mut self.senders, &mut self.seatings);
+    }
+
+    /// Lets a stream fill the queue. Where sender and receiving end share a thread nothing comes in meanwhile: a step is lost.
+    fn gather(&self) {
+        let stock = &self.channel.stock.0;
+        let mut had = stock.load(Ordering::Relaxed);
+        for _ in 0..STEPS {
+            if had >= GATHERED {
+                return;
+            }
+            for _ in 0..PAUSES {
+                std::hint::spin_loop();
+            }
+            let has = stock.load(Ordering::Relaxed);
+            if has <= had {
+                return;
+            }
+            had = has;
+        }
     }
 
     /// Whose messages those with these indices are.
