@@ -21,7 +21,7 @@ use crate::life::{Life, LifePolicy, SinkState};
 use crate::message::{MessageType, Metadata};
 use crate::outbox::{AROUND, Fate, Outbox, SEGMENT, Undelivered};
 use crate::receipt::{DropCause, Level, Lost, Receipt};
-use crate::sync::{AtomicBool, Handle, Id, Mutex, MutexGuard};
+use crate::sync::{self, AtomicBool, Handle, Id, Mutex, MutexGuard};
 use crate::told::Told;
 use crate::transport::{Target, Wire};
 use crate::turn;
@@ -372,7 +372,7 @@ impl Link {
     #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
         // An encoder that panicked under the lock left nothing behind: see `Outbox::begun`.
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+        sync::lock(&self.core)
     }
 
     /// Offers one message; encodes it straight into the link's buffer if there is room.
