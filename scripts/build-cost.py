@@ -31,6 +31,8 @@ TOKIO = 'tokio = { version = "1", features = ["rt-multi-thread", "macros", "net"
 SERDE = 'serde = { version = "1", features = ["derive"] }\n'
 SINKS = f'sink-runtime = {{ path = "{SNAPSHOT}/sink-runtime" }}\n\n[build-dependencies]\nsink-codegen = {{ path = "{SNAPSHOT}/sink-codegen" }}\n'
 BUILD = 'fn main() {\n    sink_codegen::Build::new("services.toml").run();\n}\n'
+# What who opens, writes and logs a connection by hand compiles besides.
+BY_HAND_TOO = 'tokio = { version = "1", features = ["rt-multi-thread", "macros", "net", "time", "io-util", "sync"] }\ntracing = { version = "0.1", default-features = false, features = ["std"] }\n'
 HEAD = """use sink_runtime::{Message, MessageSink};
 
 #[derive(Message)]
@@ -115,6 +117,7 @@ def cold(folder, rounds):
         "empty": ("", "", None),
         "empty, with sinks": (SINKS, HEAD + "sink_runtime::include_sinks!();\n" + uses(3), 3),
         "tokio and serde": (TOKIO + SERDE, "", None),
+        "what a connection by hand takes: also tokio's io-util and sync, tracing": (BY_HAND_TOO + SERDE, "", None),
         "tokio and serde, with sinks": (TOKIO + SERDE + SINKS, HEAD + "sink_runtime::include_sinks!();\n" + uses(3), 3),
     }
     for name, (dependencies, source, services) in cases.items():
@@ -211,10 +214,13 @@ def tags(folder, services, target, rounds, binary):
 def cold_section(folder, rounds):
     first = cold(folder, rounds)
     lines = ["## A new crate, first build", "", "`CARGO_INCREMENTAL=0`, as cargo compiles what comes from a registry.", "", "| crate | CPU s | added |", "|---|---|---|"]
-    for base in ("empty", "tokio and serde"):
-        added = first[f"{base}, with sinks"].median - first[base].median
-        lines += [f"| {base} | {first[base]} | |", f"| {base}, with sinks | {first[f'{base}, with sinks']} | **{added:.1f}** |"]
-    added = first["tokio and serde, with sinks"].median - first["tokio and serde"].median
+    added = lambda base: first["tokio and serde, with sinks" if base != "empty" else "empty, with sinks"].median - first[base].median
+    for name in first:
+        base = name.removesuffix(", with sinks")
+        lines.append(f"| {name} | {first[name]} | {f'**{added(base):.1f}**' if base != name else ''} |")
+    by_hand = next(name for name in first if "by hand" in name)
+    lines += ["", f"To who would else write the connection by hand, {added(by_hand):.1f} are added."]
+    added = added("tokio and serde")
     return lines + ["", f"Target: at most 12 CPU s added to a crate that has tokio and serde already: {verdict(added, 12)}.", ""]
 
 
