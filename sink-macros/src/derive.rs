@@ -6,6 +6,7 @@ use syn::{Data, DeriveInput, Error, Ident, Result, Type, spanned::Spanned};
 
 mod attributes;
 mod contents;
+mod places;
 mod runtime;
 mod serde_impls;
 mod shape;
@@ -47,6 +48,7 @@ fn mistakes(
         attributes::stand_on_the_type(&input.data),
         is_owned_data(input),
         has_no_parameters(input),
+        borrows_nothing(input),
         does_not_contain_itself(input),
         match attributes.serde {
             true => serde_impls::has_no_long_arrays(input),
@@ -88,6 +90,31 @@ fn has_no_parameters(input: &DeriveInput) -> Result<()> {
         }
     };
     Err(Error::new(first.span(), text))
+}
+
+/// A field that borrows would have to outlive the bytes that it is read from. One that serde skips is not read.
+fn borrows_nothing(input: &DeriveInput) -> Result<()> {
+    let mut mistakes: Option<Error> = None;
+    if input.generics.lifetimes().next().is_some() {
+        // Refused already, at its lifetime.
+        return Ok(());
+    }
+    for field in shape::fields(&input.data) {
+        let reference = shape::reference(&field.ty).filter(|_| !places::is_skipped(field));
+        let Some(reference) = reference else {
+            continue;
+        };
+        let error = Error::new_spanned(
+            reference,
+            "a message owns its data: it outlives the bytes that it is read from\n\
+             help: hold `String` for `&str`, `Vec<u8>` for `&[u8]`",
+        );
+        match &mut mistakes {
+            Some(mistakes) => mistakes.combine(error),
+            None => mistakes = Some(error),
+        }
+    }
+    mistakes.map_or(Ok(()), Err)
 }
 
 /// A decoder of a recursive type recurses as deep as the sender says, which takes the stack of whoever receives.
@@ -155,6 +182,16 @@ fn emit(input: &DeriveInput, attributes: &Attributes) -> TokenStream {
     let shape = contents::text(&shape, runtime);
     let accepts = &attributes.accepts;
     let serde = attributes.serde.then(|| serde_impls::emit(input, runtime));
+    // Named where services are generated, and told at run time to those that are not.
+    let (needs_names, told) = match places::needs_names(input) {
+        None => (None, None),
+        Some(why) => (
+            Some(quote! {
+                const NEEDS_NAMES: ::core::option::Option<&'static str> = ::core::option::Option::Some(#why);
+            }),
+            Some(quote! { #runtime::__private::has_names(codec, #why)?; }),
+        ),
+    };
     quote! {
         #[automatically_derived]
         impl #runtime::MessageType for #ident {
@@ -162,12 +199,14 @@ fn emit(input: &DeriveInput, attributes: &Attributes) -> TokenStream {
             const SHAPE: &'static str = #shape;
             const FINGERPRINT: u64 = #runtime::__private::contents::fingerprint(Self::SHAPE);
             const ACCEPTS: &'static [u64] = &[#(#accepts),*];
+            #needs_names
 
             fn encode(
                 &self,
                 codec: #runtime::Codec,
                 out: &mut ::std::vec::Vec<u8>,
             ) -> ::core::result::Result<(), #runtime::EncodeError> {
+                #told
                 <Self as #runtime::__private::SerdeMessage>::encode_serde(self, codec, out)
             }
 

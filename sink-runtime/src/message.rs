@@ -28,6 +28,9 @@ pub trait MessageType: Send + Sized + 'static {
     const FINGERPRINT: u64;
     /// Older fingerprints this type still decodes.
     const ACCEPTS: &'static [u64] = &[];
+    /// Why postcard, which names nothing, cannot carry the type; of serde's attributes, where derived.
+    #[doc(hidden)]
+    const NEEDS_NAMES: Option<&'static str> = None;
 
     /// Appends the encoded message to `out`.
     ///

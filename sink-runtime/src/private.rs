@@ -43,6 +43,17 @@ impl<T: serde::Serialize + serde::de::DeserializeOwned> SerdeMessage for T {
     }
 }
 
+/// Refuses a codec that does not name fields, for a type that needs it.
+///
+/// # Errors
+/// If the codec is such.
+pub fn has_names(codec: Codec, why: &str) -> Result<(), EncodeError> {
+    match codec {
+        Codec::Postcard => Err(EncodeError::new("postcard", why)),
+        _ => Ok(()),
+    }
+}
+
 /// The type of a field of a message for which `#[message(serde)]` implements serde's traits.
 #[diagnostic::on_unimplemented(
     message = "a field of type `{Self}`, which does not implement serde's `Serialize` and `Deserialize`",

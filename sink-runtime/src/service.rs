@@ -71,4 +71,17 @@ impl Expect {
             message: M::NAME,
         }
     }
+
+    /// These services carry `M`, some of them by postcard.
+    ///
+    /// # Panics
+    /// If that cannot carry it: while the program is compiled.
+    #[must_use]
+    #[track_caller]
+    pub const fn by_places<M: MessageType>(services: &'static [&'static str]) -> Self {
+        if let Some(why) = M::NEEDS_NAMES {
+            panic!("{}", why);
+        }
+        Self::of::<M>(services)
+    }
 }

@@ -5,7 +5,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
-use sink_schema::{Kind, Plan, ServicePlan};
+use sink_schema::{Codec, Kind, Plan, ServicePlan};
 
 use super::names;
 
@@ -18,6 +18,8 @@ pub(crate) struct MessageAlias {
     pub(crate) ident: Ident,
     /// Services that carry it, each with its place in the registry.
     pub(crate) users: Vec<(String, String)>,
+    /// Some of them send it by postcard.
+    by_places: bool,
 }
 
 /// The distinct message types of all leaves, in registry order.
@@ -33,8 +35,10 @@ pub(crate) fn aliases(plan: &Plan) -> Vec<MessageAlias> {
             .as_ref()
             .unwrap_or(&service.location);
         let user = (service.name.clone(), names::place(location));
+        let by_places = leaf.codec == Codec::Postcard;
         if let Some(alias) = aliases.iter_mut().find(|alias| alias.path == *path) {
             alias.users.push(user);
+            alias.by_places |= by_places;
             continue;
         }
         let ident = unused(&aliases, &names::line_ident(location));
@@ -42,6 +46,7 @@ pub(crate) fn aliases(plan: &Plan) -> Vec<MessageAlias> {
             path: path.clone(),
             ident,
             users: vec![user],
+            by_places,
         });
     }
     aliases
@@ -76,10 +81,20 @@ pub(super) fn emit(alias: &MessageAlias, nested: bool) -> TokenStream {
 }
 
 /// The row that the registry in force is compared with: a path may call a type by another name than its own.
+///
+/// What only a codec with names can carry is an error here; a constant of its own for each, so that all of them are shown.
 pub(super) fn expectation(alias: &MessageAlias) -> TokenStream {
     let ident = &alias.ident;
     let services = alias.users.iter().map(|(name, _)| name);
-    quote! { __sink_runtime::Expect::of::<#ident>(&[#(#services),*]) }
+    match alias.by_places {
+        false => quote! { __sink_runtime::Expect::of::<#ident>(&[#(#services),*]) },
+        true => quote! {
+            {
+                const EXPECTED: __sink_runtime::Expect = __sink_runtime::Expect::by_places::<#ident>(&[#(#services),*]);
+                EXPECTED
+            }
+        },
+    }
 }
 
 /// The table of the leaves that carry a service's message type: `__leaves_of_services_toml_line_12`.

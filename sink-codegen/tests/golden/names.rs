@@ -1119,8 +1119,18 @@ impl SinkSetBuilder {
 
 #[doc(hidden)]
 const __MESSAGES: &[__sink_runtime::Expect] = &[
-    __sink_runtime::Expect::of::<names_toml_line_6>(&["tick"]),
-    __sink_runtime::Expect::of::<names_toml_line_12>(&["quote"]),
+    {
+        const EXPECTED: __sink_runtime::Expect = __sink_runtime::Expect::by_places::<
+            names_toml_line_6,
+        >(&["tick"]);
+        EXPECTED
+    },
+    {
+        const EXPECTED: __sink_runtime::Expect = __sink_runtime::Expect::by_places::<
+            names_toml_line_12,
+        >(&["quote"]);
+        EXPECTED
+    },
 ];
 
 __sink_runtime::__needs_unix! {

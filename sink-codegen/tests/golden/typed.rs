@@ -745,8 +745,18 @@ impl SinkSetBuilder {
 
 #[doc(hidden)]
 const __MESSAGES: &[__sink_runtime::Expect] = &[
-    __sink_runtime::Expect::of::<typed_toml_line_10>(&["ticks", "backup", "audit"]),
-    __sink_runtime::Expect::of::<typed_toml_line_30>(&["orders-eu", "late"]),
+    {
+        const EXPECTED: __sink_runtime::Expect = __sink_runtime::Expect::by_places::<
+            typed_toml_line_10,
+        >(&["ticks", "backup", "audit"]);
+        EXPECTED
+    },
+    {
+        const EXPECTED: __sink_runtime::Expect = __sink_runtime::Expect::by_places::<
+            typed_toml_line_30,
+        >(&["orders-eu", "late"]);
+        EXPECTED
+    },
 ];
 
 __sink_runtime::__needs_unix! {

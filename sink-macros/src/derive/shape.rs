@@ -6,7 +6,10 @@
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::quote;
-use syn::{Attribute, Data, DeriveInput, Field, Fields, Ident, Type, ext::IdentExt};
+use syn::{
+    Attribute, Data, DeriveInput, Field, Fields, GenericArgument, Ident, PathArguments, Type,
+    TypeReference, ext::IdentExt,
+};
 
 /// A shape in pieces: text, and the types of which the compiler says what they hold.
 #[derive(Default)]
@@ -102,15 +105,41 @@ pub(super) fn name(ident: &Ident) -> String {
 
 /// The types of all fields, of all variants.
 pub(super) fn field_types(data: &Data) -> Vec<&Type> {
+    fields(data).into_iter().map(|field| &field.ty).collect()
+}
+
+/// All fields, of all variants.
+pub(super) fn fields(data: &Data) -> Vec<&Field> {
     match data {
-        Data::Struct(data) => data.fields.iter().map(|field| &field.ty).collect(),
+        Data::Struct(data) => data.fields.iter().collect(),
         Data::Enum(data) => data
             .variants
             .iter()
             .flat_map(|variant| &variant.fields)
-            .map(|field| &field.ty)
             .collect(),
         Data::Union(_) => Vec::new(),
+    }
+}
+
+/// The first reference in a type, wherever it is nested.
+pub(super) fn reference(ty: &Type) -> Option<&TypeReference> {
+    match ty {
+        Type::Reference(reference) => Some(reference),
+        Type::Array(array) => reference(&array.elem),
+        Type::Group(group) => reference(&group.elem),
+        Type::Paren(paren) => reference(&paren.elem),
+        Type::Slice(slice) => reference(&slice.elem),
+        Type::Tuple(tuple) => tuple.elems.iter().find_map(reference),
+        Type::Path(path) => path.path.segments.iter().find_map(|segment| {
+            let PathArguments::AngleBracketed(arguments) = &segment.arguments else {
+                return None;
+            };
+            arguments.args.iter().find_map(|argument| match argument {
+                GenericArgument::Type(ty) => reference(ty),
+                _ => None,
+            })
+        }),
+        _ => None,
     }
 }
 

@@ -74,6 +74,75 @@ fn unions_and_parameters_are_refused() {
 }
 
 #[test]
+fn a_field_that_borrows_is_refused_unless_it_is_skipped() {
+    let told = mistakes_of(quote! {
+        struct A {
+            name: &'static str,
+            list: Vec<(u8, Option<&'static [u8]>)>,
+            #[serde(skip)]
+            unit: &'static str,
+            call: fn(&str),
+        }
+    });
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].starts_with("a message owns its data"));
+    // One whose type has a lifetime is told that, and not each field.
+    assert_eq!(mistakes_of(quote! { struct A<'a> { a: &'a str } }).len(), 1);
+}
+
+#[test]
+fn attributes_that_need_a_codec_with_names_are_found() {
+    let why = |tokens| places::needs_names(&syn::parse2(tokens).unwrap()).unwrap_or_default();
+    for (tokens, attribute, place) in [
+        (
+            quote! { #[serde(untagged)] enum A { B(u8) } },
+            "untagged",
+            "message `A`",
+        ),
+        (
+            quote! { #[serde(rename_all = "x", tag = "t")] enum A { B { b: u8 } } },
+            "tag",
+            "message `A`",
+        ),
+        (
+            quote! { enum A { B, #[serde(untagged)] C(u8) } },
+            "untagged",
+            "variant `A::C`",
+        ),
+        (
+            quote! { enum A { B { #[serde(flatten)] b: C } } },
+            "flatten",
+            "field `B.b`",
+        ),
+        (
+            quote! { struct A { #[serde(default, skip_serializing_if = "none")] r#type: u8 } },
+            "skip_serializing_if",
+            "field `type`",
+        ),
+        (
+            quote! { struct A(u8, #[serde(skip_serializing)] u8); },
+            "skip_serializing",
+            "field `1`",
+        ),
+        (
+            quote! { struct A { #[serde(skip_deserializing)] b: u8 } },
+            "skip_deserializing",
+            "field `b`",
+        ),
+    ] {
+        let found = why(tokens);
+        let wanted = format!("`#[serde({attribute})]` at {place} needs a codec");
+        assert!(found.starts_with(&wanted), "{found}");
+    }
+    for fine in [
+        quote! { #[serde(rename_all = "snake_case", deny_unknown_fields)] struct A { #[serde(skip)] b: u8, #[serde(default)] c: u8 } },
+        quote! { struct A { #[serde(skip_serializing, skip_deserializing)] b: u8 } },
+    ] {
+        assert_eq!(why(fine), "");
+    }
+}
+
+#[test]
 fn attributes_are_read_and_checked() {
     let attributes = |tokens| Attributes::read(&syn::parse2::<DeriveInput>(tokens).unwrap().attrs);
     let (read, mistakes) = attributes(

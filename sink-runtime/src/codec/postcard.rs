@@ -32,12 +32,16 @@ pub(super) enum Error {
     SerializeCustom,
     DeserializeCustom,
     CollectStr,
+    /// A struct left out one of its fields.
+    LeftOut,
 }
 
 impl Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NotSelfDescribing => "This is a feature that PostCard will never implement",
+            Self::NotSelfDescribing => {
+                "a type asks what comes next (`untagged`, `tag`, `flatten`, or one that holds anything), and the bytes do not say: write `codec = \"json\"` at the service"
+            }
             Self::UnknownLength => "The length of a sequence must be known",
             Self::End => "Hit the end of buffer, expected more data",
             Self::Varint => {
@@ -53,6 +57,9 @@ impl Display for Error {
             Self::TooEmpty => "a list is longer than its bytes: of items without bytes only 4096 are decoded",
             Self::SerializeCustom => "Serde Serialization Error",
             Self::DeserializeCustom => "Serde Deserialization Error",
+            Self::LeftOut => {
+                "a field is left out (`skip_serializing_if`), and fields are read by their places: take the attribute away, or write `codec = \"json\"` at the service"
+            }
             Self::CollectStr => "Error while processing `collect_str` during serialization",
         })
     }
@@ -349,7 +356,7 @@ impl ser::Serializer for &mut Encoder<'_> {
 
 /// What follows a sequence's head: its items, one after another.
 macro_rules! items {
-    ($($kind:ident $method:ident($($key:ty)?);)*) => {
+    ($($kind:ident $method:ident($($key:ty)?) $($left_out:ident)?;)*) => {
         $(impl ser::$kind for &mut Encoder<'_> {
             type Ok = ();
             type Error = Error;
@@ -358,6 +365,14 @@ macro_rules! items {
             fn $method<T: ?Sized + Serialize>(&mut self, $(_: $key,)? value: &T) -> Encoded {
                 value.serialize(&mut **self)
             }
+
+            $(
+                // Whoever reads takes what follows for it.
+                #[cold]
+                fn $left_out(&mut self, _: &'static str) -> Encoded {
+                    Err(Error::LeftOut)
+                }
+            )?
 
             #[inline]
             fn end(self) -> Encoded {
@@ -372,8 +387,8 @@ items! {
     SerializeTuple serialize_element();
     SerializeTupleStruct serialize_field();
     SerializeTupleVariant serialize_field();
-    SerializeStruct serialize_field(&'static str);
-    SerializeStructVariant serialize_field(&'static str);
+    SerializeStruct serialize_field(&'static str) skip_field;
+    SerializeStructVariant serialize_field(&'static str) skip_field;
 }
 
 impl ser::SerializeMap for &mut Encoder<'_> {

@@ -288,6 +288,42 @@ fn what_cannot_be_said_is_refused_in_postcards_words() {
         #[expect(dead_code, reason = "it is never made")]
         Number(u8),
     }
-    reads_alike::<Any>(&[1]);
+    assert!(postcard::from_bytes::<Any>(&[1]).is_err());
+    let error = decoded::<Any>(&[1]).unwrap_err();
+    assert!(error.contains("asks what comes next"), "{error}");
     reads_alike::<std::num::NonZeroU8>(&[0]);
+}
+
+#[test]
+fn a_field_left_out_is_refused_and_not_written() {
+    #[derive(Serialize)]
+    struct Inner {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        maybe: Option<u8>,
+        last: u8,
+    }
+    let there = Inner {
+        maybe: Some(7),
+        last: 9,
+    };
+    assert_eq!(encoded(&there).unwrap(), [1, 7, 9]);
+    let gone = Inner {
+        maybe: None,
+        last: 9,
+    };
+    let error = encoded(&[there, gone]).unwrap_err();
+    assert!(error.contains("a field is left out"), "{error}");
+}
+
+/// Whatever way serde tags an enum but its own, the reader has to ask what comes next.
+#[test]
+fn an_enum_with_a_tag_of_its_own_says_what_is_in_the_way() {
+    #[derive(Debug, Serialize, Deserialize)]
+    #[serde(tag = "kind", content = "value")]
+    enum Event {
+        Price(u64),
+    }
+    let bytes = encoded(&Event::Price(500)).unwrap();
+    let error = decoded::<Event>(&bytes).unwrap_err();
+    assert!(error.contains("codec = \"json\""), "{error}");
 }

@@ -1,0 +1,19 @@
+//! Attributes of serde that only a codec with names can carry, under postcard: one error for each message.
+
+#[derive(sink_runtime::Message)]
+#[message(serde)]
+pub struct Tick {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u8>,
+    pub price: u64,
+}
+
+#[derive(sink_runtime::Message)]
+#[message(serde)]
+#[serde(untagged)]
+pub enum Order {
+    Limit(u64),
+    Market,
+}
+
+sink_runtime::include_sinks!();
