@@ -148,10 +148,10 @@ impl<M: MessageType> Inproc<M> {
         books.accepted - books.gone() - self.sender.progress.received.load(Ordering::Acquire)
     }
 
-    /// Whether one more is too many; asks the receiving end only when it seems so.
+    /// Whether one more is too many, with places left for those `ahead`; asks the receiving end only when it seems so.
     #[inline]
-    fn is_full(&self, books: &mut Books) -> bool {
-        let owed = books.accepted - books.gone() + books.reserved;
+    fn is_full(&self, books: &mut Books, ahead: u64) -> bool {
+        let owed = books.accepted - books.gone() + books.reserved + ahead;
         let size = u64::from(self.config.buffer_size);
         if owed - books.received_then < size {
             return false;
@@ -162,8 +162,9 @@ impl<M: MessageType> Inproc<M> {
 
     /// Whether one more is too many, once those that waited too long are gone.
     #[inline]
-    fn is_still_full(&self, held: &mut Held<'_, M>) -> bool {
-        self.is_full(held.books()) && (!held.drop_aged() || self.is_full(held.books()))
+    fn is_still_full(&self, held: &mut Held<'_, M>, ahead: u64) -> bool {
+        self.is_full(held.books(), ahead)
+            && (!held.drop_aged() || self.is_full(held.books(), ahead))
     }
 
     /// Refuses bytes that are too many, where the message is bytes.
@@ -179,8 +180,9 @@ impl<M: MessageType> Inproc<M> {
         })
     }
 
+    /// Who has waited comes with how many places are others' before it is its turn.
     #[inline]
-    fn offer(&self, message: M, may_overtake: bool) -> Result<Offered<M>, SendError<M>> {
+    fn offer(&self, message: M, ahead: Option<u64>) -> Result<Offered<M>, SendError<M>> {
         let channel = match &self.channel {
             Ok(channel) => channel,
             Err(carried) => {
@@ -205,7 +207,8 @@ impl<M: MessageType> Inproc<M> {
             books.returned.refused += 1;
             return Err(SendError::new(kind, Some(message)));
         }
-        if !may_overtake && self.do_others_wait() || self.is_still_full(&mut held) {
+        let is_behind = ahead.is_none() && self.do_others_wait();
+        if is_behind || self.is_still_full(&mut held, ahead.unwrap_or(0)) {
             match self.config.when_full {
                 WhenFull::DropNewest => {
                     return Ok(Offered::Accepted(self.drop_newest(held)));
@@ -253,7 +256,7 @@ impl<M: MessageType> Inproc<M> {
     }
 
     pub(crate) fn try_send(&self, message: M) -> Result<Receipt, SendError<M>> {
-        match self.offer(message, false)? {
+        match self.offer(message, None)? {
             Offered::Accepted(receipt) => Ok(receipt),
             Offered::Full(message) => Err(self.give_back_full(message, Duration::ZERO)),
             Offered::Closed(message) => Err(self.give_back_closed(message)),
@@ -264,7 +267,7 @@ impl<M: MessageType> Inproc<M> {
         if self.config.confirm.is_some() {
             return Err(message);
         }
-        match self.offer(message, false) {
+        match self.offer(message, None) {
             Err(error) => Ok(Err(error)),
             Ok(Offered::Accepted(receipt)) => Ok(Ok(receipt)),
             Ok(Offered::Full(message)) if self.config.when_full == WhenFull::Reject => {
@@ -320,12 +323,22 @@ impl<M: MessageType> Inproc<M> {
             && !self.sender.waiting().room.is_empty()
     }
 
-    fn has_room(&self) -> bool {
+    /// How many places are others' before it is this one's turn, if it may come; where messages wait, they are served in turn.
+    fn ahead_of(&self, ticket: &RoomTicket<'_>) -> Option<u64> {
+        let ahead = ticket.told_before()?;
+        Some(if self.config.when_full == WhenFull::Block {
+            ahead
+        } else {
+            0
+        })
+    }
+
+    fn has_room(&self, ahead: u64) -> bool {
         let Ok(channel) = &self.channel else {
             return true;
         };
         let mut held = self.hold(channel);
-        let room = held.books().closed || !self.is_still_full(&mut held);
+        let room = held.books().closed || !self.is_still_full(&mut held, ahead);
         held.release();
         room
     }
@@ -363,13 +376,13 @@ impl<M: MessageType> Inproc<M> {
         let mut aging = None;
         let room = std::future::poll_fn(|cx| {
             ticket.queue(cx);
-            if !ticket.is_next() {
-                return Poll::Pending;
-            }
-            while !self.has_room() {
+            while let Some(ahead) = self.ahead_of(&ticket) {
+                if self.has_room(ahead) {
+                    return Poll::Ready(());
+                }
                 ready!(self.poll_age(&mut aging, cx));
             }
-            Poll::Ready(())
+            Poll::Pending
         });
         self.bounded(since, room).await.is_some()
     }

@@ -117,6 +117,8 @@ pub(super) struct ForRoom {
     pub(super) is_send: bool,
     /// It was woken for room and has not looked since: should its future not be polled, those behind it go on.
     pub(super) asked: bool,
+    /// It looked when it was woken, and there was none: those behind it leave it a place from then on.
+    pub(super) was_passed: bool,
 }
 
 #[derive(Default)]

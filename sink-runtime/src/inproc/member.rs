@@ -41,7 +41,7 @@ impl<M: MessageType> Inproc<M> {
         if let Some(kind) = self.too_large(message) {
             return Reserved::Refused(kind);
         }
-        if !has_waited && self.do_others_wait() || self.is_still_full(&mut held) {
+        if !has_waited && self.do_others_wait() || self.is_still_full(&mut held, 0) {
             match self.config.when_full {
                 // Counted when it is known that the others take theirs.
                 WhenFull::DropNewest => {

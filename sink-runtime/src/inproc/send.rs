@@ -62,7 +62,7 @@ impl<M: MessageType> Inproc<M> {
         let Some(message) = slot.take() else {
             return self.send_later(None);
         };
-        match self.offer(message, false) {
+        match self.offer(message, None) {
             Ok(Offered::Accepted(receipt)) if self.config.confirm.is_none() => {
                 First::Sent(Ok(receipt))
             }
@@ -198,11 +198,11 @@ impl<M: MessageType> InprocSend<'_, M> {
             } => {
                 let since = *since;
                 ticket.queue(cx);
-                while ticket.is_next() {
+                while let Some(ahead) = sink.ahead_of(ticket) {
                     let Some(message) = slot.take() else {
                         return Poll::Pending;
                     };
-                    match sink.offer(message, true) {
+                    match sink.offer(message, Some(ahead)) {
                         Ok(Offered::Full(message)) => {
                             *slot = Some(message);
                             if sink.poll_age(aging, cx).is_pending() {

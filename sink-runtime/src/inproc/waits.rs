@@ -33,6 +33,8 @@ impl<'a> RoomTicket<'a> {
             && let Some(known) = waiting.room.iter_mut().find(|one| one.ticket == ticket)
         {
             known.waker.clone_from(cx.waker());
+            // Should it find none, another was faster: not a second time.
+            known.was_passed |= known.asked;
             known.asked = false;
             return;
         }
@@ -43,6 +45,7 @@ impl<'a> RoomTicket<'a> {
             waker: cx.waker().clone(),
             is_send: self.is_send,
             asked: false,
+            was_passed: false,
         });
         self.ticket = Some(ticket);
         self.sender.watched.store(true, Ordering::Release);
@@ -50,14 +53,17 @@ impl<'a> RoomTicket<'a> {
         fence(Ordering::SeqCst);
     }
 
-    /// Whether nobody stands before it who has not been asked.
-    pub(super) fn is_next(&self) -> bool {
+    /// How many before it were told of room, have not looked yet, and found none when they were told before: a place is each
+    /// one's own. None, if somebody before it has not been told.
+    pub(super) fn told_before(&self) -> Option<u64> {
         let waiting = self.sender.waiting();
         let mut before = waiting
             .room
             .iter()
             .take_while(|one| Some(one.ticket) != self.ticket);
-        before.all(|one| one.asked)
+        before.try_fold(0, |told, one| {
+            one.asked.then_some(told + u64::from(one.was_passed))
+        })
     }
 }
 

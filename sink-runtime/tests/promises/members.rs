@@ -471,3 +471,33 @@ async fn a_fan_out_takes_its_turn_among_those_who_wait_at_its_member_4_5() {
     assert_eq!(take_one(&mut source), 3);
     assert!(poll_once(&mut ready).is_some());
 }
+
+/// However many wait, and whoever of them runs first when a place becomes free.
+#[tokio::test]
+async fn those_who_wait_within_the_process_are_served_in_turn_4_5() {
+    for (size, senders) in [(1, 3), (1, 4), (2, 8), (3, 12), (4, 16), (16, 64)] {
+        let name = format!("turns-{size}-{senders}");
+        let registry = inproc(&name, &format!("buffer_size = {size}"));
+        let mut source = bound(&registry).await;
+        for sender in 0..senders {
+            let sink = orders(&registry);
+            tokio::spawn(async move { while sink.send(numbered(sender)).await.is_ok() {} });
+        }
+        let receiving = tokio::spawn(async move {
+            let mut served = vec![0u64; senders as usize];
+            for _ in 0..50 * senders {
+                let next = source.recv().await.unwrap().unwrap();
+                served[number_of(next.payload()) as usize] += 1;
+            }
+            served
+        });
+        let served = receiving.await.unwrap();
+        let (least, most) = (served.iter().min().unwrap(), served.iter().max().unwrap());
+        // Those that stood first had the buffer to themselves.
+        assert!(
+            most - least <= size + 2,
+            "buffer {size}, {senders} senders: {served:?}"
+        );
+        orders::<Message>(&registry).close(Duration::ZERO).await;
+    }
+}
