@@ -41,6 +41,8 @@ const ABANDON_GRACE: Duration = Duration::from_secs(5);
 /// How long a peer may take, once we said goodbye over a stream that lingers, to read up to it and hang up: as long as a close waits
 /// by default.
 const FAREWELL: Duration = Duration::from_secs(30);
+/// How long one may take to say its last who takes no more: the end of the stream is there already, or all but.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 /// A timer is armed at most this far ahead, so that a fresh one need not be made for "never".
 const FAR: Duration = Duration::from_secs(3600);
 
@@ -56,6 +58,7 @@ pub(crate) fn drive(link: Arc<Link>, generation: u64) -> impl Future<Output = ()
         armed: None,
         stuck_at: None,
         leaves_at: None,
+        deaf_until: None,
     }
 }
 
@@ -87,6 +90,8 @@ struct Drive {
     stuck_at: Option<Instant>,
     /// Until when we wait for the peer to hang up, after our goodbye.
     leaves_at: Option<Instant>,
+    /// Until when we listen to a peer to whom nothing can be written any more.
+    deaf_until: Option<Instant>,
 }
 
 /// How one round of talking ended.
@@ -97,6 +102,8 @@ enum Talk {
     Again,
     /// The peer went away.
     PeerClosed(&'static str),
+    /// It takes no more; what it said last may still come.
+    Deaf,
     /// We said goodbye, and it is on the wire.
     Finished,
     /// The peer turned us away, or talks nonsense.
@@ -198,17 +205,18 @@ impl Drive {
     /// Reads and writes all that can be read and written now.
     fn talk(&mut self, now: Instant, deadline: Instant, cx: &mut Context<'_>) -> Poll<Round> {
         let outcome = match self.read(now, cx) {
+            Talk::Parked | Talk::Again if self.deaf_until.is_some_and(|until| now >= until) => {
+                Talk::PeerClosed("writing failed")
+            }
+            Talk::Parked if self.deaf_until.is_some() => self.listen(cx),
             Talk::Parked => self.write(now, cx),
+            Talk::Again if self.deaf_until.is_some() => Talk::Again,
             Talk::Again => match self.write(now, cx) {
                 Talk::Parked => Talk::Again,
                 other => other,
             },
             other => other,
         };
-        if matches!(outcome, Talk::PeerClosed(_)) {
-            // Who went while we wrote may have acked before: what it said last is not lost with it.
-            let _it_ended = self.read(now, cx);
-        }
         match outcome {
             Talk::Parked => {
                 let until = self.stuck_at.map_or(deadline, |at| at.min(deadline));
@@ -219,6 +227,10 @@ impl Drive {
             Talk::Again => {
                 cx.waker().wake_by_ref();
                 Poll::Pending
+            }
+            Talk::Deaf => {
+                self.deaf_until = Some(now + LAST_WORDS);
+                Poll::Ready(Round::Again)
             }
             Talk::PeerClosed(how) if self.leaves_at.is_none() => {
                 self.lost(now, how);

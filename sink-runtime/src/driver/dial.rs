@@ -125,6 +125,7 @@ impl Drive {
             ..Hello::default()
         };
         self.leaves_at = None;
+        self.deaf_until = None;
         core.control.clear();
         core.control_written = 0;
         hello.encode(&mut core.control);

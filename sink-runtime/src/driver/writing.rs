@@ -66,7 +66,7 @@ impl Drive {
             match write_control(&mut core, &*wire) {
                 Ok(true) => {}
                 Ok(false) => return self.stalled(core, &*wire, turn, cx),
-                Err(_) => return Some(Talk::PeerClosed("writing failed")),
+                Err(_) => return Some(Talk::Deaf),
             }
         }
         if core.leaving && core.control.is_empty() {
@@ -112,7 +112,7 @@ impl Drive {
                 self.stalled(core, &*wire, turn, cx)
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
-            Err(_) => Some(Talk::PeerClosed("writing failed")),
+            Err(_) => Some(Talk::Deaf),
         }
     }
 
@@ -137,6 +137,16 @@ impl Drive {
                 Some(Talk::Parked)
             }
         }
+    }
+
+    /// Nothing can be written: waits for what the peer said before it went, and for the end of it. The reactor may not have seen
+    /// yet that it is there.
+    pub(super) fn listen(&mut self, cx: &Context<'_>) -> Talk {
+        let link = Arc::clone(&self.link);
+        let mut core = link.lock();
+        self.stuck_at = self.deaf_until;
+        park_flushing(&mut core, cx);
+        Talk::Parked
     }
 
     /// Our goodbye is on the wire: where a stream lingers, the peer has a while to read up to it.

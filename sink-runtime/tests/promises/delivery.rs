@@ -557,3 +557,63 @@ async fn an_ack_wakes_those_it_concerns_1() {
     // The one that looked last hears the bell, too.
     assert_eq!(woken[3..9], [0; 6]);
 }
+
+/// What a peer acked before it hung up is not sent again, also where we write before we read: the reactor has not seen its ack yet.
+#[cfg(unix)]
+#[tokio::test]
+async fn an_ack_before_a_failed_write_is_heard_6_2() {
+    use std::io::{Read, Write};
+    use std::os::unix::net::{UnixListener, UnixStream};
+
+    use sink_runtime::frame::{self, Hello, Kind, Welcome};
+
+    /// Reads one frame, blocking.
+    fn frame_of(stream: &mut UnixStream) -> Vec<u8> {
+        let mut frame = vec![0; 4];
+        stream.read_exact(&mut frame).unwrap();
+        let length = u32::from_le_bytes(frame[..4].try_into().unwrap()) as usize;
+        frame.resize(4 + length, 0);
+        stream.read_exact(&mut frame[4..]).unwrap();
+        frame
+    }
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("orders.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let registry = registry_at(
+        &format!("unix://{}", path.display()),
+        "delivery = \"at_least_once\"\nreconnect_delay_ms = 10",
+    );
+    let sink = registry.sink::<Message>("orders").unwrap();
+    let greet = async |acked| {
+        let accepting = listener.try_clone().unwrap();
+        let (stream, hello) = tokio::task::spawn_blocking(move || {
+            let (mut stream, _) = accepting.accept().unwrap();
+            let hello = Hello::decode(&frame_of(&mut stream)).unwrap();
+            (stream, hello)
+        })
+        .await
+        .unwrap();
+        let mut out = Vec::new();
+        Welcome {
+            acked,
+            max_frame_bytes: frame::MAX_FRAME_LIMIT,
+            ..Welcome::default()
+        }
+        .encode(&mut out);
+        (&stream).write_all(&out).unwrap();
+        (stream, hello)
+    };
+    let receipt = sink.try_send(numbered(1)).unwrap();
+    let (mut first, _) = greet(0).await;
+    sink.settled(receipt, Level::Written).await.unwrap();
+    // From here on the runtime is not run until the write has failed.
+    while frame_of(&mut first)[4] != Kind::Data as u8 {}
+    let mut ack = Vec::new();
+    frame::ack(&mut ack, 1);
+    first.write_all(&ack).unwrap();
+    drop(first);
+    sink.try_send(numbered(2)).unwrap();
+    let (_second, hello) = greet(0).await;
+    assert_eq!(hello.first, 2, "the first was acked");
+}
