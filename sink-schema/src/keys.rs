@@ -276,17 +276,16 @@ pub(crate) fn meant(name: &str, kinds: Kinds) -> Option<(&'static Key, Certainty
             .strip_suffix("_ms")
             .or_else(|| key.name.strip_suffix("_bytes"))
     };
-    let stem = [
-        "_ms", "_s", "_secs", "_seconds", "_millis", "_us", "_mb", "_kb", "_kib", "_mib", "_bytes",
-    ]
-    .into_iter()
-    .find_map(|unit| lower.strip_suffix(unit))
-    .unwrap_or(&lower);
-    if let Some(key) = KEYS
-        .iter()
-        .filter(fits)
-        .find(|key| unitless(key) == Some(stem))
-    {
+    let stem = crate::values::units::of_name(&lower).map_or(&*lower, |(stem, _)| stem);
+    // `timeout_secs` is `timeout_ms` in another unit, and that another word for one of ours.
+    let synonym = || {
+        let mut words = SYNONYMS.iter();
+        let (_, real) = words.find(|(word, _)| word.strip_suffix("_ms") == Some(stem))?;
+        find(real).filter(fits)
+    };
+    let mut known = KEYS.iter().filter(fits);
+    let known = known.find(|key| unitless(key) == Some(stem));
+    if let Some(key) = known.or_else(synonym) {
         return Some((key, Certainty::Unit));
     }
     let near = crate::names::nearest(name, KEYS.iter().filter(fits).map(|key| key.name))?;

@@ -2,6 +2,7 @@
 
 mod structured;
 mod text;
+pub(crate) mod units;
 
 use crate::capabilities::Capabilities;
 use crate::codes;
@@ -428,15 +429,16 @@ fn rewritten(key: &Key, value: &Value) -> Option<(String, String)> {
     };
     match (&key.ty, &value.data) {
         (KeyType::Integer { min, max }, Data::Text(text)) => {
-            let digits = text.replace('_', "");
-            let number: u64 = digits.parse().ok()?;
-            (*min..=*max).contains(&number).then(|| certain(digits))
+            let number = units::amount(text, key.unit, key.unit)?;
+            (*min..=*max)
+                .contains(&number)
+                .then(|| certain(units::grouped(number)))
         }
         (KeyType::Millis { min, max, .. }, Data::Text(text)) => {
             let millis = milliseconds(text)?;
             (*min..=*max)
                 .contains(&millis)
-                .then(|| certain(millis.to_string()))
+                .then(|| certain(units::grouped(millis)))
         }
         (KeyType::Bool, Data::Text(text)) if matches!(text.as_str(), "true" | "false") => {
             Some(certain(text.clone()))
@@ -459,11 +461,15 @@ fn rewritten(key: &Key, value: &Value) -> Option<(String, String)> {
             ] => Some(certain(names::toml_string(text))),
             _ => None,
         },
-        (KeyType::Names, Data::Text(name)) => {
-            let plain = name
+        // `"a,b"`: no name holds a comma.
+        (KeyType::Names, Data::Text(text)) => {
+            let plain = text
                 .chars()
                 .all(|c| !c.is_control() && c != '"' && c != '\\');
-            plain.then(|| certain(format!("[\"{name}\"]")))
+            let names = text.split(',').map(str::trim);
+            let names = names.filter(|name| !name.is_empty());
+            let quoted: Vec<String> = names.map(|name| format!("\"{name}\"")).collect();
+            plain.then(|| certain(format!("[{}]", quoted.join(", "))))
         }
         _ => None,
     }
@@ -471,17 +477,5 @@ fn rewritten(key: &Key, value: &Value) -> Option<(String, String)> {
 
 /// `500ms`, `5s`, `2m` or a bare number, in milliseconds.
 pub(crate) fn milliseconds(text: &str) -> Option<u64> {
-    let text = text.trim();
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit() && c != '_')
-        .unwrap_or(text.len());
-    let number: u64 = text[..digits].replace('_', "").parse().ok()?;
-    let factor = match text[digits..].trim() {
-        "" | "ms" => 1,
-        "s" => 1_000,
-        "m" | "min" => 60_000,
-        "h" => 3_600_000,
-        _ => return None,
-    };
-    number.checked_mul(factor)
+    units::amount(text, "ms", "ms")
 }

@@ -10,6 +10,7 @@ use crate::names::{self, show};
 use crate::schema::looks_secret;
 use crate::text::{Span, Text};
 use crate::tree::{self, Data, Entry, SyntaxError};
+use crate::values::units;
 
 /// How many repeated keys are shown beside their first: each costs reading the text before it again.
 const MAX_FIRST_PLACES: usize = 8;
@@ -337,6 +338,10 @@ fn syntax(text: &Text, line: usize, span: Span, message: &str, hidden: bool) -> 
         let title = format!("write `{array}`");
         return mistake.patch(list, array, title);
     }
+    if let Some((number, plain)) = number_with_commas(text, line, span, message) {
+        let title = format!("a number has no commas: write `{plain}`");
+        return mistake.patch(number, plain, title);
+    }
     if let Some(comma) = comma_at_end(text, line, span, message) {
         return mistake.patch(comma, "", "lines end without a comma");
     }
@@ -406,11 +411,7 @@ fn list_without_brackets(
     if !message.starts_with("unexpected key or value") {
         return None;
     }
-    let bytes = text.line_range(line);
-    let (key, value) = text.line_text(line).split_once('=')?;
-    let value = value.trim_end();
-    let start = bytes.start + key.len() + 1 + value.len() - value.trim_start().len();
-    let value = value.trim_start();
+    let (start, value) = value_on(text, line)?;
     let quoted = |part: &str| {
         let inner = part
             .strip_prefix('"')
@@ -422,6 +423,34 @@ fn list_without_brackets(
         let end = start + value.len();
         (Span { start, end, ..span }, format!("[{value}]"))
     })
+}
+
+/// `10,000` as a value, and what it is in TOML.
+fn number_with_commas(
+    text: &Text,
+    line: usize,
+    span: Span,
+    message: &str,
+) -> Option<(Span, String)> {
+    if !message.starts_with("unexpected key or value") {
+        return None;
+    }
+    let (start, value) = value_on(text, line)?;
+    let number = units::amount(value.contains(',').then_some(value)?, "", "")?;
+    let end = start + value.len();
+    Some((Span { start, end, ..span }, units::grouped(number)))
+}
+
+/// What stands behind the `=` of a line, without its comment if it holds no string.
+fn value_on(text: &Text, line: usize) -> Option<(usize, &str)> {
+    let (key, value) = text.line_text(line).split_once('=')?;
+    let value = match value.split_once('#') {
+        Some((before, _)) if !value.contains(['"', '\'']) => before,
+        _ => value,
+    };
+    let start = text.line_range(line).start + key.len() + 1 + value.len();
+    let start = start - value.trim_start().len();
+    Some((start, value.trim()))
 }
 
 /// A comma after which the line ends, as other languages write it.
