@@ -8,7 +8,7 @@ use crate::by_name::ByName;
 use crate::capabilities::Capabilities;
 use crate::codes;
 use crate::draft::{Draft, Given};
-use crate::keys::{self, Certainty, Key, KeyType, Kinds, Preset};
+use crate::keys::{self, Availability, Certainty, Key, KeyType, Kinds, Preset};
 use crate::mistakes::{Mistake, Mistakes};
 use crate::names::show;
 use crate::raw::{RawService, Registry};
@@ -436,7 +436,12 @@ impl Service<'_, '_> {
             // A key that only some kinds have is asked for only where the kind is certain.
             let fits = key.kinds == Kinds::ALL
                 || (certain && key.kinds.0 & self.draft.kind.0 == self.draft.kind.0);
-            fits && matches!(key.preset, Preset::Required) && self.draft.kind.overlaps(key.kinds)
+            // To ask for what cannot be written yet helps nobody: what makes it necessary is told.
+            let offered =
+                self.capabilities.is_everything() || key.availability != Availability::NotYet;
+            fits && offered
+                && matches!(key.preset, Preset::Required)
+                && self.draft.kind.overlaps(key.kinds)
         };
         let mut missing: Vec<&'static Key> = keys::KEYS.iter().filter(required).collect();
         if self.draft.kind == Kinds::DIRECT {

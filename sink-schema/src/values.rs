@@ -145,6 +145,19 @@ impl Reader<'_> {
         }
     }
 
+    /// Whether to offer it: what no build of this version has would be the next mistake.
+    fn offers(&self, availability: Availability) -> bool {
+        availability != Availability::NotYet || self.capabilities.is_everything()
+    }
+
+    /// The words of `choices` that can be offered.
+    fn words_of(&self, choices: &'static [Choice]) -> Vec<&'static str> {
+        let offered = choices
+            .iter()
+            .filter(|choice| self.offers(choice.availability));
+        offered.map(|choice| choice.name).collect()
+    }
+
     fn wrong_type<T>(&mut self, key: &'static Key, value: &Value, wanted: &str) -> Option<T> {
         let found = value.data.words();
         let mut mistake = Mistake::new(
@@ -155,7 +168,13 @@ impl Reader<'_> {
         .label(format!("expected {wanted}"));
         mistake = match rewritten(key, value) {
             Some((text, title)) => mistake.patch(value.span, text, title),
-            None => mistake.help(format!("for example: `{} = {}`", key.name, key.example)),
+            None => {
+                let example = match key.name {
+                    "ack" if !self.offers(structured::availability("quorum")) => "\"all\"",
+                    _ => key.example,
+                };
+                mistake.help(format!("for example: `{} = {example}`", key.name))
+            }
         };
         self.tell(mistake);
         None
@@ -191,9 +210,13 @@ impl Reader<'_> {
                 format!("unknown value {} for `{other}`", show(text)),
             ),
         };
-        let words: Vec<&str> = choices.iter().map(|choice| choice.name).collect();
+        let words = self.words_of(choices);
         let mistake = Mistake::new(code, value.span, message);
         let mistake = match nearest_choice(text, choices) {
+            Some(near) if !words.contains(&near) => mistake
+                .label("no such value")
+                .note(not_built(near))
+                .help(format!("write {}", alternatives(key, choices))),
             Some(near) => {
                 let written = self.quoted(value.span, near);
                 mistake.label("no such value").patch(
@@ -365,6 +388,11 @@ impl Reader<'_> {
 /// What to do about a key that has another value when it is not written.
 const REMOVE: &str = "remove it: a key that does nothing is never accepted";
 
+/// That a word is known, and why it is not what to write.
+fn not_built(word: &str) -> String {
+    format!("`{word}` is not built into this version")
+}
+
 /// `key = "word"` for each word that every version has.
 fn alternatives(key: &Key, choices: &'static [Choice]) -> String {
     let built = choices
@@ -447,6 +475,7 @@ fn rewritten(key: &Key, value: &Value) -> Option<(String, String)> {
         (
             KeyType::Text
             | KeyType::Choice(_)
+            | KeyType::Ack
             | KeyType::Endpoint
             | KeyType::RustPath
             | KeyType::Ident
