@@ -526,7 +526,7 @@ fn kind_words(kind: Kinds) -> &'static str {
 
 /// A key of another unit or none as it is written here: with the same number, if it is known what that is.
 fn unit_help(key: &Key, entry: &Entry, is_variable: bool) -> String {
-    let number = units::converted(key, &entry.key.to_ascii_lowercase(), &entry.value.data);
+    let number = units::converted(key, &keys::in_words(&entry.key), &entry.value.data);
     let outside = number.and_then(|number| match key.ty {
         KeyType::Integer { min, max } | KeyType::Millis { min, max, .. } => {
             (!(min..=max).contains(&number)).then_some((number, min, max))

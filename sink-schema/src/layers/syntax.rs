@@ -250,6 +250,9 @@ fn dotted(text: &Text, line: usize, span: Span) -> Vec<&str> {
         .collect()
 }
 
+/// What to say in the place of a fix that would leave a secret where it stands.
+const MAYBE_SECRET: &str = "it may be a secret, which stands nowhere in a registry";
+
 /// A mistake of form, with the commonest ones in plain words.
 fn syntax(text: &Text, line: usize, span: Span, message: &str, hidden: bool) -> Mistake {
     if message.contains("recurs") {
@@ -289,7 +292,7 @@ fn syntax(text: &Text, line: usize, span: Span, message: &str, hidden: bool) -> 
         return mistake.help("remove it: TOML has no word for nothing, and a key that is not written has its default");
     }
     if quoted && hidden {
-        return mistake.help("it may be a secret, which stands nowhere in a registry");
+        return mistake.help(MAYBE_SECRET);
     }
     if quoted && bare {
         return mistake.patch(span, format!("\"{word}\""), "quote it, if it is a string");
@@ -329,6 +332,13 @@ fn syntax(text: &Text, line: usize, span: Span, message: &str, hidden: bool) -> 
         let quoted = format!("\"{}\"", text.slice(key));
         return mistake.patch(key, quoted, "quote it");
     }
+    if let Some(colon) = colon_for_equals(text, span, message) {
+        let mistake = mistake.at(colon);
+        return match hidden {
+            true => mistake.help(MAYBE_SECRET),
+            false => mistake.patch(colon, " =", "write `=`"),
+        };
+    }
     repaired(mistake, text, line, span, message)
 }
 
@@ -339,9 +349,6 @@ fn repaired(mistake: Mistake, text: &Text, line: usize, span: Span, message: &st
     }
     if let Some(key) = next_key(text, line, span, message) {
         return mistake.at(key).help("begin a new line for each key");
-    }
-    if let Some(colon) = colon_for_equals(text, span, message) {
-        return mistake.at(colon).patch(colon, " =", "write `=`");
     }
     if let Some((list, array)) = list_without_brackets(text, line, span, message) {
         let title = format!("write `{array}`");

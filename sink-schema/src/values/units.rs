@@ -46,6 +46,11 @@ fn find(word: &str) -> Option<&'static Unit> {
     UNITS.iter().find(|(words, ..)| words.contains(&word))
 }
 
+/// Whether two words name one unit.
+pub(crate) fn are_one(a: &str, b: &str) -> bool {
+    find(a).zip(find(b)).is_some_and(|(a, b)| a == b)
+}
+
 /// A key's name without the unit it ends with: `send_timeout` of `send_timeout_secs`, with `secs`.
 pub(crate) fn of_name(name: &str) -> Option<(&str, &str)> {
     let (stem, unit) = name.rsplit_once('_')?;
