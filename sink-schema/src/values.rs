@@ -199,6 +199,12 @@ impl Reader<'_> {
             let available = self.is_available(choice.availability, value.span, &what, &instead);
             return available.then_some(Typed::Choice(choice.name));
         }
+        self.no_choice(key, choices, value.span, text);
+        None
+    }
+
+    /// Tells a word that is none of the key's, with the one that is meant.
+    fn no_choice(&mut self, key: &'static Key, choices: &'static [Choice], span: Span, text: &str) {
         let (code, message) = match key.name {
             "type" => (codes::UNKNOWN_TYPE, format!("unknown type {}", show(text))),
             "pattern" => (
@@ -211,30 +217,31 @@ impl Reader<'_> {
             ),
         };
         let words = self.words_of(choices);
-        let mistake = Mistake::new(code, value.span, message);
+        let mistake = Mistake::new(code, span, message);
         let mistake = match nearest_choice(text, choices) {
             Some(near) if !words.contains(&near) => mistake
                 .label("no such value")
                 .note(not_built(near))
                 .help(format!("write {}", alternatives(key, choices))),
             Some(near) => {
-                let written = self.quoted(value.span, near);
+                let written = self.quoted(span, near);
                 mistake.label("no such value").patch(
-                    value.span,
+                    span,
                     written.clone(),
                     format!("write `{written}`"),
                 )
             }
             None => mistake.label(format!("expected {}", one_of(&words))),
         };
-        let is_pattern = |known: &Choice| known.name == text;
-        self.tell(match key.name {
-            "type" if keys::table::PATTERNS.iter().any(is_pattern) => mistake.help(format!(
+        let mut patterns = keys::table::PATTERNS.iter();
+        let pattern = patterns.find(|known| known.name == text && key.name == "type");
+        self.tell(match pattern {
+            Some(known) if self.offers(known.availability) => mistake.help(format!(
                 "that is a pattern of composites: write `type = \"composite\"`, and below it `pattern = \"{text}\"`"
             )),
-            _ => mistake,
+            Some(known) => mistake.note(format!("that is a pattern of composites, and {}", not_built(known.name))),
+            None => mistake,
         });
-        None
     }
 
     fn integer(&mut self, key: &'static Key, value: &Value, min: u64, max: u64) -> Option<u64> {
