@@ -8,7 +8,7 @@ use std::{
 use sink_schema::{Diagnostic, is_rust_path};
 
 use crate::{
-    generate::{Generated, generate, mistake_text, nothing_known},
+    generate::{Generated, generate, mistake_text, nothing_known, unreadable_text},
     input::{Carrier, Options, Registry},
     read::read,
 };
@@ -118,7 +118,7 @@ impl Build {
             Err(mistake) => {
                 return Outcome {
                     code: nothing_known().to_string(),
-                    mistakes: vec![mistake],
+                    mistakes: vec![unreadable_text(&mistake)],
                     warnings: vec![],
                     overlays: String::new(),
                     handed_out: vec![],

@@ -1,7 +1,7 @@
 //! Text to text: a registry and its overlays in, Rust and mistakes out. Reads no files, prints nothing.
 
 use proc_macro2::TokenStream;
-use sink_schema::{Capabilities, Color, Diagnostic, Diagnostics, Format, Layers, Plan};
+use sink_schema::{Capabilities, Color, Diagnostic, Diagnostics, Format, Layers, Location, Plan};
 
 use crate::input::{Carrier, Options, Registry};
 use crate::{emit, emit::Whole, layout};
@@ -154,6 +154,13 @@ pub fn mistake_text(diagnostics: &Diagnostics, mistake: &Diagnostic) -> String {
         Some(rest) => format!("[{}] {}", mistake.code, rest.trim_end()),
         None => text.trim_end().to_owned(),
     }
+}
+
+/// The text of a registry that cannot be read, with its code, as the body of a compiler error.
+#[must_use]
+pub fn unreadable_text(text: &str) -> String {
+    let code = Diagnostic::unreadable(Location::default(), String::new(), Vec::new()).code;
+    format!("[{code}] {text}")
 }
 
 fn capabilities(carriers: &[Carrier]) -> Capabilities {

@@ -35,6 +35,7 @@ pub use emit::Whole;
 pub use generate::generate_pretty;
 pub use generate::{
     Generated, Tokens, generate, in_module, load, mistake_text, nothing_known, tokens,
+    unreadable_text,
 };
 pub use input::{Carrier, Options, Overlay, Registry};
 pub use read::{find_overlays, read};

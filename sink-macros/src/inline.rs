@@ -6,6 +6,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use sink_codegen::{
     Carrier, Options, Registry, Whole, find_overlays, in_module, mistake_text, read, tokens,
+    unreadable_text,
 };
 use syn::{
     LitStr, Token,
@@ -78,7 +79,7 @@ fn generate(input: &Input) -> TokenStream {
     let path = root.join(literal.value());
     let registry = match read(&path, literal.value().as_ref()) {
         Ok(registry) => registry,
-        Err(mistake) => return mistakes::alone(mistake, literal.span()),
+        Err(mistake) => return mistakes::alone(unreadable_text(&mistake), literal.span()),
     };
     let generated = tokens(&registry, options);
     let diagnostics = &generated.diagnostics;

@@ -507,10 +507,14 @@ fn without_scheme(text: &str) -> (&'static str, String) {
     if let Some((scheme, rest)) = text.split_once(':')
         && SCHEMES.contains(&scheme)
     {
-        return (
-            "`://` follows a scheme",
-            format!("write `{scheme}://{}`", rest.trim_start_matches('/')),
-        );
+        let bare = rest.trim_start_matches('/');
+        let help = match (scheme, rest.starts_with('/')) {
+            // A path begins with a slash of its own.
+            ("unix", true) => format!("write `unix:///{bare}`"),
+            ("unix", false) => format!("for example `unix:///run/{bare}`"),
+            _ => format!("write `{scheme}://{bare}`"),
+        };
+        return ("`://` follows a scheme", help);
     }
     if bare.contains(':') {
         return ("the scheme is missing", format!("write `tcp://{bare}`"));

@@ -3,6 +3,8 @@
 
 pub(crate) mod table;
 
+use crate::values::units;
+
 pub(crate) use table::KEYS;
 
 /// Kinds of service a key belongs to, as a set.
@@ -264,33 +266,57 @@ pub(crate) const SYNONYMS: &[(&str, &str)] = &[
 /// The key an unknown name was probably meant to be, among those that fit, and whether that is certain enough to replace.
 pub(crate) fn meant(name: &str, kinds: Kinds) -> Option<(&'static Key, Certainty)> {
     let fits = |key: &&'static Key| key.kinds.overlaps(kinds);
-    let lower = name.to_ascii_lowercase().replace('-', "_");
+    let lower = in_words(name);
     if let Some(key) = find(&lower).filter(fits) {
         return Some((key, Certainty::Sure));
     }
     if let Some((_, real)) = SYNONYMS.iter().find(|(word, _)| *word == lower) {
         return find(real).filter(fits).map(|key| (key, Certainty::Likely));
     }
-    let unitless = |key: &'static Key| {
-        key.name
-            .strip_suffix("_ms")
-            .or_else(|| key.name.strip_suffix("_bytes"))
+    let unitless = |key: &'static Key| units::of_name(key.name).map(|(stem, _)| stem);
+    let unit = units::of_name(&lower);
+    let stem = unit.map_or(&*lower, |(stem, _)| stem);
+    // Whether a number under the one name is the same number under the other.
+    let same = |key: &'static Key| unit.is_some_and(|(_, unit)| units::are_one(unit, key.unit));
+    let by_unit = |key, sure| match same(key) {
+        true => (key, sure),
+        false => (key, Certainty::Unit),
     };
-    let stem = [
-        "_ms", "_s", "_secs", "_seconds", "_millis", "_us", "_mb", "_kb", "_kib", "_mib", "_bytes",
-    ]
-    .into_iter()
-    .find_map(|unit| lower.strip_suffix(unit))
-    .unwrap_or(&lower);
-    if let Some(key) = KEYS
-        .iter()
-        .filter(fits)
-        .find(|key| unitless(key) == Some(stem))
-    {
-        return Some((key, Certainty::Unit));
+    let mut known = KEYS.iter().filter(fits);
+    if let Some(key) = known.find(|key| unitless(key) == Some(stem)) {
+        return Some(by_unit(key, Certainty::Sure));
     }
-    let near = crate::names::nearest(name, KEYS.iter().filter(fits).map(|key| key.name))?;
-    find(near).map(|key| (key, Certainty::Sure))
+    // `timeout_secs` is `timeout_ms` in another unit, and that another word for one of ours.
+    let mut words = SYNONYMS.iter();
+    let synonym = words.find(|(word, _)| word.strip_suffix("_ms") == Some(stem));
+    if let Some(key) = synonym.and_then(|(_, real)| find(real)).filter(fits) {
+        return Some(by_unit(key, Certainty::Likely));
+    }
+    let near = crate::names::nearest(&lower, KEYS.iter().filter(fits).map(|key| key.name))?;
+    let near = find(near)?;
+    let other_unit = unit.is_some() && unitless(near).is_some() && !same(near);
+    let certainty = match other_unit {
+        true => Certainty::Unit,
+        false => Certainty::Sure,
+    };
+    Some((near, certainty))
+}
+
+/// A name in the manner of ours: `send_timeout_secs` of `sendTimeoutSecs` and `send-timeout-secs`.
+pub(crate) fn in_words(name: &str) -> String {
+    let mut words = String::with_capacity(name.len());
+    let mut after_small = false;
+    for c in name.chars() {
+        if after_small && c.is_ascii_uppercase() {
+            words.push('_');
+        }
+        after_small = c.is_ascii_lowercase();
+        words.push(match c {
+            '-' => '_',
+            c => c.to_ascii_lowercase(),
+        });
+    }
+    words
 }
 
 /// How sure a guess is.

@@ -165,6 +165,8 @@ fn base(root: Vec<Entry>, errors: &[usize], mistakes: &mut Mistakes) -> Registry
             },
             "defaults" => registry.defaults = section(entry, mistakes),
             "lints" => registry.lints = section(entry, mistakes),
+            // What is wrong with its header was told.
+            _ if damage.is_header(&entry, mistakes) => {}
             _ => elsewhere.extend(unknown_section(&entry, mistakes)),
         }
     }
@@ -218,6 +220,12 @@ impl Damage {
         names
             .filter_map(|line| syntax::name_in_header(self.file, text, line))
             .collect()
+    }
+
+    /// Whether an entry is a table with a broken header.
+    fn is_header(&self, entry: &Entry, mistakes: &Mistakes) -> bool {
+        let text = mistakes.files.get(self.file);
+        text.is_some_and(|text| self.headers.contains(&text.line_of(entry.key_span.start)))
     }
 
     /// Whether an entry is none of its table's, but of a broken header above it.
@@ -412,6 +420,7 @@ fn lay_over(registry: &mut Registry, root: Vec<Entry>, damage: &Damage, mistakes
                     replace(&mut registry.lints, part);
                 }
             }
+            _ if damage.is_header(&entry, mistakes) => {}
             _ => drop(unknown_section(&entry, mistakes)),
         }
     }

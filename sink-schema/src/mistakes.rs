@@ -38,6 +38,12 @@ impl Mistake {
         }
     }
 
+    /// Moves the caret.
+    pub(crate) fn at(mut self, span: Span) -> Self {
+        self.span = span;
+        self
+    }
+
     /// Words at the caret.
     pub(crate) fn label(mut self, text: impl Into<String>) -> Self {
         self.label = text.into();

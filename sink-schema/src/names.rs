@@ -326,8 +326,12 @@ fn nearest_of<'a>(name: &str, candidates: &mut dyn Iterator<Item = &'a str>) -> 
             best = Some((distance, candidate));
         }
     }
-    best.map(|(_, candidate)| candidate)
-        .or(begun.filter(|_| beginnings == 1))
+    // A word cut short is likelier than several slips.
+    let begun = begun.filter(|_| beginnings == 1);
+    match best {
+        Some((distance, candidate)) if distance <= 1 || begun.is_none() => Some(candidate),
+        _ => begun,
+    }
 }
 
 fn folded(c: char) -> impl Iterator<Item = char> {

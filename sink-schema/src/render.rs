@@ -7,6 +7,7 @@ use std::fmt;
 
 use crate::diagnostics::{Color, Diagnostic, Diagnostics, Format, Label};
 use crate::names::is_invisible;
+use crate::text::Text;
 
 impl Diagnostics {
     /// Draws all mistakes.
@@ -36,7 +37,7 @@ impl Diagnostics {
                     item.message
                 )
             }
-            Format::Json => json(item),
+            Format::Json => json(&self.sources, item),
             Format::Github => github(item),
         }
     }
@@ -77,16 +78,18 @@ fn github(item: &Diagnostic) -> String {
     )
 }
 
-fn json(item: &Diagnostic) -> String {
+fn json(sources: &[Text], item: &Diagnostic) -> String {
     let labels: Vec<String> = item.labels.iter().map(label).collect();
     let patch = item.patch.as_ref().map_or("null".to_owned(), |patch| {
+        // Who reads this replaces bytes of the file, which may begin with a mark that the text here does not have.
+        let mark = sources.get(patch.file).map_or(0, |source| source.mark);
         format!(
             "{{\"path\":{},\"line\":{},\"column\":{},\"start\":{},\"end\":{},\"replacement\":{},\"title\":{}}}",
             string(&patch.location.path),
             patch.location.line,
             patch.location.column,
-            patch.range.start,
-            patch.range.end,
+            patch.range.start + mark,
+            patch.range.end + mark,
             string(&patch.replacement),
             string(&patch.title)
         )

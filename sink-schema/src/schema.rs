@@ -8,13 +8,13 @@ use crate::by_name::ByName;
 use crate::capabilities::Capabilities;
 use crate::codes;
 use crate::draft::{Draft, Given};
-use crate::keys::{self, Certainty, Key, Kinds, Preset};
+use crate::keys::{self, Availability, Certainty, Key, KeyType, Kinds, Preset};
 use crate::mistakes::{Mistake, Mistakes};
 use crate::names::show;
 use crate::raw::{RawService, Registry};
 use crate::text::Span;
 use crate::tree::{Data, Entry};
-use crate::values::{Reader, and};
+use crate::values::{Reader, and, units};
 
 use offers::Offers;
 
@@ -256,8 +256,10 @@ impl Service<'_, '_> {
             let below = self.draft.get(key.name).is_some();
             mistakes.muted(|mistakes| self.take(key, entry, mistakes));
             let fits = self.draft.given.len() > known;
-            if below {
-                // What the layer below says of the key stands until this one says it rightly.
+            let decides = matches!(key.name, "type" | "pattern");
+            if below || !decides {
+                // No rule judges what is only a guess, but which keys belong here depends on some. What the layer below says of
+                // the key stands until this one says it rightly.
                 self.draft.given.truncate(known);
             }
             self.draft.poisoned.push(key.name);
@@ -314,10 +316,7 @@ impl Service<'_, '_> {
                 "this is called `{}`: `{0} = {}`",
                 key.name, key.example
             )),
-            Some((key, Certainty::Unit)) => mistake.help(format!(
-                "units stand in the name: `{} = {}`",
-                key.name, key.example
-            )),
+            Some((key, Certainty::Unit)) => mistake.help(unit_help(key, entry, is_variable)),
             None if looks_secret(&entry.key) => mistake.help(
                 "secrets stand nowhere in a registry; where one is needed it is `{ env = \"NAME\" }`",
             ),
@@ -437,7 +436,12 @@ impl Service<'_, '_> {
             // A key that only some kinds have is asked for only where the kind is certain.
             let fits = key.kinds == Kinds::ALL
                 || (certain && key.kinds.0 & self.draft.kind.0 == self.draft.kind.0);
-            fits && matches!(key.preset, Preset::Required) && self.draft.kind.overlaps(key.kinds)
+            // To ask for what cannot be written yet helps nobody: what makes it necessary is told.
+            let offered =
+                self.capabilities.is_everything() || key.availability != Availability::NotYet;
+            fits && offered
+                && matches!(key.preset, Preset::Required)
+                && self.draft.kind.overlaps(key.kinds)
         };
         let mut missing: Vec<&'static Key> = keys::KEYS.iter().filter(required).collect();
         if self.draft.kind == Kinds::DIRECT {
@@ -517,6 +521,32 @@ fn kind_words(kind: Kinds) -> &'static str {
         Kinds::ROUND_ROBIN => "a round-robin",
         Kinds::PARTITION => "a partition",
         _ => "a composite",
+    }
+}
+
+/// A key of another unit or none as it is written here: with the same number, if it is known what that is.
+fn unit_help(key: &Key, entry: &Entry, is_variable: bool) -> String {
+    let number = units::converted(key, &keys::in_words(&entry.key), &entry.value.data);
+    let outside = number.and_then(|number| match key.ty {
+        KeyType::Integer { min, max } | KeyType::Millis { min, max, .. } => {
+            (!(min..=max).contains(&number)).then_some((number, min, max))
+        }
+        _ => None,
+    });
+    if let Some((number, min, max)) = outside {
+        return format!(
+            "units stand in the name: `{}`, a number from {min} to {max}, which {} is not",
+            key.name,
+            units::grouped(number)
+        );
+    }
+    let value = number.map_or(key.example.to_owned(), units::grouped);
+    match is_variable {
+        true => format!(
+            "units stand in the name: `{}={value}`",
+            key.name.to_uppercase()
+        ),
+        false => format!("units stand in the name: `{} = {value}`", key.name),
     }
 }
 

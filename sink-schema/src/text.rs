@@ -66,6 +66,8 @@ impl Span {
 pub(crate) struct Text {
     pub(crate) path: String,
     pub(crate) text: String,
+    /// Bytes of the mark that the file begins with and `text` does not.
+    pub(crate) mark: usize,
     line_starts: Vec<usize>,
 }
 
@@ -82,6 +84,7 @@ impl Text {
             .collect();
         Self {
             path: crate::names::plain(&file.path),
+            mark: file.text.len() - text.len(),
             text,
             line_starts,
         }

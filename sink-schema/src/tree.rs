@@ -62,8 +62,8 @@ pub(crate) fn parse(file: usize, text: &str) -> (Vec<Entry>, Vec<SyntaxError>) {
     read::document(file, text)
 }
 
-/// Reads one value, as the environment writes arrays and tables.
-pub(crate) fn parse_value(text: &str) -> Option<Data> {
-    let (data, errors) = read::value(text);
+/// Reads one value, as the environment writes arrays and tables; `text` stands at byte `at` of its file.
+pub(crate) fn parse_value(file: usize, at: usize, text: &str) -> Option<Data> {
+    let (data, errors) = read::value(file, at, text);
     errors.is_empty().then_some(data)
 }

@@ -2,6 +2,7 @@
 
 mod structured;
 mod text;
+pub(crate) mod units;
 
 use crate::capabilities::Capabilities;
 use crate::codes;
@@ -144,6 +145,19 @@ impl Reader<'_> {
         }
     }
 
+    /// Whether to offer it: what no build of this version has would be the next mistake.
+    fn offers(&self, availability: Availability) -> bool {
+        availability != Availability::NotYet || self.capabilities.is_everything()
+    }
+
+    /// The words of `choices` that can be offered.
+    fn words_of(&self, choices: &'static [Choice]) -> Vec<&'static str> {
+        let offered = choices
+            .iter()
+            .filter(|choice| self.offers(choice.availability));
+        offered.map(|choice| choice.name).collect()
+    }
+
     fn wrong_type<T>(&mut self, key: &'static Key, value: &Value, wanted: &str) -> Option<T> {
         let found = value.data.words();
         let mut mistake = Mistake::new(
@@ -154,7 +168,13 @@ impl Reader<'_> {
         .label(format!("expected {wanted}"));
         mistake = match rewritten(key, value) {
             Some((text, title)) => mistake.patch(value.span, text, title),
-            None => mistake.help(format!("for example: `{} = {}`", key.name, key.example)),
+            None => {
+                let example = match key.name {
+                    "ack" if !self.offers(structured::availability("quorum")) => "\"all\"",
+                    _ => key.example,
+                };
+                mistake.help(format!("for example: `{} = {example}`", key.name))
+            }
         };
         self.tell(mistake);
         None
@@ -179,6 +199,12 @@ impl Reader<'_> {
             let available = self.is_available(choice.availability, value.span, &what, &instead);
             return available.then_some(Typed::Choice(choice.name));
         }
+        self.no_choice(key, choices, value.span, text);
+        None
+    }
+
+    /// Tells a word that is none of the key's, with the one that is meant.
+    fn no_choice(&mut self, key: &'static Key, choices: &'static [Choice], span: Span, text: &str) {
         let (code, message) = match key.name {
             "type" => (codes::UNKNOWN_TYPE, format!("unknown type {}", show(text))),
             "pattern" => (
@@ -190,27 +216,32 @@ impl Reader<'_> {
                 format!("unknown value {} for `{other}`", show(text)),
             ),
         };
-        let words: Vec<&str> = choices.iter().map(|choice| choice.name).collect();
-        let mistake = Mistake::new(code, value.span, message);
+        let words = self.words_of(choices);
+        let mistake = Mistake::new(code, span, message);
         let mistake = match nearest_choice(text, choices) {
+            Some(near) if !words.contains(&near) => mistake
+                .label("no such value")
+                .note(not_built(near))
+                .help(format!("write {}", alternatives(key, choices))),
             Some(near) => {
-                let written = self.quoted(value.span, near);
+                let written = self.quoted(span, near);
                 mistake.label("no such value").patch(
-                    value.span,
+                    span,
                     written.clone(),
                     format!("write `{written}`"),
                 )
             }
             None => mistake.label(format!("expected {}", one_of(&words))),
         };
-        let is_pattern = |known: &Choice| known.name == text;
-        self.tell(match key.name {
-            "type" if keys::table::PATTERNS.iter().any(is_pattern) => mistake.help(format!(
+        let mut patterns = keys::table::PATTERNS.iter();
+        let pattern = patterns.find(|known| known.name == text && key.name == "type");
+        self.tell(match pattern {
+            Some(known) if self.offers(known.availability) => mistake.help(format!(
                 "that is a pattern of composites: write `type = \"composite\"`, and below it `pattern = \"{text}\"`"
             )),
-            _ => mistake,
+            Some(known) => mistake.note(format!("that is a pattern of composites, and {}", not_built(known.name))),
+            None => mistake,
         });
-        None
     }
 
     fn integer(&mut self, key: &'static Key, value: &Value, min: u64, max: u64) -> Option<u64> {
@@ -364,6 +395,11 @@ impl Reader<'_> {
 /// What to do about a key that has another value when it is not written.
 const REMOVE: &str = "remove it: a key that does nothing is never accepted";
 
+/// That a word is known, and why it is not what to write.
+fn not_built(word: &str) -> String {
+    format!("`{word}` is not built into this version")
+}
+
 /// `key = "word"` for each word that every version has.
 fn alternatives(key: &Key, choices: &'static [Choice]) -> String {
     let built = choices
@@ -428,15 +464,16 @@ fn rewritten(key: &Key, value: &Value) -> Option<(String, String)> {
     };
     match (&key.ty, &value.data) {
         (KeyType::Integer { min, max }, Data::Text(text)) => {
-            let digits = text.replace('_', "");
-            let number: u64 = digits.parse().ok()?;
-            (*min..=*max).contains(&number).then(|| certain(digits))
+            let number = units::amount(text, key.unit, key.unit)?;
+            (*min..=*max)
+                .contains(&number)
+                .then(|| certain(units::grouped(number)))
         }
         (KeyType::Millis { min, max, .. }, Data::Text(text)) => {
             let millis = milliseconds(text)?;
             (*min..=*max)
                 .contains(&millis)
-                .then(|| certain(millis.to_string()))
+                .then(|| certain(units::grouped(millis)))
         }
         (KeyType::Bool, Data::Text(text)) if matches!(text.as_str(), "true" | "false") => {
             Some(certain(text.clone()))
@@ -445,6 +482,7 @@ fn rewritten(key: &Key, value: &Value) -> Option<(String, String)> {
         (
             KeyType::Text
             | KeyType::Choice(_)
+            | KeyType::Ack
             | KeyType::Endpoint
             | KeyType::RustPath
             | KeyType::Ident
@@ -459,11 +497,15 @@ fn rewritten(key: &Key, value: &Value) -> Option<(String, String)> {
             ] => Some(certain(names::toml_string(text))),
             _ => None,
         },
-        (KeyType::Names, Data::Text(name)) => {
-            let plain = name
+        // `"a,b"`: no name holds a comma.
+        (KeyType::Names, Data::Text(text)) => {
+            let plain = text
                 .chars()
                 .all(|c| !c.is_control() && c != '"' && c != '\\');
-            plain.then(|| certain(format!("[\"{name}\"]")))
+            let names = text.split(',').map(str::trim);
+            let names = names.filter(|name| !name.is_empty());
+            let quoted: Vec<String> = names.map(|name| format!("\"{name}\"")).collect();
+            plain.then(|| certain(format!("[{}]", quoted.join(", "))))
         }
         _ => None,
     }
@@ -471,17 +513,5 @@ fn rewritten(key: &Key, value: &Value) -> Option<(String, String)> {
 
 /// `500ms`, `5s`, `2m` or a bare number, in milliseconds.
 pub(crate) fn milliseconds(text: &str) -> Option<u64> {
-    let text = text.trim();
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit() && c != '_')
-        .unwrap_or(text.len());
-    let number: u64 = text[..digits].replace('_', "").parse().ok()?;
-    let factor = match text[digits..].trim() {
-        "" | "ms" => 1,
-        "s" => 1_000,
-        "m" | "min" => 60_000,
-        "h" => 3_600_000,
-        _ => return None,
-    };
-    number.checked_mul(factor)
+    units::amount(text, "ms", "ms")
 }

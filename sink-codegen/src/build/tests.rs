@@ -56,6 +56,20 @@ fn the_profile_of_the_build_is_compiled_in() {
     );
 }
 
+/// By its code a person finds what `cargo sinks explain` says of it.
+#[test]
+fn a_registry_that_cannot_be_read_has_a_code() {
+    let nowhere = env::temp_dir().join("sinks-no-such-folder/services.toml");
+    let outcome = Build::new("services.toml").outcome(&nowhere);
+    let [mistake] = &outcome.mistakes[..] else {
+        panic!("{:?}", outcome.mistakes);
+    };
+    assert!(
+        mistake.starts_with("[E0117] there is no registry at "),
+        "{mistake}"
+    );
+}
+
 #[test]
 fn a_runtime_path_that_is_none_is_a_mistake() {
     let folder = env::temp_dir().join(format!("sinks-path-{}", std::process::id()));

@@ -168,7 +168,7 @@ fn one(
     if let Some(list) = unquoted_list(&key, variable.value) {
         return no_list(known, &key, value_span, list, mistakes);
     }
-    let data = data(&key, variable.value);
+    let data = data(&key, variable.value, value_span);
     let entry = Entry {
         key,
         key_span,
@@ -186,7 +186,7 @@ fn unquoted_list<'a>(key: &str, value: &'a str) -> Option<&'a str> {
     let inner = value.trim().strip_prefix('[')?;
     let inner = inner.strip_suffix(']').unwrap_or(inner).trim();
     let mends = !matches!(key.ty, KeyType::Uids) && !inner.contains(['[', ']', '"', '\'', '{']);
-    tree::parse_value(value.trim())
+    tree::parse_value(0, 0, value.trim())
         .is_none()
         .then_some(if mends { inner } else { "" })
 }
@@ -343,52 +343,51 @@ fn unknown_service(registry: &Registry, service: &str, span: Span, mistakes: &mu
     );
 }
 
-/// The text of a variable as its key wants it: numbers, switches and lists need no TOML quoting.
-fn data(key: &str, value: &str) -> Data {
+/// The text of a variable as its key wants it: numbers, switches and lists need no TOML quoting. It stands at `span`, and so
+/// does whatever is in it: a mistake in a part of it shows that part.
+fn data(key: &str, value: &str, span: Span) -> Data {
     let text = || Data::Text(value.to_owned());
     let Some(key) = keys::find(key) else {
         return text();
     };
-    let structured = value.trim_start().starts_with(['[', '{']);
+    let trimmed = value.trim();
+    let at = span.start + value.len() - value.trim_start().len();
+    let structured = trimmed.starts_with(['[', '{']);
+    let parsed = || tree::parse_value(span.file, at, trimmed);
     match key.ty {
-        KeyType::Integer { .. } | KeyType::Millis { .. } | KeyType::Bool => {
-            match tree::parse_value(value.trim()) {
-                Some(data @ (Data::Integer(_) | Data::Bool(_) | Data::Float)) => data,
-                _ => text(),
-            }
+        KeyType::Integer { .. } | KeyType::Millis { .. } | KeyType::Bool => match parsed() {
+            Some(data @ (Data::Integer(_) | Data::Bool(_) | Data::Float)) => data,
+            _ => text(),
+        },
+        KeyType::Ack | KeyType::Tls | KeyType::TextOrSecret | KeyType::Names | KeyType::Uids
+            if structured =>
+        {
+            parsed().unwrap_or_else(text)
         }
-        KeyType::Ack | KeyType::Tls | KeyType::TextOrSecret if structured => {
-            tree::parse_value(value).unwrap_or_else(text)
-        }
-        KeyType::Names | KeyType::Uids if structured => {
-            tree::parse_value(value).unwrap_or_else(text)
-        }
-        KeyType::Names => Data::Array(
-            pieces(value)
-                .map(|piece| whole(Data::Text(piece.to_owned())))
-                .collect(),
-        ),
-        KeyType::Uids => Data::Array(
-            pieces(value)
-                .map(|piece| {
-                    whole(tree::parse_value(piece).unwrap_or_else(|| Data::Text(piece.to_owned())))
-                })
-                .collect(),
-        ),
+        KeyType::Names => Data::Array(pieces(value, span, &|_, piece| {
+            Data::Text(piece.to_owned())
+        })),
+        KeyType::Uids => Data::Array(pieces(value, span, &|span, piece| {
+            tree::parse_value(span.file, span.start, piece)
+                .unwrap_or_else(|| Data::Text(piece.to_owned()))
+        })),
         _ => text(),
     }
 }
 
-fn pieces(value: &str) -> impl Iterator<Item = &str> {
-    value
-        .split(',')
-        .map(str::trim)
-        .filter(|piece| !piece.is_empty())
-}
-
-fn whole(data: Data) -> Value {
-    Value {
-        span: Span::default(),
-        data,
+/// The items between commas, each with its place.
+fn pieces(value: &str, span: Span, data: &dyn Fn(Span, &str) -> Data) -> Vec<Value> {
+    let mut items = Vec::new();
+    let mut at = span.start;
+    for written in value.split(',') {
+        let piece = written.trim();
+        let start = at + written.len() - written.trim_start().len();
+        at += written.len() + 1;
+        if !piece.is_empty() {
+            let span = Span::new(span.file, start..start + piece.len());
+            let data = data(span, piece);
+            items.push(Value { span, data });
+        }
     }
+    items
 }

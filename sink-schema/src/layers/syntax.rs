@@ -10,6 +10,7 @@ use crate::names::{self, show};
 use crate::schema::looks_secret;
 use crate::text::{Span, Text};
 use crate::tree::{self, Data, Entry, SyntaxError};
+use crate::values::units;
 
 /// How many repeated keys are shown beside their first: each costs reading the text before it again.
 const MAX_FIRST_PLACES: usize = 8;
@@ -153,7 +154,7 @@ pub(super) fn name_in_header(file: usize, text: &Text, line: usize) -> Option<(S
     let below = whole
         .trim_start_matches(['[', ' ', '\t'])
         .strip_prefix("services")?;
-    let below = below.trim_start().strip_prefix('.')?.trim_start();
+    let below = below.trim_start().strip_prefix(['.', '/'])?.trim_start();
     let name = match below.strip_prefix(['"', '\'']) {
         Some(quoted) => quoted.split(['"', '\'', ']']).next()?,
         None => below
@@ -249,9 +250,11 @@ fn dotted(text: &Text, line: usize, span: Span) -> Vec<&str> {
         .collect()
 }
 
+/// What to say in the place of a fix that would leave a secret where it stands.
+const MAYBE_SECRET: &str = "it may be a secret, which stands nowhere in a registry";
+
 /// A mistake of form, with the commonest ones in plain words.
 fn syntax(text: &Text, line: usize, span: Span, message: &str, hidden: bool) -> Mistake {
-    let source = text.line_text(line);
     if message.contains("recurs") {
         let span = if span.start >= text.text.trim_end().len() {
             deepest(text, span)
@@ -279,14 +282,17 @@ fn syntax(text: &Text, line: usize, span: Span, message: &str, hidden: bool) -> 
         format!("this is not TOML: {words}"),
     )
     .label(label);
-    let quoted = message.starts_with("string values must be quoted")
-        || message.starts_with("invalid boolean");
+    let quoted = is_bare_word(message, word);
     if quoted && boolean {
         let lower = word.to_ascii_lowercase();
         return mistake.patch(span, lower.clone(), format!("write `{lower}`"));
     }
+    let nothing = ["null", "nil", "none", "undefined"];
+    if quoted && nothing.contains(&word.to_ascii_lowercase().as_str()) {
+        return mistake.help("remove it: TOML has no word for nothing, and a key that is not written has its default");
+    }
     if quoted && hidden {
-        return mistake.help("it may be a secret, which stands nowhere in a registry");
+        return mistake.help(MAYBE_SECRET);
     }
     if quoted && bare {
         return mistake.patch(span, format!("\"{word}\""), "quote it, if it is a string");
@@ -299,7 +305,10 @@ fn syntax(text: &Text, line: usize, span: Span, message: &str, hidden: bool) -> 
     if of_header.iter().any(|start| message.starts_with(start))
         && let Some((header, meant)) = header_meant(text, line, span)
     {
-        let title = format!("write letters, digits, `_` and `-`: `{meant}`");
+        let title = match text.slice(header).starts_with("[services/") {
+            true => format!("write a dot: `{meant}`"),
+            false => format!("write letters, digits, `_` and `-`: `{meant}`"),
+        };
         return mistake.patch(header, meant, title);
     }
     if message.starts_with("unclosed table") {
@@ -323,33 +332,54 @@ fn syntax(text: &Text, line: usize, span: Span, message: &str, hidden: bool) -> 
         let quoted = format!("\"{}\"", text.slice(key));
         return mistake.patch(key, quoted, "quote it");
     }
+    if let Some(colon) = colon_for_equals(text, span, message) {
+        let mistake = mistake.at(colon);
+        return match hidden {
+            true => mistake.help(MAYBE_SECRET),
+            false => mistake.patch(colon, " =", "write `=`"),
+        };
+    }
+    repaired(mistake, text, line, span, message)
+}
+
+/// A mistake of form with what is to be done about it, where that does not depend on a header or on what a word is.
+fn repaired(mistake: Mistake, text: &Text, line: usize, span: Span, message: &str) -> Mistake {
     if message.starts_with("missing comma between") {
-        return mistake.patch(
-            Span {
-                end: span.start,
-                ..span
-            },
-            ", ",
-            "write a comma",
-        );
+        return mistake.patch(comma_between(text, span), ", ", "write a comma");
+    }
+    if let Some(key) = next_key(text, line, span, message) {
+        return mistake.at(key).help("begin a new line for each key");
     }
     if let Some((list, array)) = list_without_brackets(text, line, span, message) {
         let title = format!("write `{array}`");
         return mistake.patch(list, array, title);
     }
+    if let Some((number, plain)) = number_with_commas(text, line, span, message) {
+        let title = format!("a number has no commas: write `{plain}`");
+        return mistake.patch(number, plain, title);
+    }
     if let Some(comma) = comma_at_end(text, line, span, message) {
         return mistake.patch(comma, "", "lines end without a comma");
     }
-    match hint(source, message) {
+    match hint(text.line_text(line), message) {
         Some(help) => mistake.help(help),
         None => mistake,
     }
 }
 
+/// Whether the parser's words are about text without quotes. What begins with `n` or `i` it takes for `nan` or `inf`.
+fn is_bare_word(message: &str, word: &str) -> bool {
+    let float =
+        message.starts_with("invalid float") && word.starts_with(|c: char| c.is_ascii_alphabetic());
+    float
+        || message.starts_with("string values must be quoted")
+        || message.starts_with("invalid boolean")
+}
+
 /// What may be a secret on a line that is no TOML: all of a value whose key sounds like one, and credentials of an endpoint.
 pub(super) fn secret(file: usize, text: &Text, line: usize) -> Option<Span> {
     let bytes = text.line_range(line);
-    let (key, value) = text.line_text(line).split_once('=')?;
+    let (key, value) = text.line_text(line).split_once(['=', ':'])?;
     let start = bytes.start + key.len() + 1;
     let range = if looks_secret(key) {
         let blank = value.len() - value.trim_start().len();
@@ -379,7 +409,10 @@ fn unquoted_key(text: &Text, span: Span) -> Option<Span> {
 /// `[services.my orders]`.
 fn header_meant(text: &Text, line: usize, span: Span) -> Option<(Span, String)> {
     let whole = text.line_text(line).trim_end();
-    let name = whole.strip_prefix('[')?.strip_prefix("services.")?;
+    let path = whole.strip_prefix('[')?;
+    let path = path.strip_prefix("services")?;
+    // A path of other tools.
+    let name = path.strip_prefix('.').or_else(|| path.strip_prefix('/'))?;
     let closed = name.rfind(']')?;
     if !name[closed + 1..].trim_start().is_empty()
         && !name[closed + 1..].trim_start().starts_with('#')
@@ -387,13 +420,65 @@ fn header_meant(text: &Text, line: usize, span: Span) -> Option<(Span, String)> 
         return None;
     }
     let name = name[..closed].trim_matches([']', '"', '\'', ' ']);
-    if names::registry_name(name).is_ok() {
+    if names::registry_name(name).is_ok() && path.starts_with('.') {
         return None;
     }
     let start = text.line_range(line).start;
     let end = start + "[services.".len() + closed + 1;
     let meant = format!("[services.{}]", names::suggest_ident(name, |_| false)?);
     Some((Span { start, end, ..span }, meant))
+}
+
+/// The blanks that a comma should stand in the place of: those before a value, if it does not begin its line.
+fn comma_between(text: &Text, span: Span) -> Span {
+    let before = &text.text[..span.start];
+    let start = before.trim_end().len();
+    let start = match before[start..].contains('\n') {
+        // What ends the line above may be a comment.
+        true => span.start,
+        false => start,
+    };
+    Span {
+        start,
+        end: span.start,
+        ..span
+    }
+}
+
+/// The second key on a line, of `a = 1 b = 2`.
+fn next_key(text: &Text, line: usize, span: Span, message: &str) -> Option<Span> {
+    if !message.starts_with("unexpected key or value") {
+        return None;
+    }
+    let bytes = text.line_range(line);
+    let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let before = text.text.get(bytes.start..span.start)?;
+    // After a number the parser stumbles over the `=`, after a string over the key.
+    let start = match text.text[span.start..].starts_with('=') {
+        true => bytes.start + before.trim_end().trim_end_matches(bare).len(),
+        false => span.start,
+    };
+    let rest = text.text.get(start..bytes.end)?;
+    let behind = rest.trim_start_matches(bare);
+    let end = start + rest.len() - behind.len();
+    let first = text.text[bytes.start..start].contains('=');
+    let apart = text.text[bytes.start..start].ends_with([' ', '\t']);
+    (first && apart && end > start && behind.trim_start().starts_with('=')).then_some(Span {
+        start,
+        end,
+        ..span
+    })
+}
+
+/// The colon of `key: value`.
+fn colon_for_equals(text: &Text, span: Span, message: &str) -> Option<Span> {
+    let before = text.text[..span.start].trim_end();
+    let start = before.strip_suffix(':')?.len();
+    message.starts_with("key with no value").then_some(Span {
+        start,
+        end: start + 1,
+        ..span
+    })
 }
 
 /// `"a", "b"` as a value, and the array that it is meant to be.
@@ -406,11 +491,7 @@ fn list_without_brackets(
     if !message.starts_with("unexpected key or value") {
         return None;
     }
-    let bytes = text.line_range(line);
-    let (key, value) = text.line_text(line).split_once('=')?;
-    let value = value.trim_end();
-    let start = bytes.start + key.len() + 1 + value.len() - value.trim_start().len();
-    let value = value.trim_start();
+    let (start, value) = value_on(text, line)?;
     let quoted = |part: &str| {
         let inner = part
             .strip_prefix('"')
@@ -422,6 +503,34 @@ fn list_without_brackets(
         let end = start + value.len();
         (Span { start, end, ..span }, format!("[{value}]"))
     })
+}
+
+/// `10,000` as a value, and what it is in TOML.
+fn number_with_commas(
+    text: &Text,
+    line: usize,
+    span: Span,
+    message: &str,
+) -> Option<(Span, String)> {
+    if !message.starts_with("unexpected key or value") {
+        return None;
+    }
+    let (start, value) = value_on(text, line)?;
+    let number = units::amount(value.contains(',').then_some(value)?, "", "")?;
+    let end = start + value.len();
+    Some((Span { start, end, ..span }, units::grouped(number)))
+}
+
+/// What stands behind the `=` of a line, without its comment if it holds no string.
+fn value_on(text: &Text, line: usize) -> Option<(usize, &str)> {
+    let (key, value) = text.line_text(line).split_once('=')?;
+    let value = match value.split_once('#') {
+        Some((before, _)) if !value.contains(['"', '\'']) => before,
+        _ => value,
+    };
+    let start = text.line_range(line).start + key.len() + 1 + value.len();
+    let start = start - value.trim_start().len();
+    Some((start, value.trim()))
 }
 
 /// A comma after which the line ends, as other languages write it.
@@ -524,8 +633,13 @@ fn words(message: &str, word: &str) -> (String, &'static str) {
             "does not belong here",
         ),
         (
-            "missing comma between",
+            "missing comma between key-value pairs",
             "a comma stands between the keys of a table on one line",
+            "expected `,`",
+        ),
+        (
+            "missing comma between",
+            "a comma stands between the items of a list",
             "expected `,`",
         ),
         (
@@ -554,8 +668,7 @@ fn words(message: &str, word: &str) -> (String, &'static str) {
             "expected a key",
         ),
     ];
-    if message.starts_with("string values must be quoted") || message.starts_with("invalid boolean")
-    {
+    if is_bare_word(message, word) {
         return match word.is_empty() {
             true => ("a value is missing".to_owned(), "expected a value"),
             false => (

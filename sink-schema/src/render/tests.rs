@@ -53,6 +53,19 @@ fn no_format_prints_what_a_terminal_obeys_or_nobody_sees() {
     }
 }
 
+/// Who applies a patch replaces bytes of the file as it is.
+#[test]
+fn json_offsets_count_a_byte_order_mark() {
+    let text = "\u{feff}[services.a]\ntype = \"realy\"\n";
+    let base = SourceFile::new("services.toml", text);
+    let json = load(&Layers::of(&base))
+        .1
+        .render(Format::Json, Color::Never);
+    let start = text.find("\"realy\"").unwrap();
+    let place = format!("\"start\":{start},\"end\":{}", start + 7);
+    assert!(json.contains(&place), "{place} in {json}");
+}
+
 #[test]
 fn json_strings_are_escaped() {
     assert_eq!(string("a\"b\\c\n\u{1}"), "\"a\\\"b\\\\c\\n\\u0001\"");

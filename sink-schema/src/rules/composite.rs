@@ -111,11 +111,6 @@ impl Resolver<'_> {
             let span = targets
                 .get(MAX_TARGETS)
                 .map_or(given.value_span, |(_, span)| *span);
-            let span = if span == Span::default() {
-                given.value_span
-            } else {
-                span
-            };
             mistakes.push(
                 Mistake::new(
                     codes::TOO_MANY_TARGETS,
@@ -134,12 +129,7 @@ impl Resolver<'_> {
         let mut first: ByName<Span> = ByName::default();
         let mut whole = true;
         for (name, span) in targets {
-            // The environment gives all items of a list one place.
-            let span = if *span == Span::default() {
-                given.value_span
-            } else {
-                *span
-            };
+            let span = *span;
             match self.index.get(name.as_str()).copied() {
                 None => {
                     whole = false;
@@ -206,11 +196,7 @@ impl Resolver<'_> {
                     .index
                     .get(near)
                     .map(|(at, _)| self.drafts[*at].name_span);
-                let replacement = if mistakes.text(span).starts_with(['"', '\'']) {
-                    names::toml_string(near)
-                } else {
-                    mistakes.text(span).replacen(name, near, 1)
-                };
+                let replacement = as_written(span, near, mistakes);
                 let mistake = match known {
                     Some(known) => mistake.also(known, "a service with a similar name"),
                     None => mistake,
@@ -235,10 +221,7 @@ impl Resolver<'_> {
         mistakes: &Mistakes,
     ) -> Option<(Span, String, Span, String)> {
         let others = || self.drafts.iter().filter(|other| other.name != draft.name);
-        let write = |text: &str| match mistakes.text(span).starts_with(['"', '\'']) {
-            true => names::toml_string(text),
-            false => mistakes.text(span).replacen(name, text, 1),
-        };
+        let write = |text: &str| as_written(span, text, mistakes);
         let is_ident = |other: &&Draft| other.rust.as_ref().is_some_and(|rust| rust.bare() == name);
         if let Some(other) = others().find(is_ident) {
             let (ident, present) = (show(name), show(&other.name));
@@ -288,6 +271,7 @@ impl Resolver<'_> {
 
     fn former(&self, draft: &Draft, name: &str, to: usize, span: Span, mistakes: &mut Mistakes) {
         let present = &self.drafts[to].name;
+        let written = as_written(span, present, mistakes);
         let mistake = Mistake::new(
             codes::FORMER_NAME,
             span,
@@ -302,7 +286,7 @@ impl Resolver<'_> {
                 .label("a former name")
                 .patch(
                     span,
-                    names::toml_string(present),
+                    written,
                     format!("write its present name: {}", show(present)),
                 )
                 .of(&draft.name),
@@ -371,6 +355,14 @@ fn repeated(draft: &Draft, name: &str, span: Span, earlier: Span, mistakes: &mut
         })
         .of(&draft.name),
     );
+}
+
+/// A name in the manner of the one at `span`: the environment lists names without quotes.
+fn as_written(span: Span, name: &str, mistakes: &Mistakes) -> String {
+    match mistakes.text(span).starts_with(['"', '\'']) {
+        true => names::toml_string(name),
+        false => name.to_owned(),
+    }
 }
 
 // === lists ===
@@ -453,13 +445,7 @@ fn optional(
     let mut seen: ByName<Span> = ByName::default();
     let mut sound = true;
     for (name, span) in draft.names("optional") {
-        let span = if *span == Span::default() {
-            draft
-                .get("optional")
-                .map_or(*span, |given| given.value_span)
-        } else {
-            *span
-        };
+        let span = *span;
         let to = resolver.index.get(name.as_str()).map(|(to, _)| *to);
         match to.filter(|to| edges.iter().any(|edge| edge.to == *to)) {
             Some(to) => {
@@ -491,11 +477,11 @@ fn optional(
                     .of(&draft.name);
                 mistakes.push(
                     match names::nearest(name, targets.iter().map(|(target, _)| target.as_str())) {
-                        Some(near) => mistake.patch(
-                            span,
-                            names::toml_string(near),
-                            format!("write `\"{near}\"`"),
-                        ),
+                        Some(near) => {
+                            let written = as_written(span, near, mistakes);
+                            let title = format!("write `{written}`");
+                            mistake.patch(span, written, title)
+                        }
                         None => mistake.help("add it to `targets`, or remove it here"),
                     },
                 );
@@ -532,14 +518,9 @@ fn quorum(draft: &Draft, deciding: usize, mistakes: &mut Mistakes) {
     if usize::try_from(*wanted).is_ok_and(|wanted| wanted <= deciding) {
         return;
     }
-    let place = if *span == Span::default() {
-        draft.get("ack").map_or(*span, |given| given.value_span)
-    } else {
-        *span
-    };
     let mut mistake = Mistake::new(
         codes::BAD_QUORUM,
-        place,
+        *span,
         format!(
             "a quorum of {wanted} can never be reached by {deciding} target{}",
             if deciding == 1 { "" } else { "s" }

@@ -45,7 +45,7 @@ pub(crate) fn judge(plan: &Plan, compiled: &Plan, registry: &Registry, mistakes:
                 )
             }
         };
-        let (span, word) = written(service, takes, registry.overlay);
+        let (span, word) = written(service, takes, registry);
         let message = format!(
             "this overlay takes at-least-once delivery from {}",
             show(&service.name)
@@ -60,10 +60,12 @@ pub(crate) fn judge(plan: &Plan, compiled: &Plan, registry: &Registry, mistakes:
     }
 }
 
-/// The key of the overlay that takes it, or else the service.
-fn written(service: &RawService, keys: &[&str], overlay: Option<usize>) -> (Span, String) {
-    let entries = service.entries.iter().flatten();
-    let mut entries = entries.filter(|entry| Some(entry.key_span.file) == overlay);
+/// The key of the overlay that takes it, of the service or of `[defaults]`, or else the service.
+fn written(service: &RawService, keys: &[&str], registry: &Registry) -> (Span, String) {
+    let of_service = service.entries.iter().flatten();
+    let mut entries = of_service
+        .chain(&registry.defaults)
+        .filter(|entry| Some(entry.key_span.file) == registry.overlay);
     match entries.find(|entry| keys.contains(&entry.key.as_str())) {
         Some(entry) => (entry.key_span, format!("this `{}`", entry.key)),
         None => (service.name_span, "it".to_owned()),

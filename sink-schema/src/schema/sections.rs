@@ -135,10 +135,7 @@ fn unknown_default(entry: &Entry, mistakes: &mut Mistakes) {
             format!("a key with a similar name exists: `{}`", key.name),
         ),
         Some((key, Certainty::Likely)) => mistake.help(format!("this is called `{}`", key.name)),
-        Some((key, Certainty::Unit)) => mistake.help(format!(
-            "units stand in the name: `{} = {}`",
-            key.name, key.example
-        )),
+        Some((key, Certainty::Unit)) => mistake.help(super::unit_help(key, entry, false)),
         None => mistake.help("`cargo sinks explain E0102` lists the keys"),
     });
     super::hide_secret(entry, mistakes);

@@ -25,9 +25,10 @@ pub(super) fn document(file: usize, text: &str) -> (Vec<Entry>, Vec<SyntaxError>
     (root.entries(), reader.told)
 }
 
-/// Reads one value.
-pub(super) fn value(text: &str) -> (Data, Vec<SyntaxError>) {
-    let mut reader = Reader::new(0, text);
+/// Reads one value, which stands at byte `at` of its file.
+pub(super) fn value(file: usize, at: usize, text: &str) -> (Data, Vec<SyntaxError>) {
+    let mut reader = Reader::new(file, text);
+    reader.begins = at;
     reader.find(toml_parser::parser::parse_value);
     let (_, value) = reader.value();
     (value.data(), reader.told)
@@ -210,6 +211,8 @@ impl Table {
 /// Reads events one after another, and tells what is wrong.
 struct Reader<'a> {
     file: usize,
+    /// Where the source begins in its file: spans count from there.
+    begins: usize,
     source: Source<'a>,
     events: Vec<Event>,
     next: usize,
@@ -227,6 +230,7 @@ impl<'a> Reader<'a> {
     fn new(file: usize, text: &'a str) -> Self {
         Self {
             file,
+            begins: 0,
             source: Source::new(text),
             events: Vec::new(),
             next: 0,
@@ -262,7 +266,10 @@ impl<'a> Reader<'a> {
     }
 
     fn span(&self, place: Place) -> Span {
-        Span::new(self.file, place.start()..place.end())
+        Span::new(
+            self.file,
+            self.begins + place.start()..self.begins + place.end(),
+        )
     }
 
     fn event(&mut self) -> Option<Event> {
@@ -340,7 +347,7 @@ impl<'a> Reader<'a> {
         while let Some(event) = self.event() {
             match event.kind() {
                 EventKind::ArrayTableClose | EventKind::StdTableClose => {
-                    header.span.end = event.span().end();
+                    header.span.end = self.span(event.span()).end;
                     break;
                 }
                 EventKind::SimpleKey => (header.path, header.key) = self.key(event),
@@ -540,7 +547,7 @@ impl<'a> Reader<'a> {
         let mut values = Vec::new();
         let mut last: Option<(Span, Growing)> = None;
         while let Some(event) = self.event() {
-            span.end = event.span().end();
+            span.end = self.span(event.span()).end;
             match event.kind() {
                 EventKind::InlineTableOpen => last = Some(self.inline_table(event)),
                 EventKind::ArrayOpen => last = Some(self.array(event)),
@@ -572,7 +579,7 @@ impl<'a> Reader<'a> {
         });
         let (mut key, mut last) = (None, None);
         while let Some(event) = self.event() {
-            span.end = event.span().end();
+            span.end = self.span(event.span()).end;
             match event.kind() {
                 EventKind::SimpleKey => {
                     if let (path, Some(name)) = self.key(event) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Reader, Typed, milliseconds};
 use crate::codes;
 use crate::keys::Key;
+use crate::keys::table::ACKS;
 use crate::mistakes::Mistake;
 use crate::names::{self, show};
 use crate::plan::{Ack, Secret, SyncMode, TextOrSecret, TlsPlan};
@@ -35,41 +36,67 @@ impl Reader<'_> {
                     value.span,
                     format!("unknown value {} for `ack`", show(word)),
                 );
+                let words = self.words_of(ACKS);
                 let mistake = match names::nearest(word, ["all", "any"]) {
+                    Some(near) if !words.contains(&near) => mistake
+                        .label("no such value")
+                        .note(super::not_built(near))
+                        .help("write `ack = \"all\"`"),
                     Some(near) => mistake.label("no such value").patch(
                         value.span,
                         self.quoted(value.span, near),
                         format!("write `\"{near}\"`"),
                     ),
-                    None => mistake.label("expected `all`, `any` or `{ quorum = n }`"),
+                    None => mistake.label(format!("expected {}", self.ack_forms())),
                 };
                 self.tell(mistake);
                 None
             }
             Data::Table(entries) => self.quorum(key, value, entries),
             Data::Integer(_) => {
-                let text = self.mistakes.text(value.span).to_owned();
-                let replacement = format!("{{ quorum = {text} }}");
-                self.tell(
-                    Mistake::new(
-                        codes::WRONG_TYPE,
-                        value.span,
-                        "`ack` is a word or a quorum, not an integer",
-                    )
-                    .label("expected `\"all\"`, `\"any\"` or `{ quorum = n }`")
-                    .patch(
-                        value.span,
-                        replacement.clone(),
-                        format!("write `ack = {replacement}`"),
-                    ),
-                );
+                self.ack_as_number(value);
                 None
             }
-            _ => self.wrong_type(key, value, "`\"all\"`, `\"any\"` or `{ quorum = n }`"),
+            _ => {
+                let forms = self.ack_forms();
+                self.wrong_type(key, value, &forms)
+            }
         }
     }
 
+    /// `ack = 2`, by which a quorum is meant.
+    fn ack_as_number(&mut self, value: &Value) {
+        let text = self.mistakes.text(value.span).to_owned();
+        let message = "`ack` is a word or a quorum, not an integer";
+        let mistake = Mistake::new(codes::WRONG_TYPE, value.span, message)
+            .label(format!("expected {}", self.ack_forms()));
+        let written = format!("{{ quorum = {text} }}");
+        let title = format!("write `ack = {written}`");
+        self.tell(match self.offers(availability("quorum")) {
+            true => mistake.patch(value.span, written, title),
+            false => mistake
+                .note(super::not_built("quorum"))
+                .help("write `ack = \"all\"`"),
+        });
+    }
+
+    /// What `ack` may be, as it is written.
+    fn ack_forms(&self) -> String {
+        let forms = self.words_of(ACKS).into_iter().map(|word| match word {
+            "quorum" => "{ quorum = n }".to_owned(),
+            word => format!("\"{word}\""),
+        });
+        let forms: Vec<String> = forms.collect();
+        super::one_of(&forms.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
     fn quorum(&mut self, key: &'static Key, value: &Value, entries: &[Entry]) -> Option<Typed> {
+        let what = "`ack = { quorum = … }`";
+        if !self.offers(availability("quorum")) {
+            // Whatever number it is of.
+            self.is_available(availability("quorum"), value.span, what, super::REMOVE);
+            return None;
+        }
         let sound = self.only(key, entries, &["quorum"]);
         let Some(entry) = entries.iter().find(|entry| entry.key == "quorum") else {
             if sound {
@@ -92,12 +119,8 @@ impl Reader<'_> {
         };
         match u32::try_from(number) {
             Ok(number) if number > 0 && sound => {
-                let built = self.is_available(
-                    availability("quorum"),
-                    value.span,
-                    "`ack = { quorum = … }`",
-                    super::REMOVE,
-                );
+                let built =
+                    self.is_available(availability("quorum"), value.span, what, super::REMOVE);
                 built.then_some(Typed::Ack(Ack::Quorum(number), entry.value.span))
             }
             Ok(_) if !sound => None,
@@ -325,7 +348,7 @@ impl Reader<'_> {
     }
 }
 
-fn availability(form: &str) -> crate::keys::Availability {
-    let known = crate::keys::table::ACKS.iter().find(|ack| ack.name == form);
+pub(super) fn availability(form: &str) -> crate::keys::Availability {
+    let known = ACKS.iter().find(|ack| ack.name == form);
     known.map_or(crate::keys::Availability::NotYet, |ack| ack.availability)
 }

@@ -168,19 +168,30 @@ impl Reader<'_> {
             }
             return built && !brought;
         }
-        let words: Vec<&str> = SCHEMES.iter().map(|known| known.name).collect();
+        let words = self.words_of(SCHEMES);
         let at_hand: Vec<&str> = match self.capabilities.is_everything() {
             true => words.clone(),
             false => self.capabilities.schemes().collect(),
         };
-        let mistake = match names::nearest(&scheme, words.iter().copied()) {
+        let all = SCHEMES.iter().map(|known| known.name);
+        let mistake = match names::nearest(&scheme, all) {
+            Some(near) if !words.contains(&near) => {
+                Mistake::new(codes::UNKNOWN_SCHEME, span, format!("unknown scheme {}", show(&scheme)))
+                    .label(format!("expected {}", one_of(&words)))
+                    .note(super::not_built(near))
+            }
             Some(near) => Mistake::new(codes::UNKNOWN_SCHEME, span, format!("unknown scheme {}", show(&scheme)))
                 .label("no such scheme")
                 .patch(span, near, format!("write `{near}`")),
             None if foreign(&scheme).is_some() => {
-                Mistake::new(codes::UNKNOWN_SCHEME, span, format!("unknown scheme {}", show(&scheme)))
-                    .label(format!("expected {}", one_of(&words)))
-                    .help(foreign(&scheme).unwrap_or_default())
+                let mistake = Mistake::new(codes::UNKNOWN_SCHEME, span, format!("unknown scheme {}", show(&scheme)))
+                    .label(format!("expected {}", one_of(&words)));
+                match foreign(&scheme).unwrap_or_default() {
+                    write_tls if write_tls.contains("tls://") && !words.contains(&"tls") => {
+                        mistake.note(super::not_built("tls"))
+                    }
+                    help => mistake.help(help),
+                }
             }
             None => Mistake::new(codes::MISSING_CARRIER, span, format!("no carrier for scheme {}", show(&scheme)))
                 .label("nothing in this program can go there")
@@ -220,7 +231,8 @@ impl Reader<'_> {
         let dotted = text.replace("::", ":").replace([':', '.', '/'], "::");
         let mistake = if text.contains(['<', '(', '[', '&']) {
             mistake.help(
-                "give the type a name of its own: `pub type Batch = …`, then write `crate::Batch`",
+                "write a struct of your own that holds it, `struct TickBatch(Vec<Tick>);` with `#[derive(Message)]`, and name that: \
+                 `crate::TickBatch`",
             )
         } else if names::is_rust_path(&dotted) {
             mistake.patch(

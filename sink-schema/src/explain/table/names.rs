@@ -67,7 +67,7 @@ type = "relay"
     (
         "E0124",
         r#"a path is not one"#,
-        r#"`message` is a path of Rust identifiers; generics get a name by `pub type`. Directories are absolute."#,
+        r#"`message` is a path of Rust identifiers; a type with parameters stands in a struct of your own, such as `struct TickBatch(Vec<Tick>)` with `#[derive(Message)]`. Directories are absolute."#,
         r#"[services.orders]
 type = "relay"
 message = "crate.Order"

@@ -70,7 +70,7 @@ fn same(text: &str) {
     assert!(ours == theirs, "{text:?}\nours: {ours}\ntheirs: {theirs}");
     let (value, errors) = DeValue::parse_recoverable(text);
     let theirs = (data(None, value.into_inner()), errors);
-    let ours = super::value(text);
+    let ours = super::value(0, 0, text);
     assert_eq!(
         format!("{:?}", ours.0),
         format!("{:?}", theirs.0),
