@@ -22,9 +22,10 @@ pub struct Ledger {
     pub spooled: u64,
     /// Written, and an ack is due.
     pub in_flight: u64,
-    /// Reached the highest level this sink asks for.
+    /// Reached the highest level this sink asks for: acked under at-least-once delivery, else written, which is not delivered.
     pub done: u64,
-    /// Written when the connection was lost: they may have arrived.
+    /// Begun to be written and not known to have reached that level when the connection was lost or the sink closed: they may
+    /// have arrived.
     pub unknown: u64,
 }
 

@@ -121,7 +121,8 @@ pub struct DrainReport {
 }
 
 impl DrainReport {
-    /// Whether everything accepted was delivered as far as this sink can tell: nothing is left, and of nothing it is unknown.
+    /// Whether everything accepted was delivered as far as this sink can tell: nothing is left, and of nothing it is unknown,
+    /// since the sink was made: what was unknown at an earlier close counts at each later one.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.undelivered.is_empty() && self.ledger.unknown == 0
