@@ -48,8 +48,11 @@ fn mistakes(
         attributes::stand_on_the_type(&input.data),
         is_owned_data(input),
         has_no_parameters(input),
-        borrows_nothing(input),
         does_not_contain_itself(input),
+        match attributes.serde {
+            true => borrows_nothing(input),
+            false => Ok(()),
+        },
         match attributes.serde {
             true => serde_impls::has_no_long_arrays(input),
             false => Ok(()),
@@ -92,16 +95,15 @@ fn has_no_parameters(input: &DeriveInput) -> Result<()> {
     Err(Error::new(first.span(), text))
 }
 
-/// A field that borrows would have to outlive the bytes that it is read from. One that serde skips is not read.
+/// A field that borrows would have to outlive the bytes that it is read from; one that serde does not read may.
 fn borrows_nothing(input: &DeriveInput) -> Result<()> {
-    let mut mistakes: Option<Error> = None;
     if input.generics.lifetimes().next().is_some() {
         // Refused already, at its lifetime.
         return Ok(());
     }
-    for field in shape::fields(&input.data) {
-        let reference = shape::reference(&field.ty).filter(|_| !places::is_skipped(field));
-        let Some(reference) = reference else {
+    let mut mistakes: Option<Error> = None;
+    for ty in serde_impls::encoded(input) {
+        let Some(reference) = shape::reference(&ty) else {
             continue;
         };
         let error = Error::new_spanned(

@@ -138,3 +138,67 @@ async fn an_inproc_send_that_is_not_polled_holds_up_nobody() {
     kept.await.unwrap();
     assert_eq!(source.recv().await.unwrap().unwrap().payload()[0], 2);
 }
+
+/// serde's attributes that bring lifetimes or functions of their own stand beside ours.
+#[test]
+fn attributes_of_serde_keep_their_meaning_under_json() {
+    use sink_runtime::{Codec, MessageType, Payload};
+
+    mod cents {
+        use sink_runtime::serde::{Deserialize, Deserializer, Serializer};
+
+        pub(super) fn serialize<S: Serializer>(value: &u64, to: S) -> Result<S::Ok, S::Error> {
+            to.serialize_u64(value * 100)
+        }
+
+        pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+            Ok(u64::deserialize(from)? / 100)
+        }
+    }
+
+    #[derive(Debug, PartialEq, sink_runtime::Message)]
+    #[message(serde)]
+    #[serde(tag = "kind", content = "value")]
+    enum Order {
+        Limit(u64),
+        Level { price: u64, size: String },
+    }
+
+    #[derive(Debug, PartialEq, sink_runtime::Message)]
+    #[message(serde)]
+    struct Tick {
+        #[serde(with = "cents")]
+        price: u64,
+        symbol: String,
+    }
+
+    fn comes_back<M: MessageType + PartialEq + std::fmt::Debug>(message: &M, wanted: &str) {
+        let mut bytes = Vec::new();
+        message.encode(Codec::Json, &mut bytes).unwrap();
+        assert_eq!(String::from_utf8_lossy(&bytes), wanted);
+        let bytes = bytes.into();
+        assert_eq!(
+            &M::decode(Codec::Json, Payload::new(&bytes)).unwrap(),
+            message
+        );
+    }
+
+    comes_back(&Order::Limit(5), r#"{"kind":"Limit","value":5}"#);
+    let level = Order::Level {
+        price: 1,
+        size: "two".to_owned(),
+    };
+    comes_back(
+        &level,
+        r#"{"kind":"Level","value":{"price":1,"size":"two"}}"#,
+    );
+    let tick = Tick {
+        price: 3,
+        symbol: "ACME".to_owned(),
+    };
+    comes_back(&tick, r#"{"price":300,"symbol":"ACME"}"#);
+    // By postcard the one is refused, the other not.
+    let error = Order::Limit(5).encode(Codec::Postcard, &mut Vec::new());
+    assert!(error.unwrap_err().to_string().contains("codec = \"json\""));
+    tick.encode(Codec::Postcard, &mut Vec::new()).unwrap();
+}

@@ -294,7 +294,14 @@ pub(crate) fn meant(name: &str, kinds: Kinds) -> Option<(&'static Key, Certainty
     }
     let near = crate::names::nearest(&lower, KEYS.iter().filter(fits).map(|key| key.name))?;
     let near = find(near)?;
-    let other_unit = unit.is_some() && unitless(near).is_some() && !same(near);
+    // What ends otherwise may be another unit, known or not: its number is none of ours.
+    let ends_otherwise =
+        unitless(near).is_some() && lower.rsplit_once('_').map(|(stem, _)| stem) == unitless(near);
+    let says_more = lower
+        .strip_prefix(near.name)
+        .is_some_and(|rest| rest.starts_with('_'));
+    let other_unit =
+        unit.is_some() && unitless(near).is_some() && !same(near) || ends_otherwise || says_more;
     let certainty = match other_unit {
         true => Certainty::Unit,
         false => Certainty::Sure,

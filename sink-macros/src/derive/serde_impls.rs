@@ -103,7 +103,7 @@ fn checks(input: &DeriveInput, runtime: &Path) -> TokenStream {
 }
 
 /// The types of the fields that serde's derive asks something of.
-fn encoded(input: &DeriveInput) -> Vec<syn::Type> {
+pub(super) fn encoded(input: &DeriveInput) -> Vec<syn::Type> {
     let whole = |fields: &Fields| -> Vec<syn::Type> {
         let fields = fields.iter();
         let fields = fields.filter(|field| !says(&field.attrs, OTHERWISE));
@@ -204,7 +204,7 @@ fn fields(fields: &Fields, bounded: Option<&Path>) -> Vec<TokenStream> {
         let bound = bounded
             .filter(|_| !says(&field.attrs, OTHERWISE))
             .map(|runtime| {
-                let bound = quote! { for<'__a> #ty: #runtime::__private::Encoded }.to_string();
+                let bound = quote! { for<'__sinks> #ty: #runtime::__private::Encoded }.to_string();
                 let bound = LitStr::new(&bound, ty.span());
                 quote! { #[serde(bound = #bound)] }
             });

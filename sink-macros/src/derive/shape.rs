@@ -105,17 +105,13 @@ pub(super) fn name(ident: &Ident) -> String {
 
 /// The types of all fields, of all variants.
 pub(super) fn field_types(data: &Data) -> Vec<&Type> {
-    fields(data).into_iter().map(|field| &field.ty).collect()
-}
-
-/// All fields, of all variants.
-pub(super) fn fields(data: &Data) -> Vec<&Field> {
     match data {
-        Data::Struct(data) => data.fields.iter().collect(),
+        Data::Struct(data) => data.fields.iter().map(|field| &field.ty).collect(),
         Data::Enum(data) => data
             .variants
             .iter()
             .flat_map(|variant| &variant.fields)
+            .map(|field| &field.ty)
             .collect(),
         Data::Union(_) => Vec::new(),
     }

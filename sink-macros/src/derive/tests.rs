@@ -76,16 +76,27 @@ fn unions_and_parameters_are_refused() {
 #[test]
 fn a_field_that_borrows_is_refused_unless_it_is_skipped() {
     let told = mistakes_of(quote! {
+        #[message(serde)]
         struct A {
             name: &'static str,
             list: Vec<(u8, Option<&'static [u8]>)>,
             #[serde(skip)]
             unit: &'static str,
-            call: fn(&str),
+            #[serde(skip_serializing, skip_deserializing)]
+            other: &'static str,
+            #[serde(with = "theirs")]
+            kept: &'static str,
         }
     });
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(told[0].starts_with("a message owns its data"));
+    // What serde reads is somebody else's matter, or another type.
+    let fields = quote! { { name: &'static str } };
+    assert!(mistakes_of(quote! { struct A #fields }).is_empty());
+    let another = quote! { #[message(serde)] #[serde(from = "B", into = "B")] struct A #fields };
+    assert!(mistakes_of(another).is_empty());
+    let variants = quote! { #[message(serde)] enum A { B, #[serde(skip)] C(&'static str) } };
+    assert!(mistakes_of(variants).is_empty());
     // One whose type has a lifetime is told that, and not each field.
     assert_eq!(mistakes_of(quote! { struct A<'a> { a: &'a str } }).len(), 1);
 }
@@ -125,6 +136,16 @@ fn attributes_that_need_a_codec_with_names_are_found() {
             "field `1`",
         ),
         (
+            quote! { enum A { B, #[serde(skip)] C, D } },
+            "skip",
+            "variant `A::C`",
+        ),
+        (
+            quote! { enum A { #[serde(skip_deserializing)] B, C } },
+            "skip_deserializing",
+            "variant `A::B`",
+        ),
+        (
             quote! { struct A { #[serde(skip_deserializing)] b: u8 } },
             "skip_deserializing",
             "field `b`",
@@ -137,6 +158,9 @@ fn attributes_that_need_a_codec_with_names_are_found() {
     for fine in [
         quote! { #[serde(rename_all = "snake_case", deny_unknown_fields)] struct A { #[serde(skip)] b: u8, #[serde(default)] c: u8 } },
         quote! { struct A { #[serde(skip_serializing, skip_deserializing)] b: u8 } },
+        quote! { struct A { #[serde(skip, skip_serializing_if = "none")] b: u8 } },
+        quote! { #[serde(from = "B", into = "B")] struct A { #[serde(flatten)] b: u8 } },
+        quote! { enum A { B, #[serde(skip_serializing)] C, D, #[serde(skip)] E } },
     ] {
         assert_eq!(why(fine), "");
     }

@@ -10,33 +10,34 @@ enum Measure {
     Size,
 }
 
-/// One unit: how many smallest parts (microseconds, bytes) it has.
+/// One unit: how many smallest parts (nanoseconds, bytes) it has.
 type Unit = (&'static [&'static str], Measure, u64);
 
 /// A `k` or an `m` at the end of a key's name is none: it may as well be what is left of another unit.
 const UNITS: &[Unit] = &[
-    (&["us", "micros", "microseconds"], Measure::Time, 1),
-    (&["ms", "millis", "milliseconds"], Measure::Time, 1_000),
+    (&["ns", "nanos", "nanoseconds"], Measure::Time, 1),
+    (&["us", "micros", "microseconds"], Measure::Time, 1_000),
+    (&["ms", "millis", "milliseconds"], Measure::Time, 1_000_000),
     (
         &["s", "sec", "secs", "second", "seconds"],
         Measure::Time,
-        1_000_000,
+        1_000_000_000,
     ),
     (
         &["min", "mins", "minute", "minutes"],
         Measure::Time,
-        60_000_000,
+        60_000_000_000,
     ),
     (
         &["h", "hr", "hrs", "hour", "hours"],
         Measure::Time,
-        3_600_000_000,
+        3_600_000_000_000,
     ),
-    (&["d", "day", "days"], Measure::Time, 86_400_000_000),
+    (&["d", "day", "days"], Measure::Time, 86_400_000_000_000),
     (&["b", "byte", "bytes"], Measure::Size, 1),
-    (&["kb"], Measure::Size, 1_000),
-    (&["mb"], Measure::Size, 1_000_000),
-    (&["gb"], Measure::Size, 1_000_000_000),
+    (&["kb", "kbytes", "kilobytes"], Measure::Size, 1_000),
+    (&["mb", "mbytes", "megabytes"], Measure::Size, 1_000_000),
+    (&["gb", "gbytes", "gigabytes"], Measure::Size, 1_000_000_000),
     (&["kib"], Measure::Size, 1 << 10),
     (&["mib"], Measure::Size, 1 << 20),
     (&["gib"], Measure::Size, 1 << 30),
@@ -131,6 +132,8 @@ mod tests {
             ("5", "secs", "ms", Some(5_000)),
             ("7s", "h", "ms", Some(7_000)),
             ("2m", "", "ms", Some(120_000)),
+            ("5000000", "ns", "ms", Some(5)),
+            ("64", "megabytes", "bytes", Some(64_000_000)),
             ("500ms", "", "ms", Some(500)),
             ("16MB", "", "bytes", Some(16_000_000)),
             ("16 MiB", "", "bytes", Some(16_777_216)),
