@@ -305,7 +305,8 @@ impl Inbox {
         // What came on an earlier connection of a producer is acked on the later one.
         for connection in connections.iter().filter_map(Weak::upgrade) {
             connection.ack();
-            told &= connection.flush().1 == 0;
+            // Over TCP the task sees its peer off.
+            told &= connection.flush().1 == 0 && !connection.lingers();
             connection.nudge();
         }
         if told {
@@ -562,6 +563,12 @@ impl Connection {
     /// Whether its peer is told what was handed up.
     pub(super) fn owes_acks(&self) -> bool {
         self.acks && !self.relayed
+    }
+
+    /// Whether what was written last, an ack, may be lost if the stream is closed at once.
+    pub(super) fn lingers(&self) -> bool {
+        let out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        self.owes_acks() && out.wire.as_ref().is_some_and(|wire| wire.lingers())
     }
 
     /// Acks what was handed up.

@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::clock::{Clock, Instant};
 use crate::foreign::Inward;
-use crate::frame::{self, Assembler, FrameError};
+use crate::frame::{self, Assembler, FrameError, Kind};
 use crate::life::{MISSED_HEARTBEATS, WRITE_STALL};
 use crate::transport::Wire;
 
@@ -176,6 +176,7 @@ pub(super) async fn read_all(
         held_up: false,
         going: Going::Not,
         goes_until: None,
+        said_goodbye: false,
     };
     let mut timer = clock.timer(reading.next_time(now));
     poll_fn(|cx| {
@@ -194,8 +195,11 @@ pub(super) async fn read_all(
         if let Err(end) = reading.write(clock, cx) {
             return Poll::Ready(end);
         }
-        if reading.going == Going::Gone && connection.flush().1 == 0 {
-            return Poll::Ready(End::Closed("the source is gone"));
+        if reading.going == Going::Gone
+            && connection.flush().1 == 0
+            && let Err(end) = reading.see_off(cx)
+        {
+            return Poll::Ready(end);
         }
         // The clock is looked at when the timer fires, and when something was read or begins to be in the way.
         if turns || reading.held_up != was_held_up || reading.is_newly_superseded() {
@@ -237,6 +241,7 @@ struct Reading<'a, See> {
     going: Going,
     /// When it ends, whatever is still owed.
     goes_until: Option<Instant>,
+    said_goodbye: bool,
 }
 
 impl<See: FnMut(&Bytes)> Reading<'_, See> {
@@ -302,6 +307,39 @@ impl<See: FnMut(&Bytes)> Reading<'_, See> {
                 return Ok(read);
             }
         }
+    }
+
+    /// The last ack is written. Over TCP a socket that is closed with something unread takes back what it has not sent yet, and
+    /// that may be this ack: so we say goodbye, and pass over what comes until the peer has heard it and hangs up.
+    fn see_off(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
+        if !self.connection.lingers() {
+            return Err(End::Closed("the source is gone"));
+        }
+        if !std::mem::replace(&mut self.said_goodbye, true) {
+            self.connection
+                .say(|out| frame::control(out, Kind::Bye, |_| {}));
+        }
+        let mut passed_over = BytesMut::with_capacity(frame::READ_CHUNK);
+        for _ in 0..READS_PER_POLL {
+            match self.wire.poll_readable(cx) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Err(_)) => return Err(End::Closed("stream failed")),
+                Poll::Ready(Ok(())) => {}
+            }
+            passed_over.clear();
+            match self.wire.try_read(&mut passed_over) {
+                Ok(0) => return Err(End::Closed("peer closed it")),
+                Ok(_) => {}
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+                    ) => {}
+                Err(_) => return Err(End::Closed("peer reset it")),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Ok(())
     }
 
     /// Hands the whole frames that have arrived to the inbox, as far as it has room.

@@ -562,20 +562,10 @@ async fn an_ack_wakes_those_it_concerns_1() {
 #[cfg(unix)]
 #[tokio::test]
 async fn an_ack_before_a_failed_write_is_heard_6_2() {
-    use std::io::{Read, Write};
-    use std::os::unix::net::{UnixListener, UnixStream};
+    use std::io::Write;
+    use std::os::unix::net::UnixListener;
 
     use sink_runtime::frame::{self, Hello, Kind, Welcome};
-
-    /// Reads one frame, blocking.
-    fn frame_of(stream: &mut UnixStream) -> Vec<u8> {
-        let mut frame = vec![0; 4];
-        stream.read_exact(&mut frame).unwrap();
-        let length = u32::from_le_bytes(frame[..4].try_into().unwrap()) as usize;
-        frame.resize(4 + length, 0);
-        stream.read_exact(&mut frame[4..]).unwrap();
-        frame
-    }
 
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("orders.sock");
@@ -616,4 +606,59 @@ async fn an_ack_before_a_failed_write_is_heard_6_2() {
     sink.try_send(numbered(2)).unwrap();
     let (_second, hello) = greet(0).await;
     assert_eq!(hello.first, 2, "the first was acked");
+}
+
+/// Over TCP a socket that is closed with something unread takes back what it has not sent yet: a source's last ack could be that.
+/// It says goodbye instead, and reads on until the producer hangs up.
+#[tokio::test]
+async fn a_source_that_goes_sees_its_producer_off_over_tcp_4_9() {
+    use std::io::Write;
+    use std::net::TcpStream;
+
+    use sink_runtime::Endpoint;
+    use sink_runtime::frame::{self, Kind};
+
+    let registry = registry_at(
+        "tcp://127.0.0.1:1",
+        "bind = \"tcp://127.0.0.1:0\"\nbuffer_size = 1",
+    );
+    let mut source = registry.source::<Message>("orders").unwrap();
+    let Endpoint::Tcp { host, port } = source.start().await.unwrap() else {
+        panic!("it is bound to TCP");
+    };
+    let mut producer = TcpStream::connect((host.as_str(), port)).unwrap();
+    let mut bytes = Vec::new();
+    hello_of(1).encode(&mut bytes);
+    for number in 1..=100 {
+        bytes.extend(data_frame(number, &[0; 2000]));
+    }
+    producer.write_all(&bytes).unwrap();
+    // One of a hundred is handed up, and most lie unread in the socket.
+    assert_eq!(bounded(source.recv()).await.unwrap().unwrap().sequence(), 1);
+    drop(source);
+    let heard = tokio::task::spawn_blocking(move || {
+        let mut heard = Vec::new();
+        loop {
+            let frame = frame_of(&mut producer);
+            heard.push((frame[4], frame::number(&frame).ok()));
+            if frame[4] == Kind::Bye as u8 {
+                // It is still there, and takes what we had sent before we heard.
+                producer.write_all(&data_frame(101, &[0; 2000])).unwrap();
+                return heard;
+            }
+        }
+    });
+    let heard = bounded(heard).await.unwrap();
+    let acked = (Kind::Ack as u8, Some(1));
+    assert!(heard.contains(&acked), "{heard:?}");
+}
+
+/// Reads one frame, blocking.
+fn frame_of(stream: &mut impl std::io::Read) -> Vec<u8> {
+    let mut frame = vec![0; 4];
+    stream.read_exact(&mut frame).unwrap();
+    let length = u32::from_le_bytes(frame[..4].try_into().unwrap()) as usize;
+    frame.resize(4 + length, 0);
+    stream.read_exact(&mut frame[4..]).unwrap();
+    frame
 }
