@@ -184,16 +184,6 @@ fn emit(input: &DeriveInput, attributes: &Attributes) -> TokenStream {
     let shape = contents::text(&shape, runtime);
     let accepts = &attributes.accepts;
     let serde = attributes.serde.then(|| serde_impls::emit(input, runtime));
-    // Named where services are generated, and told at run time to those that are not.
-    let (needs_names, told) = match places::needs_names(input) {
-        None => (None, None),
-        Some(why) => (
-            Some(quote! {
-                const NEEDS_NAMES: ::core::option::Option<&'static str> = ::core::option::Option::Some(#why);
-            }),
-            Some(quote! { #runtime::__private::has_names(codec, #why)?; }),
-        ),
-    };
     quote! {
         #[automatically_derived]
         impl #runtime::MessageType for #ident {
@@ -201,14 +191,14 @@ fn emit(input: &DeriveInput, attributes: &Attributes) -> TokenStream {
             const SHAPE: &'static str = #shape;
             const FINGERPRINT: u64 = #runtime::__private::contents::fingerprint(Self::SHAPE);
             const ACCEPTS: &'static [u64] = &[#(#accepts),*];
-            #needs_names
+            const NEEDS_NAMES: ::core::option::Option<&'static str> = #runtime::__private::contents::needs_names::<Self>();
 
             fn encode(
                 &self,
                 codec: #runtime::Codec,
                 out: &mut ::std::vec::Vec<u8>,
             ) -> ::core::result::Result<(), #runtime::EncodeError> {
-                #told
+                #runtime::__private::can_carry::<Self>(codec)?;
                 <Self as #runtime::__private::SerdeMessage>::encode_serde(self, codec, out)
             }
 

@@ -24,6 +24,8 @@ pub trait Members {
 pub trait Printed {
     /// Alike for shapes that are alike.
     const PRINT: u64;
+    /// Why only a codec that names fields can carry it, or what is encoded with it.
+    const NEEDS_NAMES: Option<&'static str>;
 }
 
 /// What a walk found.
@@ -58,6 +60,7 @@ impl Answer for No {
 
 impl Printed for No {
     const PRINT: u64 = 0;
+    const NEEDS_NAMES: Option<&'static str> = None;
 }
 
 impl Fuel for Empty {
@@ -100,12 +103,16 @@ pub struct Print<T: ?Sized, F>(PhantomData<F>, PhantomData<T>);
 impl<T: Contents, F: Fuel> Print<T, F> {
     /// The print of the message that it is; this constant stands before [`Unprinted`]'s where `T` is one.
     pub const OF: u64 = <F::Print<T::Members> as Printed>::PRINT;
+    /// Why only a codec that names fields can carry it.
+    pub const NEEDS_NAMES: Option<&'static str> = <F::Print<T::Members> as Printed>::NEEDS_NAMES;
 }
 
 /// The print of types that are no derived messages: their spelling is all there is.
 pub trait Unprinted {
     /// None.
     const OF: u64 = 0;
+    /// Nobody knows.
+    const NEEDS_NAMES: Option<&'static str> = None;
 }
 
 impl<T: ?Sized, F> Unprinted for Print<T, F> {}
@@ -193,6 +200,25 @@ pub const fn mark(parts: &[Part]) -> u64 {
         at += 1;
     }
     hash
+}
+
+/// Why only a codec that names fields can carry `T`: something of its own, or of a message within it.
+#[must_use]
+pub const fn needs_names<T: Contents>() -> Option<&'static str> {
+    Print::<T, Full>::NEEDS_NAMES
+}
+
+/// The first reason that there is.
+#[must_use]
+pub const fn first(reasons: &[Option<&'static str>]) -> Option<&'static str> {
+    let mut at = 0;
+    while at < reasons.len() {
+        if reasons[at].is_some() {
+            return reasons[at];
+        }
+        at += 1;
+    }
+    None
 }
 
 /// How long a shape's text is.

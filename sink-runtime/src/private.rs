@@ -7,7 +7,7 @@ pub use serde;
 
 use crate::codec::Codec;
 use crate::error::{DecodeError, EncodeError};
-use crate::message::Payload;
+use crate::message::{MessageType, Payload};
 
 /// A serde type as a codec writes it.
 #[diagnostic::on_unimplemented(
@@ -43,13 +43,14 @@ impl<T: serde::Serialize + serde::de::DeserializeOwned> SerdeMessage for T {
     }
 }
 
-/// Refuses a codec that does not name fields, for a type that needs it.
+/// Refuses a codec that does not name fields, for a type that needs it. The build refuses it where it knows the service.
 ///
 /// # Errors
 /// If the codec is such.
-pub fn has_names(codec: Codec, why: &str) -> Result<(), EncodeError> {
-    match codec {
-        Codec::Postcard => Err(EncodeError::new("postcard", why)),
+#[inline]
+pub fn can_carry<M: MessageType>(codec: Codec) -> Result<(), EncodeError> {
+    match (M::NEEDS_NAMES, codec) {
+        (Some(why), Codec::Postcard) => Err(EncodeError::new("postcard", why)),
         _ => Ok(()),
     }
 }

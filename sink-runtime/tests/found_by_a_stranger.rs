@@ -202,3 +202,70 @@ fn attributes_of_serde_keep_their_meaning_under_json() {
     assert!(error.unwrap_err().to_string().contains("codec = \"json\""));
     tick.encode(Codec::Postcard, &mut Vec::new()).unwrap();
 }
+
+mod within {
+    use sink_runtime::{Codec, MessageType};
+
+    #[derive(sink_runtime::Message)]
+    #[message(serde)]
+    struct Position {
+        legs: Vec<Option<Leg>>,
+        #[serde(skip)]
+        _cached: Option<Skipped>,
+    }
+
+    #[derive(sink_runtime::Message)]
+    #[message(serde)]
+    struct Leg {
+        #[serde(skip_serializing, default)]
+        _seen: bool,
+        _size: u64,
+    }
+
+    #[derive(sink_runtime::Message)]
+    #[message(serde)]
+    struct Plain {
+        #[serde(skip)]
+        _cached: Option<Skipped>,
+        size: u64,
+    }
+
+    #[derive(Default, sink_runtime::Message)]
+    #[message(serde)]
+    #[serde(untagged)]
+    enum Skipped {
+        #[default]
+        _One,
+    }
+
+    /// `Leg` was written without `seen`, and its size was read in the place of it.
+    #[test]
+    fn what_postcard_cannot_carry_is_refused_in_a_type_within_a_message_too() {
+        let position = Position {
+            legs: Vec::new(),
+            _cached: None,
+        };
+        let error = position.encode(Codec::Postcard, &mut Vec::new());
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("`Leg._seen` needs a codec"), "{error}");
+        let leg = Leg {
+            _seen: true,
+            _size: 7,
+        };
+        let position = Position {
+            legs: vec![Some(leg)],
+            _cached: None,
+        };
+        let mut out = Vec::new();
+        position.encode(Codec::Json, &mut out).unwrap();
+        assert_eq!(out, br#"{"legs":[{"_size":7}]}"#);
+        // What serde skips is not encoded at all.
+        let plain = Plain {
+            _cached: Some(Skipped::_One),
+            size: 7,
+        };
+        let mut out = Vec::new();
+        plain.encode(Codec::Postcard, &mut out).unwrap();
+        assert_eq!(out, [7]);
+    }
+}

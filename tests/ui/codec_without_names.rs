@@ -16,4 +16,18 @@ pub enum Order {
     Market,
 }
 
+#[derive(sink_runtime::Message)]
+#[message(serde)]
+pub struct Position {
+    pub legs: Vec<Option<Leg>>,
+}
+
+#[derive(sink_runtime::Message)]
+#[message(serde)]
+pub struct Leg {
+    #[serde(skip_serializing, default)]
+    pub seen: bool,
+    pub size: u64,
+}
+
 sink_runtime::include_sinks!();

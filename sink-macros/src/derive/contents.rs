@@ -8,7 +8,7 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::{DeriveInput, GenericArgument, Path, PathArguments, Type, spanned::Spanned};
 
-use super::shape;
+use super::{places, shape};
 
 pub(super) fn emit(input: &DeriveInput, spelt: &str, runtime: &Path) -> TokenStream {
     let ident = &input.ident;
@@ -18,6 +18,7 @@ pub(super) fn emit(input: &DeriveInput, spelt: &str, runtime: &Path) -> TokenStr
         parts(ty, &mut types);
     }
     let private = quote! { #runtime::__private::contents };
+    let needs_names = needs_names(input, &private);
     let known = types.iter().map(|ty| part(ty, &private, &quote! { __F }));
     let checks = types.iter().map(|ty| {
         let through = shape::text(quote! { #ty });
@@ -52,6 +53,7 @@ pub(super) fn emit(input: &DeriveInput, spelt: &str, runtime: &Path) -> TokenStr
             #[automatically_derived]
             impl<__F: #private::Fuel> #private::Printed for __Print<__F> {
                 const PRINT: u64 = #private::print(#spelt, &[#(#known),*]);
+                const NEEDS_NAMES: ::core::option::Option<&'static str> = #needs_names;
             }
 
             #[automatically_derived]
@@ -69,6 +71,18 @@ pub(super) fn emit(input: &DeriveInput, spelt: &str, runtime: &Path) -> TokenStr
             #(#checks)*
         };
     }
+}
+
+/// Why a codec without names cannot carry the type: a reason of its own, or the first among what is encoded with it.
+fn needs_names(input: &DeriveInput, private: &TokenStream) -> TokenStream {
+    if let Some(why) = places::needs_names(input) {
+        return quote! { ::core::option::Option::Some(#why) };
+    }
+    let within = places::encoded_within(input);
+    let within = within
+        .iter()
+        .map(|ty| quote! { #private::Print::<#ty, __F>::NEEDS_NAMES });
+    quote! { #private::first(&[#(#within),*]) }
 }
 
 /// A type as `contents::Part`: as it is spelt, its own name, its print.

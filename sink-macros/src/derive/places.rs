@@ -2,11 +2,14 @@
 //! so one that is left out shifts all that follow, and nothing says what comes next.
 
 use quote::ToTokens;
-use syn::{Attribute, Data, DeriveInput, Fields, Meta, Token, punctuated::Punctuated};
+use syn::{
+    Attribute, Data, DeriveInput, Expr, ExprLit, Fields, Lit, Meta, Token, Type,
+    punctuated::Punctuated,
+};
 
-use super::shape;
+use super::{contents, shape};
 
-/// Why postcard cannot carry the type, if its attributes say so: the first reason.
+/// Why postcard cannot carry the type, if its own attributes say so: the first reason.
 pub(super) fn needs_names(input: &DeriveInput) -> Option<String> {
     let name = shape::name(&input.ident);
     if is_another(&input.attrs) {
@@ -18,16 +21,74 @@ pub(super) fn needs_names(input: &DeriveInput) -> Option<String> {
     let (attribute, place) = why;
     Some(format!(
         "`#[serde({attribute})]` at {place} needs a codec that names fields and variants, which postcard, the default, does not\n\
-         help: write `codec = \"json\"` at the services that carry `{name}`, or take the attribute away"
+         help: write `codec = \"json\"` at the services that carry `{name}`, also within another message, or take the attribute away"
     ))
+}
+
+/// The types that are encoded with this one by their own impls of serde's traits, and may have a reason of theirs.
+pub(super) fn encoded_within(input: &DeriveInput) -> Vec<Type> {
+    let mut types = Vec::new();
+    if is_another(&input.attrs) {
+        others(&input.attrs)
+            .iter()
+            .for_each(|ty| contents::parts(ty, &mut types));
+        return types;
+    }
+    let mut add = |fields: &Fields| {
+        for field in fields {
+            let is_marker = matches!(&field.ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "PhantomData"));
+            if !is_marker && !says(&field.attrs, NOT_BY_ITS_TYPE) {
+                contents::parts(&field.ty, &mut types);
+            }
+        }
+    };
+    match &input.data {
+        Data::Struct(data) => add(&data.fields),
+        Data::Enum(data) => {
+            let variants = data.variants.iter();
+            variants
+                .filter(|variant| !says(&variant.attrs, NOT_BY_ITS_TYPE))
+                .for_each(|variant| add(&variant.fields));
+        }
+        Data::Union(_) => {}
+    }
+    types
+}
+
+/// What keeps serde from asking the type of a field how it is encoded.
+const NOT_BY_ITS_TYPE: &[&str] = &["skip", "with", "serialize_with", "deserialize_with"];
+
+fn says(attributes: &[Attribute], any: &[&str]) -> bool {
+    let words = words(attributes);
+    any.iter()
+        .any(|word| words.iter().any(|known| known == word))
 }
 
 /// Whether serde writes and reads a type of another name in the place of this one.
 fn is_another(attributes: &[Attribute]) -> bool {
-    let words = words(attributes);
-    ["from", "try_from", "into"]
-        .iter()
-        .any(|word| words.iter().any(|known| known == word))
+    says(attributes, ANOTHER)
+}
+
+const ANOTHER: &[&str] = &["from", "try_from", "into"];
+
+/// The types that it writes and reads in its place.
+fn others(attributes: &[Attribute]) -> Vec<Type> {
+    let named = listed(attributes)
+        .into_iter()
+        .filter_map(|meta| match meta {
+            Meta::NameValue(value) if ANOTHER.iter().any(|word| value.path.is_ident(word)) => {
+                Some(value.value)
+            }
+            _ => None,
+        });
+    let texts = named.filter_map(|value| match value {
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(text),
+            ..
+        }) => text.parse().ok(),
+        _ => None,
+    });
+    texts.collect()
 }
 
 fn of_type(attributes: &[Attribute]) -> Option<&'static str> {
@@ -41,7 +102,7 @@ fn of_type(attributes: &[Attribute]) -> Option<&'static str> {
 
 fn within(data: &Data, name: &str) -> Option<(&'static str, String)> {
     match data {
-        Data::Struct(data) => of_fields(&data.fields, ""),
+        Data::Struct(data) => of_fields(&data.fields, name),
         Data::Enum(data) => {
             let mut variants = data.variants.iter().enumerate();
             variants.find_map(|(at, variant)| {
@@ -57,7 +118,7 @@ fn within(data: &Data, name: &str) -> Option<(&'static str, String)> {
                     .find(|word| has(word));
                 match skipped {
                     Some(word) if at + 1 < data.variants.len() => Some((word, place)),
-                    _ => of_fields(&variant.fields, &format!("{}.", variant.ident)),
+                    _ => of_fields(&variant.fields, &format!("{name}::{}", variant.ident)),
                 }
             })
         }
@@ -86,12 +147,20 @@ fn of_fields(fields: &Fields, before: &str) -> Option<(&'static str, String)> {
             Some(ident) => shape::name(ident),
             None => at.to_string(),
         };
-        Some((attribute, format!("field `{before}{field}`")))
+        Some((attribute, format!("field `{before}.{field}`")))
     })
 }
 
-/// The words that `#[serde(…)]` lists; what it cannot read, serde's own derive refuses.
+/// The words that `#[serde(…)]` lists.
 fn words(attributes: &[Attribute]) -> Vec<String> {
+    let listed = listed(attributes).into_iter();
+    listed
+        .map(|meta| meta.path().to_token_stream().to_string())
+        .collect()
+}
+
+/// What `#[serde(…)]` lists; what cannot be read, serde's own derive refuses.
+fn listed(attributes: &[Attribute]) -> Vec<Meta> {
     let serde = attributes
         .iter()
         .filter(|attribute| attribute.path().is_ident("serde"));
@@ -100,8 +169,5 @@ fn words(attributes: &[Attribute]) -> Vec<String> {
             .parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)
             .ok()
     });
-    lists
-        .flatten()
-        .map(|meta| meta.path().to_token_stream().to_string())
-        .collect()
+    lists.flatten().collect()
 }

@@ -123,17 +123,17 @@ fn attributes_that_need_a_codec_with_names_are_found() {
         (
             quote! { enum A { B { #[serde(flatten)] b: C } } },
             "flatten",
-            "field `B.b`",
+            "field `A::B.b`",
         ),
         (
             quote! { struct A { #[serde(default, skip_serializing_if = "none")] r#type: u8 } },
             "skip_serializing_if",
-            "field `type`",
+            "field `A.type`",
         ),
         (
             quote! { struct A(u8, #[serde(skip_serializing)] u8); },
             "skip_serializing",
-            "field `1`",
+            "field `A.1`",
         ),
         (
             quote! { enum A { B, #[serde(skip)] C, D } },
@@ -148,7 +148,7 @@ fn attributes_that_need_a_codec_with_names_are_found() {
         (
             quote! { struct A { #[serde(skip_deserializing)] b: u8 } },
             "skip_deserializing",
-            "field `b`",
+            "field `A.b`",
         ),
     ] {
         let found = why(tokens);
@@ -163,6 +163,35 @@ fn attributes_that_need_a_codec_with_names_are_found() {
         quote! { enum A { B, #[serde(skip_serializing)] C, D, #[serde(skip)] E } },
     ] {
         assert_eq!(why(fine), "");
+    }
+}
+
+#[test]
+fn what_is_encoded_with_a_type_is_found() {
+    let within = |tokens| {
+        let types = places::encoded_within(&syn::parse2(tokens).unwrap());
+        let types = types.iter().map(|ty| quote! { #ty }.to_string());
+        types.collect::<Vec<_>>().join(", ")
+    };
+    for (tokens, wanted) in [
+        (
+            quote! { struct A { b: B, c: Option<C>, d: (D, [E; 2]) } },
+            "B, Option < C >, C, D, E",
+        ),
+        (
+            quote! { enum A { B(C), #[serde(skip)] D(E), F { g: G } } },
+            "C, G",
+        ),
+        (
+            quote! { struct A { #[serde(skip)] b: B, #[serde(with = "m")] c: C, d: PhantomData<D> } },
+            "",
+        ),
+        (
+            quote! { #[serde(try_from = "B", into = "C<D>")] struct A { e: E } },
+            "B, C < D >, D",
+        ),
+    ] {
+        assert_eq!(within(tokens), wanted);
     }
 }
 
