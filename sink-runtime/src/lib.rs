@@ -116,3 +116,9 @@ pub use sink::{AtLeastOnce, MessageSink};
 pub use slot::Slot;
 pub use source::{Delivery, From, Source, SourceLedger};
 pub use transport::Endpoint;
+
+/// So many rounds of a test, or fewer where an interpreter runs them.
+#[cfg(test)]
+fn rounds(many: usize) -> usize {
+    if cfg!(miri) { many.div_ceil(200) } else { many }
+}

@@ -22,7 +22,7 @@ fn decode(bytes: Vec<u8>) -> Result<Order, DecodeError> {
 #[test]
 fn what_nests_as_deep_as_the_sender_says_ends_in_an_error_not_in_the_stack() {
     // Two types that hold each other: id, one part, an order in it, and again.
-    let levels = 5_000_000;
+    let levels = crate::rounds(5_000_000);
     let bytes: Vec<u8> = [7, 1, 1].repeat(levels);
     let worker = std::thread::Builder::new().stack_size(2 * 1_024 * 1_024);
     let decoded = worker.spawn(move || decode(bytes)).unwrap().join().unwrap();
@@ -81,7 +81,7 @@ mod json {
             9_007_199_254_740_993.0,
         ];
         floats.extend(
-            (0..100_000)
+            (0..crate::rounds(100_000))
                 .map(|_| f64::from_bits(dice.next()))
                 .filter(|float| float.is_finite()),
         );

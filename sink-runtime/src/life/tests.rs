@@ -167,7 +167,7 @@ fn delays_double_up_to_the_longest_3_1() {
 
 #[test]
 fn a_lost_connection_is_redialed_within_the_first_delay_3_1() {
-    for seed in 0..1_000 {
+    for seed in 0..crate::rounds(1_000) as u64 {
         let mut life = Life::new(policy());
         let now = Instant::now();
         for _ in 0..seed % 7 {

@@ -541,7 +541,7 @@ fn an_outbox_does_what_its_model_does() {
 fn spare_memory_is_bounded_however_long_large_payloads_flow() {
     let mut outbox = Outbox::new(false, false);
     let payload = Bytes::from_static(&[0x5a; AROUND]);
-    for round in 0..1_000 {
+    for round in 0..crate::rounds(1_000) {
         outbox.seal();
         outbox.append(|out, sequence, _| {
             let at = out.len();

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::{Codec, decode_serde, encode_serde};
 use crate::message::Payload;
+use crate::rounds;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Everything {
@@ -174,7 +175,7 @@ fn reads_alike<T: serde::de::DeserializeOwned + std::fmt::Debug>(bytes: &[u8]) {
 #[test]
 fn values_at_random_are_the_bytes_postcard_writes() {
     let mut random = Random(0x5eed);
-    for _ in 0..2_000 {
+    for _ in 0..rounds(2_000) {
         let value = random.everything();
         let bytes = encoded(&value).expect("it encodes");
         assert_eq!(bytes, postcard::to_stdvec(&value).expect("it encodes"));
@@ -185,7 +186,7 @@ fn values_at_random_are_the_bytes_postcard_writes() {
 #[test]
 fn broken_bytes_are_read_as_postcard_reads_them() {
     let mut random = Random(0xbad);
-    for _ in 0..4_000 {
+    for _ in 0..rounds(4_000) {
         let mut bytes = postcard::to_stdvec(&random.everything()).expect("it encodes");
         for _ in 0..=random.below(3) {
             let at = random.below(bytes.len() as u64) as usize;
@@ -197,7 +198,7 @@ fn broken_bytes_are_read_as_postcard_reads_them() {
         }
         reads_alike::<Everything>(&bytes);
     }
-    for _ in 0..4_000 {
+    for _ in 0..rounds(4_000) {
         let bytes: Vec<u8> = (0..random.below(24)).map(|_| random.bits() as u8).collect();
         reads_alike::<u16>(&bytes);
         reads_alike::<i32>(&bytes);
@@ -212,7 +213,7 @@ fn broken_bytes_are_read_as_postcard_reads_them() {
 
 #[test]
 fn numbers_too_long_are_read_as_postcard_reads_them() {
-    for length in 0..22 {
+    for length in (0..22).step_by(if cfg!(miri) { 7 } else { 1 }) {
         for last in [0, 1, 2, 3, 4, 0x0f, 0x10, 0x7f, 0x80] {
             let mut bytes = vec![0xff; length];
             bytes.push(last);
@@ -250,11 +251,11 @@ fn a_list_of_items_without_bytes_has_a_bounded_length() {
     }
     assert!(decoded::<Vec<()>>(&encoded(&list(4_097)).unwrap()).is_err());
     // Of many lists together, though each has bytes enough behind it.
-    let lists = vec![list(1_000); 2_000];
+    let lists = vec![list(1_000); rounds(2_000)];
     assert!(decoded::<Vec<Vec<()>>>(&encoded(&lists).unwrap()).is_err());
     assert!(decoded::<Vec<Vec<()>>>(&encoded(&lists[..4].to_vec()).unwrap()).is_ok());
     // What has bytes is under no such bound.
-    let bytes = vec![7u8; 100_000];
+    let bytes = vec![7u8; 20 * rounds(5_000)];
     assert_eq!(
         decoded::<Vec<u8>>(&encoded(&bytes).unwrap()).unwrap(),
         bytes
