@@ -210,7 +210,8 @@ async fn duplicates_are_removed_at_the_source_and_told_to_the_producer_6_1() {
     for number in 0..200 {
         bounded(sink.send(numbered(number))).await.unwrap();
     }
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    // Before anything is handed up, the connections follow one another.
+    until(|| net.dials() > 3).await;
     for expected in 0..200 {
         let delivery = bounded(source.recv()).await.unwrap().unwrap();
         assert_eq!(number_of(delivery.payload()), expected);
@@ -265,7 +266,6 @@ async fn who_sends_again_what_was_taken_from_an_earlier_connection_is_told_so_6_
         let welcome = frame::Welcome::decode(&bounded(peer.frame()).await.unwrap()).unwrap();
         assert_eq!(welcome.acked, 0);
         peer.wire.try_write(&frames).unwrap();
-        tokio::time::sleep(Duration::from_millis(30)).await;
         last = Some(peer);
     }
     for expected in 1..=3 {

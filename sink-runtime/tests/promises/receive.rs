@@ -4,7 +4,6 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Waker};
-use std::time::Duration;
 
 use sink_runtime::frame::{self, Kind};
 use sink_runtime::{
@@ -568,7 +567,7 @@ async fn a_message_is_acked_when_it_was_handed_up_though_others_of_its_chunk_wai
         })
         .collect();
     let mut sends = sends.into_iter();
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    until(|| ledger(&sink).attempted == 3).await;
     let mut source = registry.source::<Message>("orders").unwrap();
     assert_eq!(
         number_of(bounded(source.recv()).await.unwrap().unwrap().payload()),

@@ -147,7 +147,8 @@ fn of_two_runtimes_at_once_one_may_die_under_load_2_9() {
                 });
             }
         });
-        thread::sleep(Duration::from_millis(10 + 7 * round));
+        // It dies under load, each time at another point.
+        block_until(|| accepted.load(Ordering::SeqCst) > 300 * round);
         if round % 2 == 0 {
             drop(dying);
         } else {
@@ -310,18 +311,21 @@ fn a_waiter_on_another_runtime_carries_on_when_the_driver_dies_2_9() {
         settle().await;
     });
     assert_eq!(net.dials(), 1);
+    let (waits, is_waiting) = std::sync::mpsc::channel();
     let waiting = thread::spawn({
         let (sink, net) = (sink.clone(), Arc::clone(&net));
         move || {
             single().block_on(async {
                 let flushing = tokio::spawn(async move { sink.flush().await });
+                settle().await;
+                waits.send(()).unwrap();
                 let mut peer = bounded(net.greet()).await;
                 assert_eq!(number_of(&bounded(peer.data()).await.unwrap().1), 1);
                 bounded(flushing).await.unwrap().unwrap();
             });
         }
     });
-    thread::sleep(Duration::from_millis(100));
+    is_waiting.recv_timeout(BOUND).unwrap();
     drop(first);
     waiting.join().unwrap();
     assert_eq!(ledger(&sink).done, 1);
@@ -358,11 +362,13 @@ fn a_send_from_a_drop_during_shutdown_does_not_panic_and_is_not_lost_2_9() {
         };
         runtime.block_on(async {
             sink.send(numbered(1)).await.unwrap();
+            let (runs, is_running) = tokio::sync::oneshot::channel();
             tokio::spawn(async move {
                 let _words = words;
+                runs.send(()).unwrap();
                 std::future::pending::<()>().await;
             });
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            bounded(is_running).await.unwrap();
         });
         if background {
             runtime.shutdown_background();
@@ -448,17 +454,20 @@ fn a_close_while_a_write_is_under_way_forgets_nothing_8_1() {
             .unwrap();
         runtime.block_on(async { bounded(sink.connect()).await.unwrap() });
         let stop = Arc::new(AtomicBool::new(false));
+        let reached = Arc::new(AtomicU64::new(0));
         let sender = thread::spawn({
             let (sink, stop) = (sink.clone(), Arc::clone(&stop));
+            let reached = Arc::clone(&reached);
             move || {
                 let mut accepted = 0;
                 while !stop.load(Ordering::SeqCst) {
                     accepted += u64::from(sink.try_send(numbered(accepted)).is_ok());
+                    reached.store(accepted, Ordering::SeqCst);
                 }
                 accepted
             }
         });
-        thread::sleep(Duration::from_millis(1 + round % 5));
+        block_until(|| reached.load(Ordering::SeqCst) > 1_000 * (round % 5));
         let report = single().block_on(async { bounded(sink.close(Duration::ZERO)).await });
         stop.store(true, Ordering::SeqCst);
         let accepted = sender.join().unwrap();

@@ -42,6 +42,26 @@ pub(crate) fn poll_once<F: Future>(future: F) -> Option<F::Output> {
     }
 }
 
+/// Lets every other task run, and the system's events come, until `holds`.
+#[track_caller]
+pub(crate) fn until(mut holds: impl FnMut() -> bool) -> impl Future<Output = ()> {
+    bounded(async move {
+        while !holds() {
+            tokio::task::yield_now().await;
+        }
+    })
+}
+
+/// The same for a thread that drives nothing.
+#[track_caller]
+pub(crate) fn block_until(mut holds: impl FnMut() -> bool) {
+    let begun = std::time::Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < BOUND, "hung");
+        std::thread::yield_now();
+    }
+}
+
 /// Lets every other task run until none can go on; on a paused clock no time passes.
 pub(crate) async fn settle() {
     for _ in 0..200 {
