@@ -228,6 +228,7 @@ async fn close_is_bounded_with_a_peer_that_does_not_read_8_1() {
 }
 
 #[tokio::test(start_paused = true)]
+#[cfg_attr(miri, ignore = "miri knows no sockets of this kind")]
 async fn close_all_closes_every_link_within_one_deadline_8_2() {
     let registry = sink_runtime::ServiceRegistry::from_toml(
         "[services.a]\ntype = \"direct\"\nendpoint = \"unix:///run/user/0/nowhere/a.sock\"\n\
@@ -310,6 +311,7 @@ async fn a_close_ends_with_the_last_ack_whoever_reads_it_8_1() {
 
 /// Over TCP, whoever closes while the peer still says something loses what the kernel had not sent: so the goodbye waits to be read.
 #[tokio::test]
+#[cfg_attr(miri, ignore = "miri knows no sockets of this kind")]
 async fn a_close_over_tcp_waits_for_a_slow_reader_to_hear_the_goodbye_8_1() {
     const COUNT: u64 = 20_000;
     let receiving = registry_at(

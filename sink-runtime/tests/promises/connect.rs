@@ -25,6 +25,7 @@ fn rounds() -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(miri, ignore = "miri knows no sockets of this kind")]
 async fn a_thousand_concurrent_first_sends_are_one_accept_2_2() {
     for round in 0..rounds() {
         let (directory, endpoint) = socket();
@@ -256,7 +257,7 @@ async fn a_thousand_waiters_share_one_attempt_per_slot_and_its_error_2_4() {
     let net = Net::new(|_| Answer::Refuse(ErrorKind::ConnectionRefused));
     let sink = sink_over(&net, "");
     for slot in 1..=4 {
-        let waiters: Vec<_> = (0..1000)
+        let waiters: Vec<_> = (0..few(1000))
             .map(|_| {
                 let sink = sink.clone();
                 tokio::spawn(async move { sink.connect().await.unwrap_err() })
@@ -329,7 +330,7 @@ async fn with_nothing_buffered_it_does_not_dial_2_5() {
 
 #[tokio::test(start_paused = true)]
 async fn a_service_that_appears_later_is_reached_within_one_slot_2_6() {
-    for seed in 0..50 {
+    for seed in 0..few(50) {
         let appears = Instant::now() + Duration::from_millis(seed * 613);
         let net = Net::new(move |_| {
             if Instant::now() < appears {
@@ -356,6 +357,7 @@ async fn a_service_that_appears_later_is_reached_within_one_slot_2_6() {
 }
 
 #[tokio::test]
+#[cfg_attr(miri, ignore = "miri knows no sockets of this kind")]
 async fn no_start_order_matters_2_6() {
     let (_directory, endpoint) = socket();
     let registry = registry_at(&endpoint, "");
@@ -726,7 +728,7 @@ async fn a_link_that_waits_for_an_ack_is_not_idle_however_long_it_takes_2_10() {
 #[tokio::test(start_paused = true)]
 async fn a_message_that_meets_the_goodbye_of_an_idle_link_goes_on_the_next_connection_2_10() {
     let net = Net::open();
-    for number in 0..50 {
+    for number in (0..50).step_by(if cfg!(miri) { 10 } else { 1 }) {
         // From just before the goodbye to just after it.
         let (sink, mut peer) = connected(&net, "idle_timeout_ms = 1000").await;
         let send = tokio::spawn({

@@ -184,7 +184,7 @@ async fn a_peer_that_welcomes_and_hangs_up_is_dialed_ever_more_rarely_3_2() {
         let net = Arc::clone(&net);
         async move {
             let mut taken = Vec::new();
-            while taken.len() < 4_000 {
+            while taken.len() < few(4_000) as usize {
                 let mut peer = net.greet().await;
                 settle().await;
                 while let Some(Some((_, payload))) = poll_once(peer.data()) {
@@ -194,13 +194,13 @@ async fn a_peer_that_welcomes_and_hangs_up_is_dialed_ever_more_rarely_3_2() {
             taken
         }
     });
-    for number in 0..4_000 {
+    for number in 0..few(4_000) {
         sink.try_send(numbered(number)).unwrap();
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(
         bounded(serving).await.unwrap(),
-        (0..4_000).collect::<Vec<_>>()
+        (0..few(4_000)).collect::<Vec<_>>()
     );
     let times = net.dial_times();
     let waits: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();

@@ -21,6 +21,11 @@ use tokio::time::Instant;
 /// Longer than anything that is promised to end.
 pub(crate) const BOUND: Duration = Duration::from_secs(120);
 
+/// So many, or fewer where an interpreter runs them, which takes some hundred times as long.
+pub(crate) fn few(many: u64) -> u64 {
+    if cfg!(miri) { many.div_ceil(10) } else { many }
+}
+
 /// Waits for `future`, but not for ever.
 #[track_caller]
 pub(crate) fn bounded<F: Future>(future: F) -> impl Future<Output = F::Output> {
@@ -64,7 +69,7 @@ pub(crate) fn block_until(mut holds: impl FnMut() -> bool) {
 
 /// Lets every other task run until none can go on; on a paused clock no time passes.
 pub(crate) async fn settle() {
-    for _ in 0..200 {
+    for _ in 0..few(200) {
         tokio::task::yield_now().await;
     }
 }

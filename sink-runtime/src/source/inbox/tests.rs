@@ -54,7 +54,7 @@ impl Wake for Unpark {
 /// Two messages of a chunk are handed up while the task acks the first, and then no more: somebody acks the second.
 #[test]
 fn a_message_handed_up_while_another_is_acked_is_acked_too() {
-    const ROUNDS: u64 = 20_000;
+    const ROUNDS: u64 = if cfg!(miri) { 100 } else { 20_000 };
     let (connection, peer) = connection(false);
     let task = {
         let connection = Arc::clone(&connection);
