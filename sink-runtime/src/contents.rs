@@ -2,7 +2,12 @@
 //! the print of their shapes. Each derived type implements [`Contents`], and a walk through their fields spends [`Fuel`], so that
 //! it ends although the types go in a circle.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
 
 /// A derived message type.
 pub trait Contents {
@@ -100,15 +105,110 @@ impl<T: ?Sized, F, R> Elsewhere for Inside<T, F, R> {}
 #[derive(Debug)]
 pub struct Print<T: ?Sized, F>(PhantomData<F>, PhantomData<T>);
 
-impl<T: Contents, F: Fuel> Print<T, F> {
-    /// The print of the message that it is; this constant stands before [`Unprinted`]'s where `T` is one.
-    pub const OF: u64 = <F::Print<T::Members> as Printed>::PRINT;
+impl<T: Known, F: Fuel> Print<T, F> {
+    /// What the language or its library calls it; this constant and the next stand before [`Unprinted`]'s where `T` is known.
+    pub const NAME: &'static str = T::NAME;
+    /// The print of what it is.
+    pub const OF: u64 = <T::Print<F> as Printed>::PRINT;
     /// Why only a codec that names fields can carry it.
-    pub const NEEDS_NAMES: Option<&'static str> = <F::Print<T::Members> as Printed>::NEEDS_NAMES;
+    pub const NEEDS_NAMES: Option<&'static str> = <T::Print<F> as Printed>::NEEDS_NAMES;
 }
 
-/// The print of types that are no derived messages: their spelling is all there is.
+/// A type that the compiler can tell from others, whatever alias it goes by: a derived message, a plain type, and what is made of such.
+pub trait Known {
+    /// The name that the language or its library has for it; a message has none here.
+    const NAME: &'static str = "";
+    /// Its print.
+    type Print<F: Fuel>: Printed;
+}
+
+/// The print of a type that is no message.
+#[derive(Debug)]
+pub struct Made<T: ?Sized, F>(PhantomData<F>, PhantomData<T>);
+
+macro_rules! known {
+    ($($name:literal $type:ty, [$($of:ident)*] $($more:ident)*;)*) => {
+        $(
+            impl<$($of: Known,)* $($more,)*> Known for $type {
+                const NAME: &'static str = $name;
+                type Print<Left: Fuel> = Made<Self, Left>;
+            }
+
+            impl<Left: Fuel, $($of: Known,)* $($more,)*> Printed for Made<$type, Left> {
+                const PRINT: u64 = all($name, &[$(<$of::Print<Left> as Printed>::PRINT),*]);
+                const NEEDS_NAMES: Option<&'static str> =
+                    first(&[$(<$of::Print<Left> as Printed>::NEEDS_NAMES),*]);
+            }
+        )*
+    };
+}
+
+known! {
+    "bool" bool, [];
+    "char" char, [];
+    "f32" f32, [];
+    "f64" f64, [];
+    "i8" i8, [];
+    "i16" i16, [];
+    "i32" i32, [];
+    "i64" i64, [];
+    "i128" i128, [];
+    "isize" isize, [];
+    "u8" u8, [];
+    "u16" u16, [];
+    "u32" u32, [];
+    "u64" u64, [];
+    "u128" u128, [];
+    "usize" usize, [];
+    "String" String, [];
+    "Box<str>" Box<str>, [];
+    "Bytes" Bytes, [];
+    "Duration" Duration, [];
+    "SystemTime" SystemTime, [];
+    "()" (), [];
+    "(1)" (A,), [A];
+    "(2)" (A, B), [A B];
+    "(3)" (A, B, C), [A B C];
+    "(4)" (A, B, C, D), [A B C D];
+    "(5)" (A, B, C, D, E), [A B C D E];
+    "(6)" (A, B, C, D, E, G), [A B C D E G];
+    "Vec" Vec<A>, [A];
+    "VecDeque" VecDeque<A>, [A];
+    "Option" Option<A>, [A];
+    // Everybody has an alias of this name, with one parameter.
+    "Result<2>" Result<A, B>, [A B];
+    "Box" Box<A>, [A];
+    "Box<[]>" Box<[A]>, [A];
+    "Arc" Arc<A>, [A];
+    "HashMap" HashMap<A, B, S>, [A B] S;
+    "HashSet" HashSet<A, S>, [A] S;
+    "BTreeMap" BTreeMap<A, B>, [A B];
+    "BTreeSet" BTreeSet<A>, [A];
+}
+
+impl<A: Known, const N: usize> Known for [A; N] {
+    const NAME: &'static str = "[]";
+    type Print<F: Fuel> = Made<Self, F>;
+}
+
+impl<A: Known, F: Fuel, const N: usize> Printed for Made<[A; N], F> {
+    const PRINT: u64 = all("[]", &[N as u64, <A::Print<F> as Printed>::PRINT]);
+    const NEEDS_NAMES: Option<&'static str> = <A::Print<F> as Printed>::NEEDS_NAMES;
+}
+
+const fn all(what: &str, of: &[u64]) -> u64 {
+    let (mut hash, mut at) = (fingerprint(what), 0);
+    while at < of.len() {
+        hash = more(hash, &of[at].to_le_bytes());
+        at += 1;
+    }
+    hash
+}
+
+/// The print of all other types: their spelling is all there is.
 pub trait Unprinted {
+    /// Nobody knows.
+    const NAME: &'static str = "";
     /// None.
     const OF: u64 = 0;
     /// Nobody knows.
@@ -117,40 +217,7 @@ pub trait Unprinted {
 
 impl<T: ?Sized, F> Unprinted for Print<T, F> {}
 
-/// What a type is called where an alias may have been written.
-#[derive(Debug)]
-pub struct Name<T: ?Sized>(PhantomData<T>);
-
-/// A type of the language or of its library that another may be an alias of.
-pub trait Plain {
-    /// Its own name.
-    const NAME: &'static str;
-}
-
-macro_rules! plain {
-    ($($name:ident)*) => {
-        $(impl Plain for $name {
-            const NAME: &'static str = stringify!($name);
-        })*
-    };
-}
-
-plain!(bool char f32 f64 i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize String);
-
-impl<T: Plain> Name<T> {
-    /// Its own name; this constant stands before [`Unnamed`]'s where `T` is such a type.
-    pub const OF: &'static str = T::NAME;
-}
-
-/// The name of all other types: as they are spelt.
-pub trait Unnamed {
-    /// None.
-    const OF: &'static str = "";
-}
-
-impl<T: ?Sized> Unnamed for Name<T> {}
-
-/// What two processes compare beside the spelling of a field's type: as it is spelt, its own name, its print.
+/// What two processes compare beside the spelling of a field's type: its name as it is spelt, the name it has, its print.
 pub type Part = (&'static str, &'static str, u64);
 
 /// A piece of a shape's text.
@@ -191,11 +258,9 @@ pub const fn mark(parts: &[Part]) -> u64 {
     let mut at = 0;
     while at < parts.len() {
         let (spelt, name, print) = parts[at];
-        if print != 0 {
+        // What it is made of stands beside it, where it is spelt out.
+        if print != 0 && !same(spelt, name) {
             hash = more(hash ^ at as u64, &print.to_le_bytes());
-        }
-        if !name.is_empty() && !same(spelt, name) {
-            hash = more(hash ^ at as u64, name.as_bytes());
         }
         at += 1;
     }
@@ -204,7 +269,7 @@ pub const fn mark(parts: &[Part]) -> u64 {
 
 /// Why only a codec that names fields can carry `T`: something of its own, or of a message within it.
 #[must_use]
-pub const fn needs_names<T: Contents>() -> Option<&'static str> {
+pub const fn needs_names<T: Known>() -> Option<&'static str> {
     Print::<T, Full>::NEEDS_NAMES
 }
 
@@ -308,10 +373,16 @@ mod tests {
 
     #[test]
     fn a_mark_tells_what_the_spelling_does_not() {
-        assert_eq!(mark(&[("u64", "u64", 0), ("Side", "", 0)]), 0);
+        let of = |spelt| (spelt, Print::<u64, Full>::NAME, Print::<u64, Full>::OF);
+        assert_eq!(mark(&[of("u64"), ("Side", "", 0)]), 0);
+        let aliased = Print::<Vec<Option<u64>>, Full>::OF;
         let marks = [
-            mark(&[("Price", "u64", 0)]),
-            mark(&[("Price", "u32", 0)]),
+            mark(&[of("Price")]),
+            mark(&[("Price", "u32", Print::<u32, Full>::OF)]),
+            mark(&[("Prices", "Vec", aliased)]),
+            mark(&[("Prices", "Vec", Print::<Vec<Option<u32>>, Full>::OF)]),
+            mark(&[("Prices", "[]", Print::<[Option<u32>; 2], Full>::OF)]),
+            mark(&[("Prices", "[]", Print::<[Option<u32>; 3], Full>::OF)]),
             mark(&[("Leg", "", 7)]),
             mark(&[("Leg", "", 8)]),
             mark(&[("A", "", 0), ("Leg", "", 7)]),
@@ -319,6 +390,7 @@ mod tests {
         for (at, mark) in marks.iter().enumerate() {
             assert!(*mark != 0 && !marks[..at].contains(mark), "{marks:?}");
         }
+        assert_eq!(mark(&[("Vec", "Vec", aliased), of("u64")]), 0);
     }
 
     #[test]

@@ -112,6 +112,15 @@ impl<M: Send + 'static> DynSink<M> {
 }
 
 impl<M: MessageType> DynSink<M> {
+    /// Sends from code outside a runtime, waiting on this thread; its links are driven by a runtime elsewhere. Within one it would
+    /// hold up a worker: there, `send`.
+    ///
+    /// # Errors
+    /// As [`MessageSink::send`].
+    pub fn blocking_send(&self, message: M) -> Result<Receipt, SendError<M>> {
+        crate::blocking::wait(self.send(message))
+    }
+
     pub(crate) fn leaf(leaf: Carried<M>, at_least_once: bool) -> Self {
         Self {
             inner: Inner::Leaf(leaf),

@@ -183,6 +183,8 @@ leaf_methods!(Direct);
 
 impl<S: Send + Sync + 'static> Lazy<S> {
     /// Makes anyone's sink lazy: `open` is called at the first use, and again after a failure.
+    ///
+    /// `try_send` before it is open begins to open it and gives the message back, as not there yet; `send` waits, for 30 s in all.
     pub fn new<F, O, E>(open: F) -> Self
     where
         F: Fn() -> O + Send + Sync + 'static,

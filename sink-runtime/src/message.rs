@@ -11,8 +11,14 @@ use crate::error::{DecodeError, EncodeError};
 /// A type that can be sent: derive it with `#[derive(Message)]`.
 ///
 /// The fingerprint lets two processes that disagree about the type find out at connect, by name,
-/// instead of decoding garbage. The types of fields are compared by what they hold where they derive `Message` too (or are an
-/// alias of a plain type), and by their names where they do not: derive it for every type of yours that a message is made of.
+/// instead of decoding garbage. The types of fields are compared by what they hold where they derive `Message` too (also behind an
+/// alias, and in lists, maps and tuples), and by their names where they do not: derive it for every type of yours that a message is
+/// made of. Of a type within that derives serde's traits alone nothing is known but its name: what postcard cannot carry of it
+/// (`skip_serializing`, or a skipped variant before others) is read as something else, and nobody can tell.
+///
+/// A message that contains itself, by way of types that derive serde's traits alone, is decoded as deep as 512 KiB of stack allow
+/// (in a program without optimisation a hundred levels and more; 16 however large they are), as JSON 128 levels, and is an error at
+/// its receiver beyond. The sender is not told: keep such data flat, as a list that refers to itself by index.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a message type",
     label = "cannot be sent or received by a sink",

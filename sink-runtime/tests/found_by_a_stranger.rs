@@ -268,4 +268,65 @@ mod within {
         plain.encode(Codec::Postcard, &mut out).unwrap();
         assert_eq!(out, [7]);
     }
+    type Legs = Vec<Option<Leg>>;
+
+    #[derive(sink_runtime::Message)]
+    #[message(serde)]
+    struct Aliased {
+        legs: Legs,
+    }
+
+    #[test]
+    fn an_alias_hides_nothing_of_what_postcard_cannot_carry() {
+        let aliased = Aliased { legs: Vec::new() };
+        let error = aliased.encode(Codec::Postcard, &mut Vec::new());
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("`Leg._seen` needs a codec"), "{error}");
+    }
+
+    macro_rules! quotes {
+        ($($module:ident $first:ident $second:ident $prices:ty;)*) => {
+            $(mod $module {
+                #[derive(sink_runtime::Message)]
+                #[message(serde)]
+                pub(super) struct Level {
+                    _a: $first,
+                    _b: $second,
+                }
+                type Levels = std::collections::VecDeque<(Level, Option<Box<Level>>)>;
+                type Prices = $prices;
+                #[derive(sink_runtime::Message)]
+                #[message(serde)]
+                pub(super) struct Quote {
+                    _levels: Levels,
+                    _prices: Prices,
+                }
+            })*
+        };
+    }
+
+    quotes! {
+        one u8 u64 Vec<u32>;
+        same u8 u64 Vec<u32>;
+        swapped u64 u8 Vec<u32>;
+        wider u8 u64 Vec<u64>;
+        fixed u8 u64 [u32; 2];
+        longer u8 u64 [u32; 3];
+    }
+
+    /// Both were `Quote{_levels:Levels,_prices:Prices}`, and one read the other's numbers in another order.
+    #[test]
+    fn an_alias_hides_nothing_of_what_two_processes_compare() {
+        let prints = [
+            one::Quote::FINGERPRINT,
+            swapped::Quote::FINGERPRINT,
+            wider::Quote::FINGERPRINT,
+            fixed::Quote::FINGERPRINT,
+            longer::Quote::FINGERPRINT,
+        ];
+        for (at, print) in prints.iter().enumerate() {
+            assert!(!prints[..at].contains(print), "{at}");
+        }
+        assert_eq!(prints[0], same::Quote::FINGERPRINT);
+    }
 }

@@ -34,7 +34,7 @@ pub(super) fn emit(input: &DeriveInput, spelt: &str, runtime: &Path) -> TokenStr
     });
     quote! {
         const _: () = {
-            use #private::{Elsewhere as _, Unnamed as _, Unprinted as _};
+            use #private::{Elsewhere as _, Unprinted as _};
 
             #[doc(hidden)]
             pub struct __Members;
@@ -63,6 +63,11 @@ pub(super) fn emit(input: &DeriveInput, spelt: &str, runtime: &Path) -> TokenStr
             }
 
             #[automatically_derived]
+            impl #private::Known for #ident {
+                type Print<__F: #private::Fuel> = <__F as #private::Fuel>::Print<__Members>;
+            }
+
+            #[automatically_derived]
             impl #private::Contents for #ident {
                 const PLACE: (&'static str, &'static str) = (::core::module_path!(), #name);
                 type Members = __Members;
@@ -85,10 +90,18 @@ fn needs_names(input: &DeriveInput, private: &TokenStream) -> TokenStream {
     quote! { #private::first(&[#(#within),*]) }
 }
 
-/// A type as `contents::Part`: as it is spelt, its own name, its print.
+/// A type as `contents::Part`: its name as it is spelt, the name it has, its print.
 fn part(ty: &Type, private: &TokenStream, fuel: &TokenStream) -> TokenStream {
-    let spelt = shape::text(quote! { #ty });
-    quote! { (#spelt, #private::Name::<#ty>::OF, #private::Print::<#ty, #fuel>::OF) }
+    let spelt = match ty {
+        Type::Path(path) => path
+            .path
+            .segments
+            .last()
+            .map(|last| shape::name(&last.ident)),
+        _ => None,
+    };
+    let spelt = spelt.unwrap_or_default();
+    quote! { (#spelt, #private::Print::<#ty, #fuel>::NAME, #private::Print::<#ty, #fuel>::OF) }
 }
 
 /// The shape's text, with the marks that the compiler makes.
@@ -107,7 +120,7 @@ pub(super) fn text(shape: &shape::Shape, runtime: &Path) -> TokenStream {
     });
     quote! {
         {
-            use #private::{Unnamed as _, Unprinted as _};
+            use #private::Unprinted as _;
             const PIECES: &[#private::Piece] = &[#(#pieces),*];
             const LENGTH: usize = #private::length(PIECES);
             const BYTES: [u8; LENGTH] = #private::joined(PIECES);

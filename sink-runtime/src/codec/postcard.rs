@@ -46,7 +46,9 @@ impl Display for Error {
             Self::NotSelfDescribing => {
                 "a type asks what comes next (`untagged`, `tag`, `flatten`, or one that holds anything), and the bytes do not say: write `codec = \"json\"` at the service"
             }
-            Self::UnknownLength => "The length of a sequence must be known",
+            Self::UnknownLength => {
+                "The length of a sequence must be known, and serde's `flatten` hides it: `codec = \"json\"` does without"
+            }
             Self::End => "Hit the end of buffer, expected more data",
             Self::Varint => {
                 "Found a varint that didn't terminate. Is the usize too big for this platform?"

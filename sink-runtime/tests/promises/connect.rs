@@ -780,7 +780,7 @@ async fn disconnect_ends_though_others_go_on_sending_2_10() {
             async move { serve_slowly(&net, foreign).await }
         });
         let sent = Arc::new(AtomicUsize::new(0));
-        let senders: Vec<_> = (0..60)
+        let senders: Vec<_> = (0..few(60))
             .map(|_| {
                 let (sink, sent) = (sink.clone(), Arc::clone(&sent));
                 tokio::spawn(async move {
@@ -791,7 +791,7 @@ async fn disconnect_ends_though_others_go_on_sending_2_10() {
                 })
             })
             .collect();
-        for round in 1..=3 {
+        for round in 1..=few(3) as usize {
             tokio::time::sleep(SECOND).await;
             let begun = Instant::now();
             let before = sink.ledger().unwrap();

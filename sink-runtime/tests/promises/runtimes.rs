@@ -430,10 +430,11 @@ fn a_thread_outside_any_runtime_may_send_while_one_drives_the_link_2_9() {
             thread::yield_now();
         }
     }
-    assert_eq!(collector.wait_for(1000), (0..1000).collect::<Vec<_>>());
+    assert_eq!(sink.blocking_send(numbered(1000)).unwrap().sequence(), 1001);
+    assert_eq!(collector.wait_for(1001), (0..=1000).collect::<Vec<_>>());
     drop(runtime);
     assert!(matches!(
-        sink.try_send(numbered(1000)).unwrap_err().kind(),
+        sink.try_send(numbered(1001)).unwrap_err().kind(),
         SendErrorKind::NoRuntime { .. }
     ));
     ledger(&sink);

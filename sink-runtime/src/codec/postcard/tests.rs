@@ -281,7 +281,11 @@ fn what_cannot_be_said_is_refused_in_postcards_words() {
     }
     for odd in [Odd::Sequence, Odd::Text, Odd::Fails] {
         let theirs = postcard::to_stdvec(&odd).map_err(|error| format!("postcard: {error}"));
-        assert_eq!(encoded(&odd), theirs);
+        match (encoded(&odd), theirs) {
+            // With the repair behind it.
+            (Err(ours), Err(theirs)) => assert!(ours.starts_with(&theirs), "{ours}"),
+            (ours, theirs) => assert_eq!(ours, theirs),
+        }
     }
     #[derive(Debug, Deserialize)]
     #[serde(untagged)]
