@@ -341,7 +341,7 @@ async fn cancelled_after(polls: usize, size: usize, chunk: usize, more: &str) ->
 /// Payload sizes about every bound, the largest included, and how many bytes a write takes at most: for a small frame, each
 /// number there is.
 fn sizes_and_chunks() -> Vec<(usize, usize)> {
-    let step = if cfg!(miri) { 8 } else { 1 };
+    let step = if cfg!(miri) { 12 } else { 1 };
     let small = (1..=frame::DATA_HEAD + 1)
         .step_by(step)
         .flat_map(|chunk| [(0, chunk), (1, chunk)]);
@@ -355,7 +355,7 @@ fn sizes_and_chunks() -> Vec<(usize, usize)> {
         (1024 * 1024, 100_000),
         (1024 * 1024, usize::MAX),
     ];
-    let large = large.into_iter().step_by(step);
+    let large = large.into_iter().filter(|_| !cfg!(miri));
     small.chain(large).collect()
 }
 
@@ -576,6 +576,7 @@ async fn who_waits_for_room_with_more_than_the_receiver_takes_gets_it_back_4_6()
 }
 
 #[tokio::test]
+#[cfg_attr(miri, ignore = "miri knows no sockets of this kind")]
 async fn a_real_receiver_with_a_smaller_limit_sees_a_gap_and_no_connection_in_vain_4_6() {
     let (_directory, endpoint) = socket();
     let sending = registry_at(&endpoint, "delivery = \"at_least_once\"");
